@@ -1,0 +1,53 @@
+"""From Synapse's configuration file to checked settings."""
+
+import json
+import os
+from collections.abc import Mapping
+
+from ._core import Settings, SettingsError
+
+
+def parse_config(config: object) -> Settings:
+    """Check the module's configuration.
+
+    Args:
+        config: The mapping under ``config:`` in ``homeserver.yaml``. Environment variables of
+            Vault's and OpenBao's own command lines fill in for the address and the token.
+
+    Returns:
+        The settings, for the class's constructor.
+
+    Raises:
+        synapse.module_api.errors.ConfigError: A key is wrong. It names the key and what is
+            allowed there; Synapse prints both and does not start.
+    """
+    try:
+        return Settings.parse(_to_json(config), _vault_environment())
+    except SettingsError as error:
+        from synapse.module_api.errors import ConfigError
+
+        key, message = error.args
+        # Synapse shows the path in front of the message, but only where it prints both.
+        raise ConfigError(f"{key}: {message}", path=(key,)) from None
+
+
+def _to_json(config: object) -> dict[str, str]:
+    if not isinstance(config, Mapping):
+        raise SettingsError("config", "must be a mapping of keys to values")
+    values = {}
+    for key, value in config.items():
+        if not isinstance(key, str):
+            raise SettingsError(f"{key!r:.100}", "keys must be strings")
+        try:
+            values[key] = json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError, RecursionError):
+            raise SettingsError(
+                key, "must be a string, a number, true, false, a list or a mapping"
+            ) from None
+    return values
+
+
+def _vault_environment() -> dict[str, str]:
+    return {
+        name: value for name, value in os.environ.items() if name.startswith(("VAULT_", "BAO_"))
+    }

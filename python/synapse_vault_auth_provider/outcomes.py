@@ -1,0 +1,77 @@
+"""What the log says of logins."""
+
+import logging
+import time
+from collections.abc import Callable
+
+from ._core import Outcome
+
+logger = logging.getLogger("synapse_vault_auth_provider")
+
+LONGEST_USER_ID = 300
+"""Longest user id that is written to the log, in characters."""
+
+TROUBLE_INTERVAL = 10.0
+"""Time in which one trouble is logged as an error once, in seconds."""
+
+
+class OutcomeLog:
+    """Writes one line for every login, and does not flood the log while Vault is down."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """Start with no trouble seen.
+
+        Args:
+            clock: The time in seconds, from any start.
+        """
+        self._clock = clock
+        self._troubles: dict[tuple[str, str], tuple[float, int]] = {}
+
+    def record(self, user: object, outcome: Outcome, seconds: float) -> None:
+        """Log how a login ended.
+
+        A success goes to INFO, a refusal to WARNING, and trouble to ERROR; a trouble that is
+        the same as one less than `TROUBLE_INTERVAL` ago goes to DEBUG and is counted.
+
+        Args:
+            user: Who wanted to log in, as far as that is known; of any type.
+            outcome: How it ended.
+            seconds: How long it took.
+        """
+        level, suffix = self._level(outcome)
+        logger.log(
+            level,
+            "Login of %s: %s: %s%s [%.0f ms]%s",
+            _shown(user),
+            outcome.code,
+            outcome.reason,
+            f" ({outcome.path})" if outcome.path and not outcome.accepted else "",
+            seconds * 1000,
+            suffix,
+        )
+
+    def _level(self, outcome: Outcome) -> tuple[int, str]:
+        if outcome.accepted:
+            return logging.INFO, ""
+        if not outcome.trouble:
+            return logging.WARNING, ""
+        now = self._clock()
+        self._troubles = {
+            key: (since, held_back)
+            for key, (since, held_back) in self._troubles.items()
+            if held_back or now - since < TROUBLE_INTERVAL
+        }
+        trouble = (outcome.code, outcome.reason)
+        since, held_back = self._troubles.get(trouble, (float("-inf"), 0))
+        if now - since < TROUBLE_INTERVAL:
+            self._troubles[trouble] = (since, held_back + 1)
+            return logging.DEBUG, ""
+        self._troubles[trouble] = (now, 0)
+        return logging.ERROR, f" and {held_back} more like it before" if held_back else ""
+
+
+def _shown(user: object) -> str:
+    # What a client sends may hold line breaks or be megabytes long; `repr` escapes the former.
+    if isinstance(user, str):
+        return repr(user[:LONGEST_USER_ID]) + ("…" if len(user) > LONGEST_USER_ID else "")
+    return f"something that is no string but {type(user).__name__}"

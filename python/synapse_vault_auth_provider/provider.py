@@ -1,0 +1,118 @@
+"""The class that Synapse loads."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from ._core import LoginService, Outcome, Settings
+from .config import parse_config
+from .outcomes import OutcomeLog, logger
+
+if TYPE_CHECKING:
+    from synapse.module_api import LoginResponse, ModuleApi
+
+    CheckAuthResult = tuple[str, Callable[[LoginResponse], Awaitable[None]] | None] | None
+
+LOGIN_TYPE = "io.t2bot.vault"
+LOGIN_FIELDS = ("token_hash",)
+
+
+class VaultAuthProvider:
+    """Logs users in whose client knows the secret that Vault holds for them.
+
+    Synapse loads it from ``modules:``, and as configurations from 2018 have it, from
+    ``password_providers:``.
+    """
+
+    def __init__(
+        self,
+        config: Settings,
+        api: ModuleApi | None = None,
+        *,
+        account_handler: ModuleApi | None = None,
+    ) -> None:
+        """Take up work with the reactor.
+
+        Args:
+            config: What `parse_config` returned.
+            api: Synapse's module API, when loaded from ``modules:``.
+            account_handler: The same, when loaded from ``password_providers:``, which asks for
+                the callbacks instead of having them registered.
+
+        Raises:
+            TypeError: Neither or both of the last two are given.
+        """
+        from twisted.internet import reactor
+
+        from .reactor import ReactorLogins
+
+        module_api = api or account_handler
+        if module_api is None or (api and account_handler):
+            raise TypeError("VaultAuthProvider takes either api or account_handler")
+        self._api: ModuleApi = module_api
+        self._service = LoginService(config, self._api.server_name)
+        self._logins = ReactorLogins(self._service, reactor)
+        self._log = OutcomeLog()
+        if api is not None:
+            api.register_password_auth_provider_callbacks(
+                auth_checkers={(LOGIN_TYPE, LOGIN_FIELDS): self.check_auth}
+            )
+
+    @staticmethod
+    def parse_config(config: Any) -> Settings:
+        """Check the module's configuration; see `synapse_vault_auth_provider.config`."""
+        return parse_config(config)
+
+    @staticmethod
+    def get_supported_login_types() -> dict[str, tuple[str, ...]]:
+        """Return the login types and their fields, for ``password_providers:``."""
+        return {LOGIN_TYPE: LOGIN_FIELDS}
+
+    async def check_auth(
+        self, username: str, login_type: str, login_dict: dict[str, Any]
+    ) -> CheckAuthResult:
+        """Decide a login.
+
+        Args:
+            username: The user id or its localpart, as the client sent it.
+            login_type: ``io.t2bot.vault``.
+            login_dict: The fields of the login; ``token_hash`` may be of any type.
+
+        Returns:
+            The canonical user id and no callback, or ``None`` for a refusal. Raises nothing but
+            Twisted's ``CancelledError``: what went wrong is in the log.
+        """
+        from twisted.internet.defer import CancelledError
+
+        try:
+            return await self._decide(username, login_dict.get("token_hash"))
+        except CancelledError:
+            raise
+        except Exception:  # noqa: BLE001 (whatever it is, it must not get out)
+            # Synapse would write the error into a warning and go on as for a wrong password.
+            logger.exception("A login of type %s failed for a reason of ours", login_type)
+            return None
+
+    async def _decide(self, username: str, token_hash: object) -> CheckAuthResult:
+        started = time.monotonic()
+        user_id, outcome = await self._ask(username, token_hash)
+        self._log.record(user_id, outcome, time.monotonic() - started)
+        return (user_id, None) if outcome.accepted else None
+
+    async def _ask(self, username: str, token_hash: object) -> tuple[str, Outcome]:
+        """Return the user id, canonical if there is one, and the outcome."""
+        from synapse.module_api import make_deferred_yieldable
+
+        user_id = username
+        if isinstance(username, str) and not username.startswith("@"):
+            user_id = f"@{username}:{self._api.server_name}"
+        # Before the database hears of it: it fails on some of what clients may send.
+        refusal = self._service.screen(user_id, token_hash)
+        if refusal is not None:
+            return user_id, refusal
+        canonical_id = await self._api.check_user_exists(user_id)
+        user_id = canonical_id or user_id
+        deciding = self._logins.decide(user_id, canonical_id is not None, token_hash)
+        return user_id, await make_deferred_yieldable(deciding)

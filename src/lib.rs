@@ -1,0 +1,17 @@
+//! The core of `synapse-vault-auth-provider`: logins to the Matrix homeserver Synapse with secrets
+//! that lie in `HashiCorp` Vault or `OpenBao`.
+//!
+//! * [`token_hash`]: what a client presents instead of its secret.
+//! * [`user_id`]: which user ids are safe to look up.
+//! * [`settings`]: what an administrator may configure.
+//! * [`vault`]: how Vault is reached and a secret read.
+//! * [`login`]: the decision about a login.
+//! * [`python`]: the boundary to Python, the only place that knows `PyO3`.
+
+pub mod login;
+#[cfg(feature = "python")]
+pub mod python;
+pub mod settings;
+pub mod token_hash;
+pub mod user_id;
+pub mod vault;

@@ -1,0 +1,81 @@
+//! The verdict: what Vault holds against what the client sent.
+
+use super::outcome::{Code, Outcome};
+use crate::token_hash::PresentedHash;
+use crate::user_id::UserId;
+use crate::vault::{Entry, VaultError};
+
+/// What is known of a login before Vault is asked.
+pub struct Attempt {
+    /// The canonical id, or for a user whom the homeserver does not have, the id that was sent.
+    pub user_id: UserId,
+    /// Whether the homeserver has the user.
+    pub is_registered: bool,
+    /// What the client sent.
+    pub presented: PresentedHash,
+}
+
+impl Attempt {
+    /// Decides, given what Vault holds for the user.
+    ///
+    /// One HMAC is computed and compared on every way through, so that the time taken does not
+    /// tell an unknown user, a missing secret and a wrong hash apart.
+    pub fn judge(&self, found: Result<Entry, VaultError>) -> Outcome {
+        let secret = match &found {
+            Ok(Entry::Secret(secret)) => Some(secret),
+            _ => None,
+        };
+        let matches = self.presented.matches(secret, self.user_id.as_str());
+        match found {
+            Err(error) => Outcome::from(error),
+            _ if !self.is_registered => {
+                Outcome::new(Code::UnknownUser, "the homeserver has no such user")
+            }
+            Ok(Entry::Missing) => Outcome::new(Code::NoSecret, "Vault has no secret for the user"),
+            Ok(Entry::Unusable(why)) => {
+                Outcome::new(Code::UnusableSecret, format!("Vault's entry is unusable: {why}"))
+            }
+            Ok(Entry::Secret(_)) if matches => Outcome::new(Code::Ok, "the token hash is right"),
+            Ok(Entry::Secret(_)) => {
+                Outcome::new(Code::BadHash, "the token hash is not that of the user's secret")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::token_hash::token_hash;
+    use secrecy::SecretString;
+
+    fn judge(is_registered: bool, secret_hashed: &str, found: Result<Entry, VaultError>) -> Code {
+        let user_id = UserId::parse("@alice:example.org", "example.org").unwrap();
+        let hash = token_hash(secret_hashed, user_id.as_str());
+        let presented = PresentedHash::parse(&hash).unwrap();
+        Attempt { user_id, is_registered, presented }.judge(found).code
+    }
+
+    fn secret(text: &str) -> Entry {
+        Entry::Secret(SecretString::from(text))
+    }
+
+    #[test]
+    fn only_the_hash_of_the_secret_of_a_registered_user_opens() {
+        assert_eq!(judge(true, "s", Ok(secret("s"))), Code::Ok);
+        assert_eq!(judge(true, "t", Ok(secret("s"))), Code::BadHash);
+        assert_eq!(judge(true, "", Ok(secret(""))), Code::BadHash);
+        assert_eq!(judge(true, "", Ok(Entry::Missing)), Code::NoSecret);
+        assert_eq!(judge(true, "", Ok(Entry::Unusable("empty"))), Code::UnusableSecret);
+        for found in [secret("s"), secret("t"), Entry::Missing, Entry::Unusable("")] {
+            assert_eq!(judge(false, "s", Ok(found)), Code::UnknownUser);
+        }
+    }
+
+    #[test]
+    fn trouble_with_vault_is_told_whoever_the_user_is() {
+        let error = || VaultError::Denied { quote: String::new() };
+        assert_eq!(judge(true, "", Err(error())), Code::VaultDenied);
+        assert_eq!(judge(false, "", Err(error())), Code::VaultDenied);
+    }
+}

@@ -1,0 +1,135 @@
+//! How a login ended, for the homeserver, the log and the metrics alike.
+
+use crate::user_id::UserIdError;
+use crate::vault::VaultError;
+
+/// How a login ended. The names are those in logs and metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Code {
+    /// The hash is that of the user's secret.
+    Ok,
+    /// The hash is not that of the user's secret.
+    BadHash,
+    /// The token hash is not a string of 64 hex digits.
+    MalformedHash,
+    /// The homeserver has no such user.
+    UnknownUser,
+    /// The user belongs to another homeserver.
+    ForeignUser,
+    /// The user id could be mistaken for another on its way to Vault.
+    UnsafeUserId,
+    /// Vault has no entry for the user, or its newest version is deleted or destroyed.
+    NoSecret,
+    /// Vault has an entry for the user that can open nothing.
+    UnusableSecret,
+    /// Vault answered 403.
+    VaultDenied,
+    /// Vault cannot be reached or says that it cannot answer now.
+    VaultUnavailable,
+    /// Vault answered what it should not.
+    VaultError,
+    /// Vault did not answer within `login_timeout`.
+    Timeout,
+}
+
+/// How much an administrator should care.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// Somebody logged in.
+    Accepted,
+    /// Somebody was rightly turned away.
+    Refused,
+    /// Somebody was turned away because something is broken.
+    Trouble,
+}
+
+impl Code {
+    /// The name in logs and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::BadHash => "bad_hash",
+            Self::MalformedHash => "malformed_hash",
+            Self::UnknownUser => "unknown_user",
+            Self::ForeignUser => "foreign_user",
+            Self::UnsafeUserId => "unsafe_user_id",
+            Self::NoSecret => "no_secret",
+            Self::UnusableSecret => "unusable_secret",
+            Self::VaultDenied => "vault_denied",
+            Self::VaultUnavailable => "vault_unavailable",
+            Self::VaultError => "vault_error",
+            Self::Timeout => "timeout",
+        }
+    }
+
+    /// How much an administrator should care.
+    #[must_use]
+    pub fn severity(self) -> Severity {
+        match self {
+            Self::Ok => Severity::Accepted,
+            Self::BadHash
+            | Self::MalformedHash
+            | Self::UnknownUser
+            | Self::ForeignUser
+            | Self::UnsafeUserId
+            | Self::NoSecret
+            | Self::UnusableSecret => Severity::Refused,
+            Self::VaultDenied | Self::VaultUnavailable | Self::VaultError | Self::Timeout => {
+                Severity::Trouble
+            }
+        }
+    }
+}
+
+/// How one login ended, and why, in words that hold no secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// How it ended.
+    pub code: Code,
+    /// Why. The same for every user whom the same thing happens to.
+    pub reason: String,
+    /// The path in Vault that was read, if one was.
+    pub path: Option<String>,
+}
+
+impl Outcome {
+    /// An outcome that Vault had no part in.
+    #[must_use]
+    pub fn new(code: Code, reason: impl Into<String>) -> Self {
+        Self { code, reason: reason.into(), path: None }
+    }
+
+    /// The token hash that came was not of its form.
+    #[must_use]
+    pub fn malformed_hash() -> Self {
+        Self::new(Code::MalformedHash, "token_hash must be a string of 64 hex digits")
+    }
+}
+
+impl From<UserIdError> for Outcome {
+    fn from(error: UserIdError) -> Self {
+        let code = match error {
+            UserIdError::Foreign => Code::ForeignUser,
+            UserIdError::Malformed
+            | UserIdError::TooLong
+            | UserIdError::ControlCharacter
+            | UserIdError::PathSegment => Code::UnsafeUserId,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<VaultError> for Outcome {
+    fn from(error: VaultError) -> Self {
+        let code = match error {
+            VaultError::Unreachable { .. } | VaultError::Unavailable { .. } => {
+                Code::VaultUnavailable
+            }
+            VaultError::TimedOut { .. } => Code::Timeout,
+            VaultError::Denied { .. } => Code::VaultDenied,
+            VaultError::Unexpected(_) => Code::VaultError,
+        };
+        Self::new(code, error.to_string())
+    }
+}

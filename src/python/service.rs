@@ -1,0 +1,98 @@
+//! `LoginService` and `Outcome`.
+
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use pyo3::types::PyString;
+
+use super::settings::Settings;
+use crate::login;
+
+/// How a login ended.
+#[pyclass(frozen, module = "synapse_vault_auth_provider._core")]
+pub struct Outcome(login::Outcome);
+
+#[pymethods]
+impl Outcome {
+    #[getter]
+    fn code(&self) -> &'static str {
+        self.0.code.as_str()
+    }
+
+    #[getter]
+    fn reason(&self) -> &str {
+        &self.0.reason
+    }
+
+    #[getter]
+    fn path(&self) -> Option<&str> {
+        self.0.path.as_deref()
+    }
+
+    #[getter]
+    fn accepted(&self) -> bool {
+        self.0.code.severity() == login::Severity::Accepted
+    }
+
+    #[getter]
+    fn trouble(&self) -> bool {
+        self.0.code.severity() == login::Severity::Trouble
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<Outcome {}: {}>", self.0.code.as_str(), self.0.reason)
+    }
+}
+
+/// Decides logins on threads of its own, which never touch the interpreter.
+#[pyclass(frozen, module = "synapse_vault_auth_provider._core")]
+pub struct LoginService(login::LoginService);
+
+#[pymethods]
+impl LoginService {
+    #[new]
+    fn new(settings: &Settings, server_name: String) -> Self {
+        Self(login::LoginService::new(settings.0.clone(), server_name))
+    }
+
+    fn start(&self) -> PyResult<()> {
+        self.0.start().map_err(|error| runtime_error(&error))
+    }
+
+    fn stop(&self, py: Python<'_>) {
+        py.detach(|| self.0.stop());
+    }
+
+    fn fileno(&self) -> i32 {
+        self.0.wakeup().unwrap_or(-1)
+    }
+
+    fn screen(&self, user_id: &Bound<'_, PyAny>, token_hash: &Bound<'_, PyAny>) -> Option<Outcome> {
+        self.0.screen(text(user_id), text(token_hash)).map(Outcome)
+    }
+
+    fn begin(
+        &self,
+        number: u64,
+        user_id: &Bound<'_, PyAny>,
+        is_registered: bool,
+        token_hash: &Bound<'_, PyAny>,
+    ) -> PyResult<Option<Outcome>> {
+        self.0
+            .begin(number, text(user_id), is_registered, text(token_hash))
+            .map(|outcome| outcome.map(Outcome))
+            .map_err(|error| runtime_error(&error))
+    }
+
+    fn drain(&self) -> Vec<(u64, Outcome)> {
+        self.0.drain().into_iter().map(|(number, outcome)| (number, Outcome(outcome))).collect()
+    }
+}
+
+/// The UTF-8 of a `str`; `None` for what is no `str` and for one with lone surrogates.
+fn text<'a>(value: &'a Bound<'_, PyAny>) -> Option<&'a str> {
+    value.cast::<PyString>().ok()?.to_str().ok()
+}
+
+fn runtime_error(error: &login::ServiceError) -> PyErr {
+    PyRuntimeError::new_err(error.to_string())
+}

@@ -1,0 +1,46 @@
+//! `Settings` and its error.
+
+use std::collections::HashMap;
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use serde_json::{Map, Value};
+
+use crate::settings;
+
+pyo3::create_exception!(
+    synapse_vault_auth_provider._core,
+    SettingsError,
+    PyValueError,
+    "One key of the configuration is wrong. ``args`` are the key and what is allowed."
+);
+
+/// Checked configuration. Its text shows no secret.
+#[pyclass(frozen, module = "synapse_vault_auth_provider._core")]
+pub struct Settings(pub settings::Settings);
+
+#[pymethods]
+impl Settings {
+    /// See `_core.pyi`.
+    #[staticmethod]
+    // PyO3 converts Python's mappings into maps of its caller's own.
+    #[allow(clippy::needless_pass_by_value)]
+    fn parse(
+        config: HashMap<String, String>,
+        environment: HashMap<String, String>,
+    ) -> PyResult<Self> {
+        let mut values = Map::new();
+        for (key, json) in config {
+            let value: Value = serde_json::from_str(&json)
+                .map_err(|_| SettingsError::new_err((key.clone(), "is no value of JSON")))?;
+            values.insert(key, value);
+        }
+        settings::Settings::parse(values, &environment)
+            .map(Self)
+            .map_err(|error| SettingsError::new_err((error.key, error.message)))
+    }
+
+    fn __repr__(&self) -> String {
+        format!("{:?}", self.0)
+    }
+}

@@ -1,0 +1,124 @@
+//! Matrix user ids that are safe to look up.
+//!
+//! Grammar: <https://spec.matrix.org/v1.16/appendices/#user-identifiers>. Homeservers keep
+//! "historical" ids outside today's grammar (any Unicode, slashes anywhere), so this admits those
+//! and refuses what could be mistaken for something else on its way to Vault.
+
+use std::fmt;
+
+/// Longest user id that Matrix allows, in bytes of UTF-8.
+const MAX_LENGTH: usize = 255;
+
+/// A user id of this homeserver whose Vault path is its own and no other id's.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct UserId(String);
+
+/// Why an id is not looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UserIdError {
+    /// The id is well formed and belongs to another homeserver.
+    #[error("the user id belongs to another homeserver")]
+    Foreign,
+    /// The id is empty, has no server name, or has no localpart.
+    #[error("this is no user id of the form @localpart:server")]
+    Malformed,
+    /// The id is longer than Matrix allows.
+    #[error("the user id is longer than 255 bytes")]
+    TooLong,
+    /// The id holds a control character, which URL parsers drop in silence.
+    #[error("the user id holds a control character")]
+    ControlCharacter,
+    /// Cut at its slashes the id has an empty, `.` or `..` part, which URL parsers resolve.
+    #[error("the user id holds an empty, \".\" or \"..\" path segment")]
+    PathSegment,
+}
+
+impl UserId {
+    /// Checks that `user_id` belongs to `server_name` and names one entry in Vault.
+    ///
+    /// # Errors
+    /// [`UserIdError`] says which rule it breaks.
+    pub fn parse(user_id: &str, server_name: &str) -> Result<Self, UserIdError> {
+        if user_id.len() > MAX_LENGTH {
+            return Err(UserIdError::TooLong);
+        }
+        if user_id.chars().any(char::is_control) {
+            return Err(UserIdError::ControlCharacter);
+        }
+        // The server name may hold colons itself (ports, IPv6); a localpart never does.
+        match user_id.strip_prefix('@').and_then(|rest| rest.split_once(':')) {
+            None | Some(("", _) | (_, "")) => return Err(UserIdError::Malformed),
+            Some((_, server)) if server != server_name => return Err(UserIdError::Foreign),
+            Some(_) => {}
+        }
+        if user_id.split('/').any(|segment| matches!(segment, "" | "." | "..")) {
+            return Err(UserIdError::PathSegment);
+        }
+        Ok(Self(user_id.to_owned()))
+    }
+
+    /// The whole id, `@localpart:server`.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for UserId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_of_this_server() {
+        let long = format!("@{}:example.org", "l".repeat(242));
+        assert_eq!(long.len(), 255);
+        for id in [
+            "@alice:example.org",
+            "@a/b:example.org",
+            "@a/..:example.org",
+            "@../b:example.org",
+            "@x+y=z.q_w-e:example.org",
+            "@ü 日本%2f?#\\:example.org",
+            &long,
+        ] {
+            assert_eq!(UserId::parse(id, "example.org").unwrap().as_str(), id);
+        }
+        assert!(UserId::parse("@a:[2001:db8::1]:8448", "[2001:db8::1]:8448").is_ok());
+    }
+
+    #[test]
+    fn refused_ids() {
+        use UserIdError::{ControlCharacter, Foreign, Malformed, PathSegment, TooLong};
+        for (id, error) in [
+            ("", Malformed),
+            ("@", Malformed),
+            ("alice", Malformed),
+            ("@alice", Malformed),
+            ("@:example.org", Malformed),
+            ("@alice:", Malformed),
+            ("alice:example.org", Malformed),
+            ("@alice:evil.org", Foreign),
+            ("@alice:example.org.evil.org", Foreign),
+            ("@alice:EXAMPLE.ORG", Foreign),
+            ("@alice:example.org:8448", Foreign),
+            ("@alice:x:example.org", Foreign),
+            ("@a//b:example.org", PathSegment),
+            ("@a/./b:example.org", PathSegment),
+            ("@a/../b:example.org", PathSegment),
+            ("@al\nice:example.org", ControlCharacter),
+            ("@al\0ice:example.org", ControlCharacter),
+            ("@al\u{7f}ice:example.org", ControlCharacter),
+            ("@al\u{85}ice:example.org", ControlCharacter),
+            (&format!("@{}:example.org", "l".repeat(243)), TooLong),
+            (&format!("@{}:example.org", "ü".repeat(122)), TooLong),
+        ] {
+            assert_eq!(UserId::parse(id, "example.org"), Err(error), "{id:?}");
+        }
+    }
+}

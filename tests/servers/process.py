@@ -1,0 +1,96 @@
+"""A server as a child process, with its output in a file."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+START_TIMEOUT = 60.0
+"""Time a server may take to answer its first request, in seconds."""
+
+STOP_TIMEOUT = 30.0
+"""Time a server may take to end after SIGTERM, in seconds."""
+
+
+def free_port() -> int:
+    """Return a TCP port on loopback that nothing listens on just now."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+class Server:
+    """A child process that answers HTTP at `url`."""
+
+    def __init__(self, name: str, directory: Path) -> None:
+        self.name = name
+        self.directory = directory
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.output_path = directory / f"{name}.out"
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def _start(
+        self, command: Sequence[str | Path], environment: Mapping[str, str], probe: str
+    ) -> None:
+        self.spawn(command, environment)
+        self.wait_until_ready(probe)
+
+    def spawn(self, command: Sequence[str | Path], environment: Mapping[str, str]) -> None:
+        """Start the process without waiting for it to answer."""
+        # A session of its own: Ctrl-C in the terminal is ours to handle, in our order.
+        with self.output_path.open("ab") as output:
+            self.process = subprocess.Popen(
+                [str(part) for part in command],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=dict(environment),
+                cwd=self.directory,
+                start_new_session=True,
+            )
+
+    def wait_until_ready(self, probe: str) -> None:
+        """Wait for a 200 at the path `probe`."""
+        deadline = time.monotonic() + START_TIMEOUT
+        while time.monotonic() < deadline:
+            if self.process is not None and self.process.poll() is not None:
+                raise RuntimeError(
+                    f"{self.name} ended with {self.process.returncode}:\n{self.output()[-4000:]}"
+                )
+            try:
+                with urllib.request.urlopen(self.url + probe, timeout=5):  # noqa: S310
+                    return
+            except (urllib.error.URLError, OSError):
+                time.sleep(0.05)
+        self.stop()
+        raise RuntimeError(f"{self.name} did not answer in time:\n{self.output()[-4000:]}")
+
+    def output(self) -> str:
+        """Return what the process has written to its standard streams."""
+        return self.output_path.read_text(errors="replace") if self.output_path.exists() else ""
+
+    def stop(self, signal_number: int = signal.SIGTERM) -> int | None:
+        """End the process and return its exit code; `None` if it was not running."""
+        if self.process is None:
+            return None
+        process, self.process = self.process, None
+        if process.poll() is None:
+            process.send_signal(signal_number)
+        try:
+            return process.wait(STOP_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise
