@@ -1,0 +1,146 @@
+"""The whole of it once, on real servers: a secret in Vault, a login, an access token.
+
+Run by ``make demo``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import secrets
+import shlex
+import shutil
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+from synapse_vault_auth_provider import token_hash
+
+from .servers import OpenBao, Synapse
+from .servers.openbao import bao_command
+
+POLICY = 'path "secret/data/matrix/users/*" { capabilities = ["read"] }'
+
+
+def main() -> int:
+    """Run the demo and return the exit code."""
+    parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
+    parser.add_argument("--keep", action="store_true", help="leave both servers running")
+    keep = parser.parse_args().keep
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        with contextlib.ExitStack() as cleanup:
+            cleanup.callback(say, "Stopped both servers and removed their files.")
+            demo(cleanup, keep=keep)
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def demo(cleanup: contextlib.ExitStack, *, keep: bool) -> None:
+    """Go through it step by step.
+
+    Args:
+        cleanup: Where to leave what has to be undone at the end.
+        keep: Whether to leave the servers running and print commands to try by hand.
+    """
+    directory = Path(tempfile.mkdtemp(prefix="synapse-vault-demo-"))
+    cleanup.callback(shutil.rmtree, directory, ignore_errors=True)
+
+    bao = OpenBao(directory / "openbao")
+    cleanup.callback(bao.stop)
+    bao.start()
+    say(f"1. OpenBao runs at {bao.url}, with a KV version 2 engine at secret/.")
+
+    module_token = bao.create_token("synapse", POLICY)
+    say(f"2. The module gets a token that may read the secrets and nothing else:\n   {POLICY}")
+
+    module_config = {
+        "vault_url": bao.url,
+        "vault_token": module_token,
+        "vault_path_root": "matrix/users",
+    }
+    synapse = Synapse(directory / "synapse", module_config, log_level="INFO")
+    cleanup.callback(synapse.stop)
+    synapse.start()
+    say(f"3. Synapse runs at {synapse.url} as example.org, with the module configured.")
+
+    user_id = synapse.register("alice")
+    say(f"4. {user_id} has an account.")
+
+    login_secret = secrets.token_urlsafe()
+    path = f"matrix/users/{user_id}"
+    bao.cli("kv", "put", "-mount=secret", path, "login_secret=-", stdin=login_secret)
+    say("5. Her secret lies in Vault, written with the vendor's own command line:")
+    say(f"   bao kv put -mount=secret {path} login_secret=-")
+
+    say(f"6. Synapse offers these login types: {', '.join(synapse.login_flows())}")
+
+    right_hash = token_hash(login_secret, user_id)
+    say("7. A client that knows the secret logs in with its hash:")
+    answer = report(synapse, user_id, right_hash)
+    say(f"   The access token: {answer['access_token']}")
+
+    say("8. One that does not know it is refused:")
+    report(synapse, user_id, token_hash("a guess", user_id))
+
+    say("What Synapse's log says of the two:")
+    for line in synapse.log().splitlines():
+        if " synapse_vault_auth_provider " in line:
+            say(f"   {line}")
+    if keep:
+        print_commands(bao, synapse, user_id, directory)
+        cleanup.pop_all()
+
+
+def report(synapse: Synapse, user_id: str, presented: str) -> dict[str, str]:
+    """Log in, print both sides of it, and return the answer."""
+    response = synapse.login(user_id, presented)
+    request = {"type": "io.t2bot.vault", "token_hash": f"{presented[:8]}..."}
+    say(f"   POST /_matrix/client/v3/login {json.dumps(request)}")
+    say(f"   {response.status_code} {response.text}")
+    answer: dict[str, str] = response.json()
+    return answer
+
+
+def print_commands(bao: OpenBao, synapse: Synapse, user_id: str, directory: Path) -> None:
+    """Print what to try by hand while both servers run."""
+    python = shlex.quote(sys.executable)
+    processes = [str(server.process.pid) for server in (synapse, bao) if server.process]
+    say(f"""
+Try it by hand, in a shell:
+
+   export BAO_ADDR={bao.url} BAO_TOKEN={bao.root_token} USER_ID={user_id}
+   alias bao={shlex.quote(str(bao_command()))}
+
+   # Read the secret, as the bot's own token would let it, and hash it.
+   SECRET=$(bao kv get -mount=secret -field=login_secret "matrix/users/$USER_ID")
+   HASH=$(printf %s "$SECRET" | {python} -c 'import sys; from synapse_vault_auth_provider import \
+token_hash; print(token_hash(sys.stdin.read(), sys.argv[1]))' "$USER_ID")
+
+   # Log in.
+   curl -sS {synapse.url}/_matrix/client/v3/login -d "{{\\"type\\": \\"io.t2bot.vault\\", \
+\\"identifier\\": {{\\"type\\": \\"m.id.user\\", \\"user\\": \\"$USER_ID\\"}}, \
+\\"token_hash\\": \\"$HASH\\"}}"
+
+   # Give her another secret: the old hash is refused from now on.
+   SECRET=$(openssl rand -hex 32)
+   printf %s "$SECRET" | bao kv put -mount=secret "matrix/users/$USER_ID" login_secret=-
+
+   # Watch what the module says.
+   tail -f {synapse.log_path}
+
+Stop both servers and remove their files:
+
+   kill {" ".join(processes)}; rm -r {directory}""")
+
+
+def say(text: str) -> None:
+    """Print for the person who watches."""
+    print(text, flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    sys.exit(main())
