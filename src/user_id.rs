@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use unicode_general_category::{GeneralCategory, get_general_category};
+
 /// Longest user id that Matrix allows, in bytes of UTF-8.
 const MAX_LENGTH: usize = 255;
 
@@ -25,9 +27,10 @@ pub enum UserIdError {
     /// The id is longer than Matrix allows.
     #[error("the user id is longer than 255 bytes")]
     TooLong,
-    /// The id holds a control character, which URL parsers drop in silence.
-    #[error("the user id holds a control character")]
-    ControlCharacter,
+    /// The id holds a character that does not print: URL parsers drop some in silence, and Vault
+    /// refuses paths with any.
+    #[error("the user id holds a control character or another one that does not print")]
+    Unprintable,
     /// Cut at its slashes the id has an empty, `.` or `..` part, which URL parsers resolve.
     #[error("the user id holds an empty, \".\" or \"..\" path segment")]
     PathSegment,
@@ -42,8 +45,8 @@ impl UserId {
         if user_id.len() > MAX_LENGTH {
             return Err(UserIdError::TooLong);
         }
-        if user_id.chars().any(char::is_control) {
-            return Err(UserIdError::ControlCharacter);
+        if !user_id.chars().all(is_printable) {
+            return Err(UserIdError::Unprintable);
         }
         // The server name may hold colons itself (ports, IPv6); a localpart never does.
         match user_id.strip_prefix('@').and_then(|rest| rest.split_once(':')) {
@@ -62,6 +65,28 @@ impl UserId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Letters, marks, numbers, punctuation, symbols and the space: what Vault takes in a path.
+///
+/// After Go's `unicode.IsPrint`, by which `HashiCorp` Vault and `OpenBao` check paths.
+fn is_printable(character: char) -> bool {
+    use GeneralCategory::{
+        Control, Format, LineSeparator, ParagraphSeparator, PrivateUse, SpaceSeparator, Surrogate,
+        Unassigned,
+    };
+    character == ' '
+        || !matches!(
+            get_general_category(character),
+            Control
+                | Format
+                | LineSeparator
+                | ParagraphSeparator
+                | PrivateUse
+                | SpaceSeparator
+                | Surrogate
+                | Unassigned
+        )
 }
 
 impl fmt::Display for UserId {
@@ -94,7 +119,7 @@ mod tests {
 
     #[test]
     fn refused_ids() {
-        use UserIdError::{ControlCharacter, Foreign, Malformed, PathSegment, TooLong};
+        use UserIdError::{Foreign, Malformed, PathSegment, TooLong, Unprintable};
         for (id, error) in [
             ("", Malformed),
             ("@", Malformed),
@@ -111,10 +136,16 @@ mod tests {
             ("@a//b:example.org", PathSegment),
             ("@a/./b:example.org", PathSegment),
             ("@a/../b:example.org", PathSegment),
-            ("@al\nice:example.org", ControlCharacter),
-            ("@al\0ice:example.org", ControlCharacter),
-            ("@al\u{7f}ice:example.org", ControlCharacter),
-            ("@al\u{85}ice:example.org", ControlCharacter),
+            ("@al\nice:example.org", Unprintable),
+            ("@al\0ice:example.org", Unprintable),
+            ("@al\u{7f}ice:example.org", Unprintable),
+            ("@al\u{85}ice:example.org", Unprintable),
+            ("@al\u{a0}ice:example.org", Unprintable),
+            ("@al\u{200b}ice:example.org", Unprintable),
+            ("@al\u{2028}ice:example.org", Unprintable),
+            ("@al\u{202e}ice:example.org", Unprintable),
+            ("@al\u{e000}ice:example.org", Unprintable),
+            ("@al\u{10ffff}ice:example.org", Unprintable),
             (&format!("@{}:example.org", "l".repeat(243)), TooLong),
             (&format!("@{}:example.org", "ü".repeat(122)), TooLong),
         ] {

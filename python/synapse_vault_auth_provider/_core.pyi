@@ -3,6 +3,15 @@
 from collections.abc import Mapping
 from typing import final
 
+__all__ = [
+    "LoginService",
+    "Outcome",
+    "Settings",
+    "SettingsError",
+    "__version__",
+    "token_hash",
+]
+
 __version__: str
 """The version of the package, from ``Cargo.toml``."""
 

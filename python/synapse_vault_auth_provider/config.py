@@ -36,8 +36,8 @@ def _to_json(config: object) -> dict[str, str]:
         raise SettingsError("config", "must be a mapping of keys to values")
     values = {}
     for key, value in config.items():
-        if not isinstance(key, str):
-            raise SettingsError(f"{key!r:.100}", "keys must be strings")
+        if not isinstance(key, str) or not _is_unicode(key):
+            raise SettingsError(ascii(key)[:100], "keys must be strings of Unicode")
         try:
             values[key] = json.dumps(value, allow_nan=False)
         except (TypeError, ValueError, RecursionError):
@@ -47,7 +47,19 @@ def _to_json(config: object) -> dict[str, str]:
     return values
 
 
+def _is_unicode(text: str) -> bool:
+    """Whether UTF-8 can express the text, as it cannot express lone surrogates."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _vault_environment() -> dict[str, str]:
+    # Bytes that are not UTF-8 become a character that no address and no token may hold.
     return {
-        name: value for name, value in os.environ.items() if name.startswith(("VAULT_", "BAO_"))
+        name: os.fsencode(value).decode("utf-8", "replace")
+        for name, value in os.environ.items()
+        if name.startswith(("VAULT_", "BAO_")) and _is_unicode(name)
     }

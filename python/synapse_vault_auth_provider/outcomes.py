@@ -14,6 +14,9 @@ LONGEST_USER_ID = 300
 TROUBLE_INTERVAL = 10.0
 """Time in which one trouble is logged as an error once, in seconds."""
 
+MOST_TROUBLES = 100
+"""How many troubles are remembered to recognize their repeats."""
+
 
 class OutcomeLog:
     """Writes one line for every login, and does not flood the log while Vault is down."""
@@ -45,7 +48,7 @@ class OutcomeLog:
             _shown(user),
             outcome.code,
             outcome.reason,
-            f" ({outcome.path})" if outcome.path and not outcome.accepted else "",
+            f" ({outcome.path!r})" if outcome.path and not outcome.accepted else "",
             seconds * 1000,
             suffix,
         )
@@ -56,13 +59,10 @@ class OutcomeLog:
         if not outcome.trouble:
             return logging.WARNING, ""
         now = self._clock()
-        self._troubles = {
-            key: (since, held_back)
-            for key, (since, held_back) in self._troubles.items()
-            if held_back or now - since < TROUBLE_INTERVAL
-        }
         trouble = (outcome.code, outcome.reason)
-        since, held_back = self._troubles.get(trouble, (float("-inf"), 0))
+        since, held_back = self._troubles.pop(trouble, (float("-inf"), 0))
+        while len(self._troubles) >= MOST_TROUBLES:
+            del self._troubles[next(iter(self._troubles))]
         if now - since < TROUBLE_INTERVAL:
             self._troubles[trouble] = (since, held_back + 1)
             return logging.DEBUG, ""

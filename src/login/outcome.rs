@@ -113,7 +113,7 @@ impl From<UserIdError> for Outcome {
             UserIdError::Foreign => Code::ForeignUser,
             UserIdError::Malformed
             | UserIdError::TooLong
-            | UserIdError::ControlCharacter
+            | UserIdError::Unprintable
             | UserIdError::PathSegment => Code::UnsafeUserId,
         };
         Self::new(code, error.to_string())

@@ -31,8 +31,9 @@ impl Settings {
     ) -> PyResult<Self> {
         let mut values = Map::new();
         for (key, json) in config {
-            let value: Value = serde_json::from_str(&json)
-                .map_err(|_| SettingsError::new_err((key.clone(), "is no value of JSON")))?;
+            let value: Value = serde_json::from_str(&json).map_err(|_| {
+                SettingsError::new_err((key.clone(), "holds text or a number that cannot be read"))
+            })?;
             values.insert(key, value);
         }
         settings::Settings::parse(values, &environment)

@@ -80,6 +80,7 @@ impl Settings {
                  (or set the environment variable VAULT_ADDR)",
             )
         })?;
+        let address = in_key(address.key, Address::parse(&address.value))?;
         let token = token?.ok_or_else(|| {
             SettingsError::new(
                 "vault_token",
@@ -96,7 +97,7 @@ impl Settings {
         })?;
         Ok(Self {
             vault: VaultSettings {
-                address: in_key(address.key, Address::parse(&address.value))?,
+                address,
                 token: in_key(token.key, Token::parse(&token.value))?,
                 mount: match mount? {
                     Some(mount) => in_key("vault_kv_mount_point", Mount::parse(&mount))?,

@@ -82,7 +82,7 @@ impl<'a> Section<'a> {
             Some(meant) => format!("unknown key; did you mean {meant}?"),
             None => format!("unknown key; known keys: {}", self.known.join(", ")),
         };
-        let shown: String = unknown.chars().take(100).collect();
+        let shown: String = unknown.escape_debug().take(100).collect();
         Err(SettingsError::new(shown, message))
     }
 

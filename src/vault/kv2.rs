@@ -56,8 +56,7 @@ fn missing(mount: &Mount, body: &[u8]) -> Result<Entry, VaultError> {
     match messages(body) {
         Some(messages) if messages.is_empty() => Ok(Entry::Missing),
         Some(_) => Err(VaultError::Unexpected(format!(
-            "Vault has no secrets engine at {mount}{}; check vault_kv_mount_point",
-            super::error::quote(body)
+            "Vault has no secrets engine at {mount}; check vault_kv_mount_point"
         ))),
         None if has_metadata(body) => Ok(Entry::Missing),
         None => Err(VaultError::Unexpected(format!(

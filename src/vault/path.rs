@@ -48,7 +48,8 @@ fn normalize(text: &str) -> Result<String, String> {
     if text.chars().any(char::is_control) {
         return Err("must hold no control character".to_owned());
     }
-    let segments: Vec<&str> = text.split('/').filter(|segment| !segment.is_empty()).collect();
+    let segments: Vec<&str> =
+        text.trim().split('/').filter(|segment| !segment.is_empty()).collect();
     if segments.is_empty() {
         return Err("required: must hold more than slashes".to_owned());
     }
