@@ -8,6 +8,9 @@ import subprocess
 import sysconfig
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
+
+import requests
 
 from .process import Server
 
@@ -43,7 +46,7 @@ class OpenBao(Server):
         )
         return self
 
-    def cli(self, *arguments: str, stdin: str | None = None, token: str = ROOT_TOKEN) -> str:
+    def cli(self, *arguments: str, stdin: str | None = None, token: str | None = None) -> str:
         """Run the vendor's command line against the server and return what it prints."""
         result = subprocess.run(
             [bao_command(), *arguments],
@@ -54,7 +57,7 @@ class OpenBao(Server):
                 "HOME": str(self.directory),
                 "PATH": os.environ["PATH"],
                 "BAO_ADDR": self.url,
-                "BAO_TOKEN": token,
+                "BAO_TOKEN": token or self.root_token,
             },
             check=False,
         )
@@ -69,6 +72,19 @@ class OpenBao(Server):
     def put_secret(self, user_id: str, login_secret: str) -> None:
         """Write a user's secret where the configurations of the tests look for it."""
         self.put(f"matrix/users/{user_id}", {"login_secret": login_secret})
+
+    def write(self, path: str, data: dict[str, Any], mount: str = "secret") -> None:
+        """Do the same as `put`, faster: without starting a process.
+
+        API: https://openbao.org/api-docs/secret/kv/kv-v2/#createupdate-secret
+        """
+        response = requests.post(
+            f"{self.url}/v1/{mount}/data/{quote(path)}",
+            json={"data": data},
+            headers={"X-Vault-Token": self.root_token},
+            timeout=30,
+        )
+        response.raise_for_status()
 
     def create_token(self, policy_name: str, policy: str) -> str:
         """Write a policy in HCL and return a token that has this one alone."""

@@ -85,9 +85,19 @@ class Server:
         """End the process and return its exit code; `None` if it was not running."""
         if self.process is None:
             return None
+        if self.process.poll() is None:
+            self.process.send_signal(signal_number)
+        return self.wait()
+
+    def wait(self) -> int:
+        """Wait until the process ends and return its exit code.
+
+        Raises:
+            subprocess.TimeoutExpired: It did not end in time. It is killed.
+        """
         process, self.process = self.process, None
-        if process.poll() is None:
-            process.send_signal(signal_number)
+        if process is None:
+            raise RuntimeError(f"{self.name} is not running")
         try:
             return process.wait(STOP_TIMEOUT)
         except subprocess.TimeoutExpired:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
+from .log import FORMAT, Record, parse
 from .process import Server
 
 if TYPE_CHECKING:
@@ -111,9 +112,7 @@ class Synapse(Server):
         self.config_path.write_text(json.dumps(configuration, indent=1))
         logging = {
             "version": 1,
-            "formatters": {
-                "precise": {"format": "%(asctime)s %(name)s %(levelname)s %(request)s %(message)s"}
-            },
+            "formatters": {"precise": {"format": FORMAT}},
             "handlers": {
                 "file": {
                     "class": "logging.FileHandler",
@@ -140,6 +139,16 @@ class Synapse(Server):
     def log(self) -> str:
         """Return Synapse's log."""
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+
+    def log_size(self) -> int:
+        """Return the length of the log in bytes, to ask later for what came after."""
+        return self.log_path.stat().st_size if self.log_path.exists() else 0
+
+    def log_records(self, since: int = 0) -> list[Record]:
+        """Return what was logged after the log had the length `since`."""
+        with self.log_path.open("rb") as file:
+            file.seek(since)
+            return parse(file.read().decode(errors="replace"))
 
     def register(self, localpart: str) -> str:
         """Create an account with a password that nobody knows; return its user id.

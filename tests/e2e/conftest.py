@@ -1,0 +1,140 @@
+"""Servers that all end-to-end tests share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.servers import BrokenVault, OpenBao, Registration, Synapse
+from tests.servers.broken_vault import silence
+
+from .deployment import PATH_ROOT, Confidential, Deployment, deployed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+READ_USERS = f'path "secret/data/{PATH_ROOT}/*" {{ capabilities = ["read"] }}'
+"""All that the module's token must be allowed."""
+
+
+@pytest.fixture(scope="session")
+def confidential() -> Confidential:
+    return Confidential()
+
+
+@pytest.fixture(scope="session")
+def openbao(
+    tmp_path_factory: pytest.TempPathFactory, confidential: Confidential
+) -> Iterator[OpenBao]:
+    server = OpenBao(tmp_path_factory.mktemp("openbao"))
+    confidential.add(server.root_token)
+    try:
+        yield server.start()
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def vault_token(openbao: OpenBao, confidential: Confidential) -> str:
+    return confidential.add(openbao.create_token("read-users", READ_USERS))
+
+
+@pytest.fixture(scope="session")
+def modules(
+    tmp_path_factory: pytest.TempPathFactory,
+    openbao: OpenBao,
+    vault_token: str,
+    confidential: Confidential,
+) -> Iterator[Deployment]:
+    """Return a homeserver that names the module as Synapse's documentation has it today."""
+    synapse = Synapse(
+        tmp_path_factory.mktemp("modules"),
+        {"vault_url": openbao.url, "vault_token": vault_token, "vault_path_root": PATH_ROOT},
+    )
+    with deployed("modules", synapse, openbao, confidential) as deployment:
+        yield deployment
+
+
+@pytest.fixture(scope="session")
+def password_providers(
+    tmp_path_factory: pytest.TempPathFactory,
+    openbao: OpenBao,
+    vault_token: str,
+    confidential: Confidential,
+) -> Iterator[Deployment]:
+    """Return a homeserver with a configuration from 2018, the token in the environment."""
+    synapse = Synapse(
+        tmp_path_factory.mktemp("password_providers"),
+        {
+            "vault_url": openbao.url,
+            "vault_token": "",
+            "vault_path_root": f"/{PATH_ROOT}/",
+            "vault_kv_mount_point": "secret",
+        },
+        registration=Registration.LEGACY,
+        environment={"VAULT_TOKEN": vault_token},
+    )
+    with deployed("password_providers", synapse, openbao, confidential) as deployment:
+        yield deployment
+
+
+@pytest.fixture(params=Registration, ids=lambda registration: registration.value)
+def deployment(request: pytest.FixtureRequest) -> Deployment:
+    """Return one homeserver after the other; tests that use this hold for both."""
+    found: Deployment = request.getfixturevalue(request.param.value)
+    return found
+
+
+@pytest.fixture(scope="session")
+def broken_vault() -> Iterator[BrokenVault]:
+    """Return the Vault of `hasty` and `patient`; tests say how it is broken."""
+    vault = BrokenVault()
+    vault.listen(silence)
+    yield vault
+    vault.close()
+
+
+@pytest.fixture(scope="session")
+def hasty(
+    tmp_path_factory: pytest.TempPathFactory,
+    broken_vault: BrokenVault,
+    openbao: OpenBao,
+    vault_token: str,
+    confidential: Confidential,
+) -> Iterator[Deployment]:
+    """Return a homeserver for logins that can end in no other way than with their time."""
+    synapse = Synapse(
+        tmp_path_factory.mktemp("hasty"),
+        {
+            "vault_url": broken_vault.url,
+            "vault_token": vault_token,
+            "vault_path_root": PATH_ROOT,
+            "login_timeout": "2s",
+        },
+    )
+    with deployed("hasty", synapse, openbao, confidential) as deployment:
+        yield deployment
+
+
+@pytest.fixture(scope="session")
+def patient(
+    tmp_path_factory: pytest.TempPathFactory,
+    broken_vault: BrokenVault,
+    openbao: OpenBao,
+    vault_token: str,
+    confidential: Confidential,
+) -> Iterator[Deployment]:
+    """Return a homeserver for all other logins, which even a slow machine ends in time."""
+    synapse = Synapse(
+        tmp_path_factory.mktemp("patient"),
+        {
+            "vault_url": broken_vault.url,
+            "vault_token": vault_token,
+            "vault_path_root": PATH_ROOT,
+            "request_timeout": "1m",
+            "login_timeout": "3m",
+        },
+    )
+    with deployed("patient", synapse, openbao, confidential) as deployment:
+        yield deployment

@@ -1,0 +1,249 @@
+"""Whatever a client sends, we answer like a module that lets nobody in."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import requests
+from hypothesis import HealthCheck, assume, event, example, given, settings
+from hypothesis import strategies as st
+
+from tests.servers import Synapse
+from tests.servers.synapse import SERVER_NAME
+
+from .deployment import LOGIN_TYPE, Account, Attempt, Confidential, Deployment, deployed, token_hash
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.servers import OpenBao
+
+# Only ours would open them, so only ours has their secrets.
+ACCOUNTS = [
+    Account.with_a_secret_of_its_own(f"@{localpart}:{SERVER_NAME}")
+    for localpart in ("doors", "doors/b", "doors-Twin", "doors-twin", "doors-ü")
+]
+
+TRICKS = [
+    *("/", "//", "/./", "/../", "../", "..", ".", "\\", "/%2e%2e/", "%2e", "%2f", "%2F", "%00"),
+    *("\n", "\r", "\t", "\0", "\x1f", "\x7f", "\x85", "\u2028", "\u200b", "\u202e", "\ufeff"),
+    *(" ", "\u00a0", "?", "#", "?version=1", ";", "&", "*", "+", ":", "@", "'", '"', "%s", "{}"),
+    *("\ud800", "\udfff", "\U0001f511", "e\u0301", "A", "0", ":evil.org", f":{SERVER_NAME}"),
+    *("x" * 300, "../" * 30),
+]
+
+texts = st.text(st.characters(), max_size=30)
+
+# Without NaN and its like: they are no JSON, and Synapse itself writes a body that is none, hash
+# and all, into its log.
+numbers = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+
+json_values = st.recursive(
+    st.none() | st.booleans() | numbers | texts,
+    lambda values: st.lists(values, max_size=3) | st.dictionaries(texts, values, max_size=3),
+    max_leaves=5,
+)
+
+
+NAMES = st.sampled_from(
+    [
+        *("user", "medium", "address", "password", "token", "login_secret"),
+        *("device_id", "initial_device_display_name", "refresh_token"),
+    ]
+)
+"""Fields that Synapse or we could take for something."""
+
+
+@st.composite
+def near_ids(draw: st.DrawFn) -> str:
+    """Ids that come close to one of ours, or are one."""
+    user = draw(st.sampled_from([account.user_id for account in ACCOUNTS]))
+    if draw(st.booleans()):
+        user = user[1:].removesuffix(f":{SERVER_NAME}")
+    for trick in draw(st.lists(st.sampled_from(TRICKS), max_size=2)):
+        at = draw(st.integers(0, len(user)))
+        user = user[:at] + trick + user[at:]
+    return draw(st.sampled_from([user, user, user.upper(), user[::-1], user + user]))
+
+
+@st.composite
+def near_hashes(draw: st.DrawFn, user: object) -> str:
+    """Hashes that come close to one that opens an account, or are one."""
+    account = draw(st.sampled_from(ACCOUNTS))
+    hashes = [account.token_hash, account.token_hash.upper()]
+    if isinstance(user, str):
+        text = user.encode("utf-8", "replace").decode()
+        hashes += [token_hash(account.login_secret, text), token_hash("", text)]
+    sent = draw(st.sampled_from(hashes))
+    for trick in draw(st.lists(st.sampled_from(TRICKS), max_size=1)):
+        at = draw(st.sampled_from([0, 32, len(sent)]))
+        sent = sent[:at] + trick + sent[at:]
+    return sent[draw(st.sampled_from([0, 0, 0, 1])) :]
+
+
+@st.composite
+def bodies(draw: st.DrawFn) -> dict[str, Any]:
+    """Logins most of which get as far as to a module."""
+
+    def one_in(count: int) -> bool:
+        return draw(st.sampled_from([False] * (count - 1) + [True]))
+
+    user = draw(json_values if one_in(8) else near_ids())
+    identifier: Any = {"type": "m.id.user", "user": user}
+    if one_in(16):
+        identifier["type"] = draw(st.sampled_from(["m.id.thirdparty", "m.id.phone"]) | json_values)
+    body: dict[str, Any] = {
+        "type": LOGIN_TYPE,
+        "identifier": draw(json_values) if one_in(16) else identifier,
+        "token_hash": draw(json_values if one_in(3) else near_hashes(user)),
+    }
+    if one_in(16):
+        body["type"] = draw(st.sampled_from(["m.login.password", "m.login.token"]) | json_values)
+    if one_in(4):
+        body.update(draw(st.dictionaries(NAMES | texts, near_ids() | json_values, max_size=2)))
+    if one_in(16):
+        del body[draw(st.sampled_from(sorted(body)))]
+    return body
+
+
+def folded(text: str) -> str:
+    """Fold case as SQLite does."""
+    return "".join(c.lower() if c.isascii() else c for c in text)
+
+
+def opens(body: Any) -> bool:
+    """Tell whether this is a login that should succeed."""
+    if not isinstance(body, dict) or not isinstance(body.get("token_hash"), str):
+        return False
+    identifier = body.get("identifier")
+    users = [body.get("user"), identifier.get("user") if isinstance(identifier, dict) else None]
+    return any(
+        folded(user if user.startswith("@") else f"@{user}:{SERVER_NAME}")
+        == folded(account.user_id)
+        and body["token_hash"].lower() == account.token_hash
+        for user in users
+        if isinstance(user, str)
+        for account in ACCOUNTS
+    )
+
+
+def reaches_us(body: Any, status: int) -> bool:
+    """Tell whether Synapse surely hands a login over, which it then refuses with this status."""
+    return (
+        status == 403
+        and body["type"] == LOGIN_TYPE
+        and not {"user", "medium", "address"} & body.keys()
+        and body["identifier"]["type"] == "m.id.user"
+    )
+
+
+@pytest.fixture(scope="module")
+def refusing(
+    tmp_path_factory: pytest.TempPathFactory,
+    openbao: OpenBao,
+    confidential: Confidential,
+    pytestconfig: pytest.Config,
+) -> Iterator[Deployment]:
+    """Return a homeserver whose module lets nobody in."""
+    synapse = Synapse(
+        tmp_path_factory.mktemp("refusing"),
+        {},
+        module="tests.servers.refusing_provider.RefusingProvider",
+        environment={"PYTHONPATH": str(pytestconfig.rootpath)},
+    )
+    with deployed("refusing", synapse, openbao, confidential) as deployment:
+        for account in ACCOUNTS:
+            synapse.insert_user(account.user_id)
+        yield deployment
+
+
+@pytest.fixture(scope="module")
+def ours(modules: Deployment) -> Deployment:
+    """Return a homeserver with our module, which lets the accounts in."""
+    for account in ACCOUNTS:
+        modules.historic_account(account.user_id)
+        modules.log_in(account.user_id, account.token_hash).check_accepted(account.user_id)
+    return modules
+
+
+def post(deployment: Deployment, body: bytes) -> Attempt:
+    since = deployment.synapse.log_size()
+    response = requests.post(
+        f"{deployment.synapse.url}/_matrix/client/v3/login", data=body, timeout=120
+    )
+    return Attempt(response, deployment.synapse.log_records(since))
+
+
+def login(user: object, token_hash: object, **fields: object) -> dict[str, object]:
+    identifier = {"type": "m.id.user", "user": user}
+    return {"type": LOGIN_TYPE, "identifier": identifier, "token_hash": token_hash, **fields}
+
+
+def check_same_refusal(attempt: Attempt, theirs: requests.Response) -> None:
+    assert attempt.response.status_code == theirs.status_code
+    assert attempt.response.content == theirs.content
+    assert attempt.response.status_code >= 400
+    for record in attempt.records:
+        assert "Failed to run module API callback" not in record.message
+        # What Synapse itself fails at has tracebacks, too, but without a file of ours in them.
+        assert "synapse_vault_auth_provider/" not in record.message
+    for line in attempt.lines:
+        assert "Traceback" not in line.message
+
+
+@settings(
+    max_examples=400,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+@given(body=bodies())
+@example(body=None)
+@example(body=[login("@doors:example.org", "0" * 64)])
+@example(body="login")
+@example(body=login(5, "0" * 64))
+@example(body=login(["@doors:example.org"], ACCOUNTS[0].token_hash))
+@example(body=login("@doors:example.org", [ACCOUNTS[0].token_hash]))
+@example(body=login("@doors:example.org", "", refresh_token="yes"))
+@example(body=login("@doors/./b:example.org", ACCOUNTS[1].token_hash))
+@example(body=login("@doors\ud800:example.org", ACCOUNTS[0].token_hash))
+@example(body=login("@DOORS-TWIN:example.org", "0" * 64))
+@example(body={**login("", ""), "identifier": {"type": "m.id.thirdparty", "medium": 5}})
+def test_a_refusal_of_ours_is_the_refusal_of_a_module_that_always_refuses(
+    ours: Deployment, refusing: Deployment, body: Any
+) -> None:
+    assume(not opens(body))
+    sent = json.dumps(body).encode()
+    theirs = post(refusing, sent).response
+    attempt = post(ours, sent)
+    event(f"{theirs.status_code} {attempt.outcome if attempt.lines else ''}")
+    check_same_refusal(attempt, theirs)
+    if reaches_us(body, theirs.status_code):
+        # Vault is well, so nothing but the login itself is to blame.
+        assert attempt.line.level == "WARNING"
+    else:
+        assert len(attempt.lines) <= 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"\xff",
+        b"\0",
+        b"[" * 100_000,
+        b'{"type": "io.t2bot.vault", "token_hash": NaN}',
+        b'{"type": "io.t2bot.vault", "type": "io.t2bot.vault", "token_hash": ""}',
+    ],
+    ids=lambda body: ascii(body[:45]),
+)
+def test_bytes_that_synapse_makes_nothing_of_do_not_reach_us(
+    ours: Deployment, refusing: Deployment, body: bytes
+) -> None:
+    attempt = post(ours, body)
+    check_same_refusal(attempt, post(refusing, body).response)
+    assert attempt.lines == []

@@ -1,0 +1,253 @@
+"""Programs that each need a process of their own: ``python -m tests.reactor_programs NAME``.
+
+A reactor runs once in a process, and how a process forks or ends is seen from outside. What they
+check they assert; one that ends well ends with 0 and says nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from synapse_vault_auth_provider._core import LoginService, Outcome, Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from synapse_vault_auth_provider.reactor import ReactorLogins
+    from twisted.python.failure import Failure
+
+ALICE = "@alice:example.org"
+HASH = "0" * 64
+
+vault = socket.socket()
+vault.bind(("127.0.0.1", 0))
+
+
+def service(login_timeout: str) -> LoginService:
+    """Make a service that believes `vault` to be one, and gives it so much time for a login."""
+    settings = {
+        "vault_url": f'"http://127.0.0.1:{vault.getsockname()[1]}"',
+        "vault_token": '"t"',
+        "vault_path_root": '"matrix/users"',
+        "login_timeout": f'"{login_timeout}"',
+    }
+    return LoginService(Settings.parse(settings, {}), "example.org")
+
+
+def begin_logins(logins: LoginService, count: int = 1) -> None:
+    for number in range(count):
+        assert logins.begin(number, ALICE, True, HASH) is None
+
+
+def accept_request() -> socket.socket:
+    """Wait until a login has asked `vault`, which gives no answer."""
+    connection, _ = vault.accept()
+    assert connection.recv(1)
+    return connection
+
+
+def threads() -> int:
+    return len(list(Path("/proc/self/task").iterdir()))
+
+
+def run_reactor(
+    logins: LoginService | Watched, program: Callable[[ReactorLogins], Awaitable[None]]
+) -> None:
+    """Run the reactor for as long as it takes the program to end."""
+    from synapse_vault_auth_provider.reactor import ReactorLogins
+    from twisted.internet import reactor
+    from twisted.internet.defer import Deferred
+
+    running: Any = reactor
+    failures: list[Failure] = []
+    waiting = ReactorLogins(logins, running)  # type: ignore[arg-type]
+
+    async def run() -> None:
+        await program(waiting)
+
+    def start() -> None:
+        ended = Deferred.fromCoroutine(run()).addErrback(failures.append)
+        ended.addBoth(lambda _: running.stop())
+
+    running.callWhenRunning(start)
+    running.run()
+    if failures:
+        failures[0].raiseException()
+
+
+class Watched:
+    """A login service that remembers which logins were collected from it."""
+
+    def __init__(self, logins: LoginService) -> None:
+        self.logins = logins
+        self.collected: list[int] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.logins, name)
+
+    def drain(self) -> list[tuple[int, Outcome]]:
+        outcomes = self.logins.drain()
+        self.collected += [number for number, _ in outcomes]
+        return outcomes
+
+
+def outcomes_arrive_on_the_reactors_thread_and_when_it_is_free() -> None:
+    arrived: list[tuple[int, bool]] = []
+
+    async def program(logins: ReactorLogins) -> None:
+        deciding = [logins.decide(ALICE, True, HASH) for _ in range(50)]
+        for login in deciding:
+            login.addCallback(
+                lambda outcome: arrived.append((threading.get_ident(), outcome.trouble))
+            )
+        time.sleep(0.2)
+        assert not arrived
+        for login in deciding:
+            await login
+        assert arrived == [(threading.get_ident(), True)] * 50, arrived
+
+    run_reactor(service("50ms"), program)
+
+
+def an_outcome_known_at_once_is_there_at_once() -> None:
+    async def program(logins: ReactorLogins) -> None:
+        refused = logins.decide(ALICE, True, "no hash")
+        assert refused.called
+        assert (await refused).code == "malformed_hash"
+
+    run_reactor(service("1h"), program)
+
+
+def the_outcome_of_a_cancelled_login_is_dropped() -> None:
+    from twisted.internet import reactor, task
+    from twisted.internet.defer import CancelledError
+
+    running: Any = reactor
+    watched = Watched(service("50ms"))
+
+    async def program(logins: ReactorLogins) -> None:
+        cancelled = logins.decide(ALICE, True, HASH)
+        cancelled.cancel()
+        try:
+            await cancelled
+        except CancelledError:
+            pass
+        else:
+            raise AssertionError("a cancelled login came to an end")
+        while not watched.collected:
+            await task.deferLater(running, 0.01)
+        # The reactor drops a reader that fails, and nothing would arrive any more.
+        assert (await logins.decide(ALICE, True, HASH)).trouble
+        assert watched.collected == [0, 1]
+
+    run_reactor(watched, program)
+
+
+def the_reactor_stops_with_logins_in_flight() -> None:
+    logins = service("1h")
+    arrived: list[object] = []
+    vault.listen()
+
+    async def program(waiting: ReactorLogins) -> None:
+        for _ in range(50):
+            waiting.decide(ALICE, True, HASH).addBoth(arrived.append)
+        accept_request()
+
+    run_reactor(logins, program)
+    assert not arrived
+    assert (threads(), logins.fileno()) == (1, -1)
+
+
+def a_service_has_threads_only_between_start_and_stop() -> None:
+    logins = service("1h")
+    assert (threads(), logins.fileno()) == (1, -1)
+    logins.start()
+    assert threads() > 1
+    logins.stop()
+    assert (threads(), logins.fileno()) == (1, -1)
+
+
+def starting_twice_is_starting_once() -> None:
+    logins = service("1h")
+    logins.start()
+    begin_logins(logins)
+    started = (threads(), logins.fileno())
+    logins.start()
+    assert (threads(), logins.fileno()) == started
+
+
+def a_stopped_service_refuses_and_can_start_again() -> None:
+    logins = service("1h")
+    vault.listen()
+    for _ in range(2):
+        logins.start()
+        begin_logins(logins)
+        accept_request()
+        logins.stop()
+        logins.stop()
+        assert not logins.drain()
+        outcome = logins.begin(1, ALICE, True, HASH)
+        assert outcome is not None
+        assert outcome.code == "vault_unavailable", outcome
+
+
+def a_fork_cannot_use_the_threads_of_its_parent() -> None:
+    logins = service("1h")
+    logins.start()
+    begin_logins(logins)
+    child = os.fork()
+    if child != 0:
+        assert os.waitpid(child, 0)[1] == 0
+        # What the child let go of was not the parent's.
+        begin_logins(logins)
+        return
+    try:
+        logins.begin(1, ALICE, True, HASH)
+    except RuntimeError as error:
+        assert "start it after the fork" in str(error)  # noqa: PT017 (there is no pytest here)
+    else:
+        raise AssertionError("a login was given to threads that this process does not have")
+    assert not logins.drain()
+
+
+def a_fork_can_stop_the_service_and_start_it_anew() -> None:
+    logins = service("1h")
+    logins.start()
+    begin_logins(logins)
+    child = os.fork()
+    if child != 0:
+        assert os.waitpid(child, 0)[1] == 0
+        begin_logins(logins)
+        return
+    logins.stop()
+    logins.start()
+    begin_logins(logins)
+
+
+def the_process_ends_with_logins_in_flight() -> None:
+    vault.listen()
+    kept.append(service("1h"))
+    kept[0].start()
+    begin_logins(kept[0], 50)
+    kept_open.append(accept_request())
+
+
+def the_process_ends_while_logins_do() -> None:
+    kept.append(service("1ms"))
+    kept[0].start()
+    begin_logins(kept[0], 1000)
+
+
+kept: list[LoginService] = []
+"""Lives until the interpreter ends, as the module's instance in Synapse does."""
+
+kept_open: list[socket.socket] = []
+
+if __name__ == "__main__":
+    globals()[sys.argv[1]]()

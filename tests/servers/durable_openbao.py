@@ -1,0 +1,97 @@
+"""OpenBao as it runs in production: with its data on disk, and sealed whenever it starts."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+import requests
+
+from .openbao import OpenBao, bao_command
+from .process import START_TIMEOUT, free_port
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ANSWERS_WHILE_SEALED = "/v1/sys/health?uninitcode=200&sealedcode=200&standbycode=200"
+
+
+class DurableOpenBao(OpenBao):
+    """A server that can be stopped and started again with what it holds.
+
+    The mount `secret/` is a KV v2 engine, as in development mode.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        self._unseal_key = ""
+        data = directory / "data"
+        data.mkdir()
+        cluster_address = f"127.0.0.1:{free_port()}"
+        configuration = {
+            "storage": {
+                "raft": {
+                    "path": str(data),
+                    "node_id": "one",
+                    # It has nobody to be elected by but itself.
+                    "performance_multiplier": 1,
+                }
+            },
+            "listener": {
+                "tcp": {
+                    "address": f"127.0.0.1:{self.port}",
+                    "cluster_address": cluster_address,
+                    "tls_disable": True,
+                }
+            },
+            "api_addr": self.url,
+            "cluster_addr": f"https://{cluster_address}",
+        }
+        self.config_path = directory / "openbao.json"
+        self.config_path.write_text(json.dumps(configuration, indent=1))
+
+    def start(self) -> DurableOpenBao:
+        """Start the server, and the first time set it up; wait until it is unsealed."""
+        self.start_sealed()
+        if not self._unseal_key:
+            keys = self._put("init", {"secret_shares": 1, "secret_threshold": 1})
+            (self._unseal_key,) = keys["keys"]
+            self.root_token = keys["root_token"]
+            self.unseal()
+            self.enable_secrets_engine()
+        else:
+            self.unseal()
+        return self
+
+    def start_sealed(self) -> None:
+        """Start the server and wait until it answers, if only that it is sealed."""
+        self._start(
+            [bao_command(), "server", f"-config={self.config_path}"],
+            {"HOME": str(self.directory), "PATH": os.environ["PATH"]},
+            ANSWERS_WHILE_SEALED,
+        )
+
+    def unseal(self) -> None:
+        """Unseal the server and wait until it is the active node."""
+        self._put("unseal", {"key": self._unseal_key})
+        self.wait_until_ready("/v1/sys/health")
+
+    def enable_secrets_engine(self) -> None:
+        """Mount an empty KV v2 engine at `secret/` and wait until it takes entries."""
+        self.cli("secrets", "enable", "-path=secret", "kv-v2")
+        # It answers 400 while it prepares its storage.
+        deadline = time.monotonic() + START_TIMEOUT
+        url, headers = f"{self.url}/v1/secret/config", {"X-Vault-Token": self.root_token}
+        while requests.get(url, headers=headers, timeout=30).status_code != 200:
+            if time.monotonic() > deadline:
+                raise RuntimeError("the KV engine does not get ready")
+            time.sleep(0.05)
+
+    def _put(self, operation: str, body: dict[str, object]) -> dict[str, Any]:
+        """API: https://openbao.org/api-docs/system/init/ and https://openbao.org/api-docs/system/unseal/."""
+        response = requests.put(f"{self.url}/v1/sys/{operation}", json=body, timeout=30)
+        response.raise_for_status()
+        answer: dict[str, Any] = response.json()
+        return answer
