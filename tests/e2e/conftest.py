@@ -88,7 +88,16 @@ def deployment(request: pytest.FixtureRequest) -> Deployment:
 
 @pytest.fixture(scope="session")
 def broken_vault() -> Iterator[BrokenVault]:
-    """Return the Vault of `hasty` and `patient`; tests say how it is broken."""
+    """Return the Vault of `patient`; tests say how it is broken."""
+    vault = BrokenVault()
+    vault.listen(silence)
+    yield vault
+    vault.close()
+
+
+@pytest.fixture(scope="session")
+def hasty_vault() -> Iterator[BrokenVault]:
+    """Return the Vault of `hasty`, whose last tries must not be counted as those of others."""
     vault = BrokenVault()
     vault.listen(silence)
     yield vault
@@ -98,7 +107,7 @@ def broken_vault() -> Iterator[BrokenVault]:
 @pytest.fixture(scope="session")
 def hasty(
     tmp_path_factory: pytest.TempPathFactory,
-    broken_vault: BrokenVault,
+    hasty_vault: BrokenVault,
     openbao: OpenBao,
     vault_token: str,
     confidential: Confidential,
@@ -107,7 +116,7 @@ def hasty(
     synapse = Synapse(
         tmp_path_factory.mktemp("hasty"),
         {
-            "vault_url": broken_vault.url,
+            "vault_url": hasty_vault.url,
             "vault_token": vault_token,
             "vault_path_root": PATH_ROOT,
             "login_timeout": "2s",

@@ -126,22 +126,22 @@ NO_ANSWERS: dict[str, tuple[str, Behaviour]] = {
 
 @pytest.mark.parametrize("kind", NO_ANSWERS)
 def test_without_an_answer_a_login_ends_with_its_time(
-    hasty: Deployment, broken_vault: BrokenVault, kind: str
+    hasty: Deployment, hasty_vault: BrokenVault, kind: str
 ) -> None:
     outcome, behaviour = NO_ANSWERS[kind]
-    broken_vault.listen(behaviour)
+    hasty_vault.listen(behaviour)
     account = hasty.new_account()
     check_trouble(hasty.log_in(account.user_id, account.token_hash), outcome)
 
 
 def test_where_nothing_listens_vault_is_unavailable(
-    hasty: Deployment, broken_vault: BrokenVault
+    hasty: Deployment, hasty_vault: BrokenVault
 ) -> None:
-    broken_vault.close()
+    hasty_vault.close()
     account = hasty.new_account()
     attempt = hasty.log_in(account.user_id, account.token_hash)
     check_trouble(attempt, "vault_unavailable")
-    assert broken_vault.url in attempt.line.message
+    assert hasty_vault.url in attempt.line.message
     assert "Connection refused" in attempt.line.message
 
 
@@ -169,9 +169,9 @@ def test_a_redirect_is_not_followed(
 
 
 def test_a_standbys_redirect_to_a_stranger_is_not_followed(
-    hasty: Deployment, broken_vault: BrokenVault, trap: BrokenVault
+    hasty: Deployment, hasty_vault: BrokenVault, trap: BrokenVault
 ) -> None:
-    broken_vault.listen(answer(307, Location=f"{trap.url}/v1/secret/data/x"))
+    hasty_vault.listen(answer(307, Location=f"{trap.url}/v1/secret/data/x"))
     account = hasty.new_account()
     check_trouble(hasty.log_in(account.user_id, account.token_hash), "vault_unavailable")
     assert trap.connections == 0
