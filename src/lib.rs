@@ -6,9 +6,11 @@
 //! * [`settings`]: what an administrator may configure.
 //! * [`vault`]: how Vault is reached and a secret read.
 //! * [`login`]: the decision about a login.
+//! * [`notice`]: what the background has to say to the administrator.
 //! * [`python`]: the boundary to Python, the only place that knows `PyO3`.
 
 pub mod login;
+pub mod notice;
 #[cfg(feature = "python")]
 pub mod python;
 pub mod settings;

@@ -139,5 +139,10 @@ class LoginService:
             RuntimeError: The process forked since `start`.
         """
 
-    def drain(self) -> list[tuple[int, Outcome]]:
-        """Return the logins decided since the last call, each with its number."""
+    def drain(self) -> tuple[list[tuple[int, Outcome]], list[tuple[int, str]]]:
+        """Return what has come out since the last call.
+
+        Returns:
+            The logins decided, each with its number; and lines for the log that belong to no
+            login, each with its level in the numbers of `logging`.
+        """

@@ -10,6 +10,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from ._core import LoginService, Outcome
+from .outcomes import logger
 
 
 class Reactor(Protocol):
@@ -76,8 +77,11 @@ class ReactorLogins:
         self._service.stop()
 
     def doRead(self) -> None:  # noqa: N802 (Twisted's name)
-        """Hand the outcomes that are ready to those who wait for them."""
-        for number, outcome in self._service.drain():
+        """Hand the outcomes that are ready to those who wait for them, and notices to the log."""
+        decided, notices = self._service.drain()
+        for level, text in notices:
+            logger.log(level, "%s", text)
+        for number, outcome in decided:
             waiting = self._waiting.pop(number, None)
             if waiting is not None:
                 waiting.callback(outcome)

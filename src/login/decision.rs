@@ -1,5 +1,7 @@
 //! The verdict: what Vault holds against what the client sent.
 
+use secrecy::SecretString;
+
 use super::outcome::{Code, Outcome};
 use crate::token_hash::PresentedHash;
 use crate::user_id::UserId;
@@ -15,19 +17,35 @@ pub struct Attempt {
     pub presented: PresentedHash,
 }
 
+/// Why it is not known what Vault holds for a user.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LookupError {
+    /// Vault did not say.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// It was not this login's turn to ask in time.
+    #[error("as many lookups as max_concurrent_lookups allows were under way all the time")]
+    Overloaded,
+}
+
 impl Attempt {
+    /// Whether the client sent the hash of this secret, decided in constant time.
+    pub fn fits(&self, secret: &SecretString) -> bool {
+        self.presented.matches(Some(secret), self.user_id.as_str())
+    }
+
     /// Decides, given what Vault holds for the user.
     ///
     /// One HMAC is computed and compared on every way through, so that the time taken does not
     /// tell an unknown user, a missing secret and a wrong hash apart.
-    pub fn judge(&self, found: Result<Entry, VaultError>) -> Outcome {
+    pub fn judge(&self, found: Result<&Entry, LookupError>) -> Outcome {
         let secret = match &found {
             Ok(Entry::Secret(secret)) => Some(secret),
             _ => None,
         };
         let matches = self.presented.matches(secret, self.user_id.as_str());
         match found {
-            Err(error) => Outcome::from(error),
+            Err(error) => Outcome::from(&error),
             _ if !self.is_registered => {
                 Outcome::new(Code::UnknownUser, "the homeserver has no such user")
             }
@@ -47,9 +65,8 @@ impl Attempt {
 mod tests {
     use super::*;
     use crate::token_hash::token_hash;
-    use secrecy::SecretString;
 
-    fn judge(is_registered: bool, secret_hashed: &str, found: Result<Entry, VaultError>) -> Code {
+    fn judge(is_registered: bool, secret_hashed: &str, found: Result<&Entry, LookupError>) -> Code {
         let user_id = UserId::parse("@alice:example.org", "example.org").unwrap();
         let hash = token_hash(secret_hashed, user_id.as_str());
         let presented = PresentedHash::parse(&hash).unwrap();
@@ -62,20 +79,21 @@ mod tests {
 
     #[test]
     fn only_the_hash_of_the_secret_of_a_registered_user_opens() {
-        assert_eq!(judge(true, "s", Ok(secret("s"))), Code::Ok);
-        assert_eq!(judge(true, "t", Ok(secret("s"))), Code::BadHash);
-        assert_eq!(judge(true, "", Ok(secret(""))), Code::BadHash);
-        assert_eq!(judge(true, "", Ok(Entry::Missing)), Code::NoSecret);
-        assert_eq!(judge(true, "", Ok(Entry::Unusable("empty"))), Code::UnusableSecret);
+        assert_eq!(judge(true, "s", Ok(&secret("s"))), Code::Ok);
+        assert_eq!(judge(true, "t", Ok(&secret("s"))), Code::BadHash);
+        assert_eq!(judge(true, "", Ok(&secret(""))), Code::BadHash);
+        assert_eq!(judge(true, "", Ok(&Entry::Missing)), Code::NoSecret);
+        assert_eq!(judge(true, "", Ok(&Entry::Unusable("empty"))), Code::UnusableSecret);
         for found in [secret("s"), secret("t"), Entry::Missing, Entry::Unusable("")] {
-            assert_eq!(judge(false, "s", Ok(found)), Code::UnknownUser);
+            assert_eq!(judge(false, "s", Ok(&found)), Code::UnknownUser);
         }
     }
 
     #[test]
     fn trouble_with_vault_is_told_whoever_the_user_is() {
-        let error = || VaultError::Denied { quote: String::new() };
+        let error = || VaultError::Denied { quote: String::new() }.into();
         assert_eq!(judge(true, "", Err(error())), Code::VaultDenied);
         assert_eq!(judge(false, "", Err(error())), Code::VaultDenied);
+        assert_eq!(judge(true, "", Err(LookupError::Overloaded)), Code::Overloaded);
     }
 }

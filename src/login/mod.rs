@@ -1,9 +1,11 @@
 //! The login decision: from a user id and a token hash to an outcome.
 
+mod cache;
 mod decision;
 mod lookup;
+mod mailbox;
 mod outcome;
 mod service;
 
 pub use outcome::{Code, Outcome, Severity};
-pub use service::{Completed, LoginService, ServiceError};
+pub use service::{LoginService, Message, ServiceError};

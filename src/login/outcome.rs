@@ -3,6 +3,8 @@
 use crate::user_id::UserIdError;
 use crate::vault::VaultError;
 
+use super::decision::LookupError;
+
 /// How a login ended. The names are those in logs and metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Code {
@@ -30,6 +32,8 @@ pub enum Code {
     VaultError,
     /// Vault did not answer within `login_timeout`.
     Timeout,
+    /// Too many others were being looked up all the time.
+    Overloaded,
 }
 
 /// How much an administrator should care.
@@ -60,6 +64,7 @@ impl Code {
             Self::VaultUnavailable => "vault_unavailable",
             Self::VaultError => "vault_error",
             Self::Timeout => "timeout",
+            Self::Overloaded => "overloaded",
         }
     }
 
@@ -75,9 +80,11 @@ impl Code {
             | Self::UnsafeUserId
             | Self::NoSecret
             | Self::UnusableSecret => Severity::Refused,
-            Self::VaultDenied | Self::VaultUnavailable | Self::VaultError | Self::Timeout => {
-                Severity::Trouble
-            }
+            Self::VaultDenied
+            | Self::VaultUnavailable
+            | Self::VaultError
+            | Self::Timeout
+            | Self::Overloaded => Severity::Trouble,
         }
     }
 }
@@ -120,15 +127,20 @@ impl From<UserIdError> for Outcome {
     }
 }
 
-impl From<VaultError> for Outcome {
-    fn from(error: VaultError) -> Self {
+impl From<&LookupError> for Outcome {
+    fn from(error: &LookupError) -> Self {
         let code = match error {
-            VaultError::Unreachable { .. } | VaultError::Unavailable { .. } => {
-                Code::VaultUnavailable
-            }
-            VaultError::TimedOut { .. } => Code::Timeout,
-            VaultError::Denied { .. } => Code::VaultDenied,
-            VaultError::Unexpected(_) => Code::VaultError,
+            LookupError::Overloaded => Code::Overloaded,
+            LookupError::Vault(error) => match error {
+                VaultError::Unreachable { .. } | VaultError::Unavailable { .. } => {
+                    Code::VaultUnavailable
+                }
+                VaultError::TimedOut { .. } => Code::Timeout,
+                VaultError::Denied { .. }
+                | VaultError::TokenInvalid { .. }
+                | VaultError::LoginRefused { .. } => Code::VaultDenied,
+                VaultError::Unexpected(_) => Code::VaultError,
+            },
         };
         Self::new(code, error.to_string())
     }

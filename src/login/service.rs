@@ -1,22 +1,18 @@
 //! Logins under way: started from one thread, decided on others, collected from the first.
-//!
-//! The thread that starts logins is the homeserver's reactor, which must neither wait nor be
-//! entered from another thread. So a decided login goes into a queue, and a byte into a socket
-//! that the reactor watches; the reactor then empties the queue. No thread of ours ever touches
-//! the Python interpreter, which may be gone by the time Vault answers.
 
-use std::io::{Read, Write};
-use std::os::fd::{AsRawFd, RawFd};
-use std::os::unix::net::UnixStream;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::os::fd::RawFd;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::runtime::{Builder, Runtime};
 
 use super::decision::Attempt;
 use super::lookup::Lookup;
+use super::mailbox::Mailbox;
 use super::outcome::{Code, Outcome};
+use crate::notice::{Notice, Notices};
 use crate::settings::Settings;
 use crate::token_hash::PresentedHash;
 use crate::user_id::UserId;
@@ -25,8 +21,16 @@ use crate::user_id::UserId;
 /// once, but for one inside the system's name resolution, which ends with the process.
 const STOP_TIMEOUT: Duration = Duration::from_millis(200);
 
-/// A decided login: the number it was started with, and how it ended.
-pub type Completed = (u64, Outcome);
+/// How long a failed background task waits before it starts anew.
+const RESTART_WAIT: Duration = Duration::from_secs(10);
+
+/// What comes out of the service.
+pub enum Message {
+    /// A decided login: the number it was started with, and how it ended.
+    Decided(u64, Outcome),
+    /// Something for the log that belongs to no login.
+    Noticed(Notice),
+}
 
 /// Why the service cannot do what it was asked to.
 #[derive(Debug, thiserror::Error)]
@@ -61,7 +65,7 @@ struct Running {
     process: u32,
     runtime: Runtime,
     lookup: Arc<Lookup>,
-    completions: Arc<Completions>,
+    mailbox: Arc<Mailbox<Message>>,
 }
 
 /// What a login is decided from, once nothing is wrong with it that Vault need not be asked about.
@@ -92,12 +96,22 @@ impl LoginService {
             .enable_io()
             .enable_time()
             .build()?;
-        *running = Some(Running {
-            process: std::process::id(),
-            runtime,
-            lookup: Arc::new(Lookup::new(self.settings.clone())?),
-            completions: Arc::new(Completions::new()?),
-        });
+        let mailbox = Arc::new(Mailbox::new()?);
+        let notices = {
+            let mailbox = Arc::clone(&mailbox);
+            Notices::new(move |notice| mailbox.post(Message::Noticed(notice)))
+        };
+        let lookup = Arc::new(Lookup::new(self.settings.clone(), notices.clone())?);
+        runtime.spawn(for_ever("the Vault token", notices.clone(), {
+            let lookup = Arc::clone(&lookup);
+            move || Arc::clone(&lookup).keep_token_alive()
+        }));
+        runtime.spawn(for_ever("the cache", notices, {
+            let lookup = Arc::clone(&lookup);
+            move || Arc::clone(&lookup).keep_cache_clean()
+        }));
+        let process = std::process::id();
+        *running = Some(Running { process, runtime, lookup, mailbox });
         Ok(())
     }
 
@@ -116,7 +130,7 @@ impl LoginService {
     /// What is readable whenever [`drain`](Self::drain) has something to return; `None` unless
     /// started. Closed by [`stop`](Self::stop).
     pub fn wakeup(&self) -> Option<RawFd> {
-        self.running().as_ref().map(|running| running.completions.receiver.as_raw_fd())
+        self.running().as_ref().map(|running| running.mailbox.descriptor())
     }
 
     /// The refusal of a login that is lost whatever the homeserver and Vault would say.
@@ -156,22 +170,29 @@ impl LoginService {
         if running.process != used_in {
             return Err(ServiceError::Forked { started_in: running.process, used_in });
         }
+        let attempt = Attempt { user_id, is_registered, presented };
         let lookup = Arc::clone(&running.lookup);
-        let completions = Arc::clone(&running.completions);
+        if let Some(outcome) = lookup.accept_from_memory(&attempt) {
+            return Ok(Some(outcome));
+        }
+        let mailbox = Arc::clone(&running.mailbox);
         running.runtime.spawn(async move {
-            let attempt = Attempt { user_id, is_registered, presented };
-            let mut outcome = attempt.judge(lookup.read(&attempt.user_id).await);
+            // Whatever happens, the homeserver waits for an answer.
+            let deciding = AssertUnwindSafe(lookup.decide(&attempt)).catch_unwind();
+            let mut outcome = deciding.await.unwrap_or_else(|_| {
+                Outcome::new(Code::VaultError, "the login service failed; please report this")
+            });
             outcome.path = Some(lookup.path_of(&attempt.user_id));
-            completions.push((number, outcome));
+            mailbox.post(Message::Decided(number, outcome));
         });
         Ok(None)
     }
 
-    /// The logins decided since the last call.
+    /// What has come out since the last call.
     #[must_use]
-    pub fn drain(&self) -> Vec<Completed> {
+    pub fn drain(&self) -> Vec<Message> {
         let running = self.running();
-        running.as_ref().map(|running| running.completions.drain()).unwrap_or_default()
+        running.as_ref().map(|running| running.mailbox.take()).unwrap_or_default()
     }
 
     fn parse(&self, user_id: Option<&str>, token_hash: Option<&str>) -> Result<Screened, Outcome> {
@@ -187,41 +208,24 @@ impl LoginService {
     }
 }
 
+/// Keeps up what goes on beside the logins, should it ever fail.
+async fn for_ever<F: Future<Output = ()> + Send>(
+    what: &'static str,
+    notices: Notices,
+    mut work: impl FnMut() -> F + Send,
+) {
+    loop {
+        if AssertUnwindSafe(work()).catch_unwind().await.is_err() {
+            notices.error(format!(
+                "What looks after {what} failed and starts anew; please report this"
+            ));
+        }
+        tokio::time::sleep(RESTART_WAIT).await;
+    }
+}
+
 impl Drop for LoginService {
     fn drop(&mut self) {
         self.stop();
-    }
-}
-
-/// The queue of decided logins, and the socket that says it is not empty.
-struct Completions {
-    queue: Mutex<Vec<Completed>>,
-    /// Whether a byte is under way, so that there is never more than one.
-    signalled: AtomicBool,
-    sender: UnixStream,
-    receiver: UnixStream,
-}
-
-impl Completions {
-    fn new() -> std::io::Result<Self> {
-        let (sender, receiver) = UnixStream::pair()?;
-        sender.set_nonblocking(true)?;
-        receiver.set_nonblocking(true)?;
-        Ok(Self { queue: Mutex::default(), signalled: AtomicBool::new(false), sender, receiver })
-    }
-
-    fn push(&self, completed: Completed) {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner).push(completed);
-        if !self.signalled.swap(true, Ordering::AcqRel) {
-            // The one byte fits into an empty socket, whose other end lives as long as this one.
-            let _ = (&self.sender).write(&[0]);
-        }
-    }
-
-    fn drain(&self) -> Vec<Completed> {
-        let _ = (&self.receiver).read(&mut [0; 8]);
-        // Cleared before the queue is taken: what is pushed after that signals anew.
-        self.signalled.store(false, Ordering::Release);
-        std::mem::take(&mut *self.queue.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -5,7 +5,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyString;
 
 use super::settings::Settings;
-use crate::login;
+use crate::login::{self, Message};
+use crate::notice::{Level, Notice};
 
 /// How a login ended.
 #[pyclass(frozen, module = "synapse_vault_auth_provider._core")]
@@ -42,6 +43,12 @@ impl Outcome {
         format!("<Outcome {}: {}>", self.0.code.as_str(), self.0.reason)
     }
 }
+
+/// Numbers of logins and their outcomes.
+type Decided = Vec<(u64, Outcome)>;
+
+/// Levels in the numbers of Python's `logging`, and lines for the log.
+type Noticed = Vec<(u8, String)>;
 
 /// Decides logins on threads of its own, which never touch the interpreter.
 #[pyclass(frozen, module = "synapse_vault_auth_provider._core")]
@@ -83,8 +90,27 @@ impl LoginService {
             .map_err(|error| runtime_error(&error))
     }
 
-    fn drain(&self) -> Vec<(u64, Outcome)> {
-        self.0.drain().into_iter().map(|(number, outcome)| (number, Outcome(outcome))).collect()
+    fn drain(&self) -> (Decided, Noticed) {
+        let mut decided = Vec::new();
+        let mut notices = Vec::new();
+        for message in self.0.drain() {
+            match message {
+                Message::Decided(number, outcome) => decided.push((number, Outcome(outcome))),
+                Message::Noticed(Notice { level, text }) => {
+                    notices.push((python_level(level), text));
+                }
+            }
+        }
+        (decided, notices)
+    }
+}
+
+/// The level's number in Python's `logging`.
+fn python_level(level: Level) -> u8 {
+    match level {
+        Level::Info => 20,
+        Level::Warning => 30,
+        Level::Error => 40,
     }
 }
 

@@ -1,78 +1,213 @@
 //! One mapping of the configuration, read key by key.
 
-use secrecy::SecretString;
-use serde_json::{Map, Value};
+use std::path::PathBuf;
 use std::time::Duration;
 
+use secrecy::SecretString;
+use serde_json::{Map, Value};
+
 use super::{Environment, SettingsError, duration};
+use crate::vault::{Credential, SecretFile};
+
+const EMPTY: &str = "is empty: fill it in, or leave out the key";
 
 /// A mapping that remembers which keys were asked for, and refuses the others.
 pub struct Section<'a> {
     values: Map<String, Value>,
     environment: &'a Environment,
-    known: Vec<&'static str>,
+    known: Vec<String>,
+    prefix: String,
 }
 
 /// A value and where it was written: a key of the configuration or an environment variable.
+#[derive(Debug)]
 pub struct Sourced<T> {
-    pub key: &'static str,
+    pub key: String,
     pub value: T,
 }
 
 impl<'a> Section<'a> {
     pub fn new(values: Map<String, Value>, environment: &'a Environment) -> Self {
-        Self { values, environment, known: Vec::new() }
+        Self { values, environment, known: Vec::new(), prefix: String::new() }
+    }
+
+    /// The key as an administrator finds it, with those of the mappings around it.
+    pub fn name(&self, key: &str) -> String {
+        format!("{}{key}", self.prefix)
     }
 
     /// A string; absent, `null` and empty are all `None`.
-    pub fn string(&mut self, key: &'static str) -> Result<Option<String>, SettingsError> {
+    pub fn string(&mut self, key: &str) -> Result<Option<String>, SettingsError> {
         match self.take(key) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) if text.is_empty() => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
-            Some(other) => {
-                Err(SettingsError::new(key, format!("must be a string, not {}", kind(&other))))
-            }
+            Some(other) => Err(self.wrong(key, &format!("must be a string, not {}", kind(&other)))),
         }
+    }
+
+    /// A string that is absent or says something: an empty one is a slip, as of a template.
+    pub fn string_unless_absent(&mut self, key: &str) -> Result<Option<String>, SettingsError> {
+        let is_absent = !self.values.contains_key(key);
+        match self.string(key)? {
+            None if !is_absent => Err(self.wrong(key, EMPTY)),
+            text => Ok(text),
+        }
+    }
+
+    /// A mapping that is absent or says something.
+    pub fn section_unless_absent(&mut self, key: &str) -> Result<Option<Self>, SettingsError> {
+        let is_absent = !self.values.contains_key(key);
+        match self.section(key)? {
+            None if !is_absent => Err(self.wrong(key, EMPTY)),
+            section => Ok(section),
+        }
+    }
+
+    /// A string that must be there.
+    pub fn required(&mut self, key: &str, what: &str) -> Result<String, SettingsError> {
+        self.string(key)?.ok_or_else(|| self.wrong(key, &format!("required: {what}")))
     }
 
     /// A string, or the first of the environment variables that is set and not empty.
     pub fn string_or_variable(
         &mut self,
-        key: &'static str,
-        variables: &[&'static str],
+        key: &str,
+        variables: &[&str],
     ) -> Result<Option<Sourced<String>>, SettingsError> {
-        if let Some(value) = self.string(key)? {
-            return Ok(Some(Sourced { key, value }));
-        }
-        Ok(variables.iter().find_map(|variable| {
-            let value = self.environment.get(*variable).filter(|value| !value.is_empty())?;
-            Some(Sourced { key: variable, value: value.clone() })
-        }))
+        Ok(self.sourced(key)?.or_else(|| self.variable(variables)))
     }
 
-    /// As [`Self::string_or_variable`], for a value that must not be shown.
-    pub fn secret_or_variable(
+    /// A string and the key it was written under.
+    pub fn sourced(&mut self, key: &str) -> Result<Option<Sourced<String>>, SettingsError> {
+        Ok(self.string(key)?.map(|value| Sourced { key: self.name(key), value }))
+    }
+
+    /// A string or a list of strings, or one string of the environment.
+    pub fn strings_or_variable(
         &mut self,
-        key: &'static str,
-        variables: &[&'static str],
-    ) -> Result<Option<Sourced<SecretString>>, SettingsError> {
-        let found = self.string_or_variable(key, variables)?;
-        Ok(found.map(|Sourced { key, value }| Sourced { key, value: SecretString::from(value) }))
+        key: &str,
+        variables: &[&str],
+    ) -> Result<Vec<Sourced<String>>, SettingsError> {
+        if !matches!(self.values.get(key), Some(Value::Array(_))) {
+            return Ok(self.string_or_variable(key, variables)?.into_iter().collect());
+        }
+        let items = match self.take(key) {
+            Some(Value::Array(items)) if !items.is_empty() => items,
+            _ => return Err(self.wrong(key, "must not be an empty list")),
+        };
+        items
+            .into_iter()
+            .enumerate()
+            .map(|(index, item)| {
+                let key = format!("{}[{index}]", self.name(key));
+                match item {
+                    Value::String(value) => Ok(Sourced { key, value }),
+                    other => Err(SettingsError::new(
+                        key,
+                        format!("must be a string, not {}", kind(&other)),
+                    )),
+                }
+            })
+            .collect()
+    }
+
+    /// The first of the environment variables that is set and not empty.
+    pub fn variable(&self, variables: &[&str]) -> Option<Sourced<String>> {
+        variables.iter().find_map(|variable| {
+            let value = self.environment.get(*variable).filter(|value| !value.is_empty())?;
+            Some(Sourced { key: (*variable).to_owned(), value: value.clone() })
+        })
+    }
+
+    /// A secret under `key`, or the path of a file with it under `key` with `_file` behind it.
+    pub fn credential(&mut self, key: &str) -> Result<Option<Credential>, SettingsError> {
+        let file_key = format!("{key}_file");
+        let inline = self.string(key)?.map(SecretString::from);
+        let file = self.string(&file_key)?;
+        match (inline, file) {
+            (Some(_), Some(_)) => {
+                Err(self.wrong(&file_key, &format!("only one of this and {key} may be given")))
+            }
+            (Some(secret), None) => Ok(Some(Credential::Inline(secret))),
+            (None, Some(path)) => {
+                self.secret_file(&file_key, &path).map(|file| Some(Credential::File(file)))
+            }
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// Opens the file that `key` names.
+    pub fn secret_file(&self, key: &str, path: &str) -> Result<SecretFile, SettingsError> {
+        SecretFile::open(PathBuf::from(path)).map_err(|error| self.wrong(key, &error))
+    }
+
+    /// A boolean.
+    pub fn boolean(&mut self, key: &str) -> Result<Option<bool>, SettingsError> {
+        match self.take(key) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::Bool(value)) => Ok(Some(value)),
+            Some(other) => {
+                Err(self.wrong(key, &format!("must be true or false, not {}", kind(&other))))
+            }
+        }
+    }
+
+    /// A whole number above zero and up to `most`.
+    pub fn count(&mut self, key: &str, default: u32, most: u32) -> Result<u32, SettingsError> {
+        let allowed = format!("must be a whole number from 1 to {most}");
+        match self.take(key) {
+            None | Some(Value::Null) => Ok(default),
+            Some(Value::Number(number)) => number
+                .as_u64()
+                .and_then(|number| u32::try_from(number).ok())
+                .filter(|number| (1..=most).contains(number))
+                .ok_or_else(|| self.wrong(key, &allowed)),
+            Some(other) => Err(self.wrong(key, &format!("{allowed}, not {}", kind(&other)))),
+        }
     }
 
     /// A duration above zero.
-    pub fn duration(
-        &mut self,
-        key: &'static str,
-        default: Duration,
-    ) -> Result<Duration, SettingsError> {
+    pub fn timeout(&mut self, key: &str, default: Duration) -> Result<Duration, SettingsError> {
+        let duration = self.duration(key, default)?;
+        if duration.is_zero() {
+            return Err(self.wrong(key, "must be above zero"));
+        }
+        Ok(duration)
+    }
+
+    /// A duration, zero among them.
+    pub fn duration(&mut self, key: &str, default: Duration) -> Result<Duration, SettingsError> {
         match self.take(key) {
             None | Some(Value::Null) => Ok(default),
-            Some(value) => {
-                duration::parse(&value).map_err(|message| SettingsError::new(key, message))
+            Some(value) => duration::parse(&value).map_err(|message| self.wrong(key, &message)),
+        }
+    }
+
+    /// A mapping inside this one; an empty one if it is absent.
+    pub fn section(&mut self, key: &str) -> Result<Option<Section<'a>>, SettingsError> {
+        match self.take(key) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::Object(values)) => Ok(Some(Section {
+                values,
+                environment: self.environment,
+                known: Vec::new(),
+                prefix: format!("{}.", self.name(key)),
+            })),
+            Some(other) => {
+                Err(self.wrong(key, &format!("must be a mapping of keys, not {}", kind(&other))))
             }
         }
+    }
+
+    /// An empty mapping in place of one that is absent.
+    pub fn section_or_empty(&mut self, key: &str) -> Result<Section<'a>, SettingsError> {
+        Ok(self.section(key)?.unwrap_or(Section {
+            values: Map::new(),
+            environment: self.environment,
+            known: Vec::new(),
+            prefix: format!("{}.", self.name(key)),
+        }))
     }
 
     /// Call once every key has been asked for.
@@ -83,29 +218,51 @@ impl<'a> Section<'a> {
             None => format!("unknown key; known keys: {}", self.known.join(", ")),
         };
         let shown: String = unknown.escape_debug().take(100).collect();
-        Err(SettingsError::new(shown, message))
+        Err(self.wrong(&shown, &message))
     }
 
-    fn take(&mut self, key: &'static str) -> Option<Value> {
-        self.known.push(key);
+    /// An error of a key of this mapping.
+    pub fn wrong(&self, key: &str, message: &str) -> SettingsError {
+        SettingsError::new(self.name(key), message)
+    }
+
+    /// A value of any type.
+    pub fn value(&mut self, key: &str) -> Option<Value> {
+        self.take(key)
+    }
+
+    fn take(&mut self, key: &str) -> Option<Value> {
+        self.known.push(key.to_owned());
         self.values.remove(key)
     }
 }
 
-/// The known key that a misspelt one was probably meant to be.
-fn nearest<'a>(unknown: &str, known: &[&'a str]) -> Option<&'a str> {
+/// The known key that a misspelt one was probably meant to be; of several the shortest.
+fn nearest<'a>(unknown: &str, known: &'a [String]) -> Option<&'a str> {
+    // The vendor's variables say ADDR for what is called URL here.
     let unknown = unknown.to_lowercase();
+    let unknown = ["address", "adress", "addr"]
+        .iter()
+        .fold(unknown, |unknown, word| unknown.replace(word, "url"));
     known
         .iter()
-        .map(|key| (strsim::jaro_winkler(&unknown, key).max(by_part(&unknown, key)), *key))
-        .filter(|(similarity, _)| *similarity > 0.8)
-        .max_by(|(a, _), (b, _)| a.total_cmp(b))
+        .map(|key| (likeness(&unknown, key), key.as_str()))
+        .filter(|(likeness, _)| *likeness > 0.8)
+        .max_by(|(a, key_a), (b, key_b)| a.total_cmp(b).then(key_b.len().cmp(&key_a.len())))
         .map(|(_, key)| key)
 }
 
-/// Near certainty when one name is a whole word of the other, as `url` is of `vault_url`.
-fn by_part(unknown: &str, key: &str) -> f64 {
-    if key.split('_').any(|word| word == unknown) { 0.95 } else { 0.0 }
+/// Near certainty for a slip of one letter, and when one name is the other's beginning or a whole
+/// word of it, as `url` is of `vault_url`.
+fn likeness(unknown: &str, key: &str) -> f64 {
+    let begins = key.strip_prefix(unknown).is_some_and(|rest| rest.starts_with('_'));
+    if strsim::damerau_levenshtein(unknown, key) < 2 {
+        0.98
+    } else if begins || key.split('_').any(|word| word == unknown) {
+        0.97
+    } else {
+        strsim::jaro_winkler(unknown, key)
+    }
 }
 
 /// What a value is, in the words of YAML.

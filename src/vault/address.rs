@@ -3,7 +3,7 @@
 use std::fmt;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use url::Url;
+use url::{Host, Url};
 
 /// All but RFC 3986's unreserved characters and the separators that a path may show as they are.
 ///
@@ -54,6 +54,23 @@ impl Address {
     #[must_use]
     pub fn is_https(&self) -> bool {
         self.0.scheme() == "https"
+    }
+
+    /// Whether the server is on this machine.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        match self.0.host() {
+            Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        }
+    }
+
+    /// Whether a URL leads to this server: scheme, host and port are the same.
+    #[must_use]
+    pub fn has_origin_of(&self, url: &Url) -> bool {
+        self.0.origin() == url.origin()
     }
 
     /// The URL of an API path such as `secret/data/matrix/users/@alice:example.org`.

@@ -19,6 +19,8 @@ pub enum VaultError {
         address: String,
         /// What the operating system or TLS said.
         cause: String,
+        /// Whether there was a connection, so that the request may have arrived.
+        was_connected: bool,
     },
     /// The time that Vault had was over.
     #[error("Vault at {address} did not answer within {limit:?}")]
@@ -37,10 +39,28 @@ pub enum VaultError {
         status: u16,
         /// What Vault said, if it said anything.
         quote: String,
+        /// How long Vault asks us to wait.
+        retry_after: Option<Duration>,
     },
-    /// A 403: a policy refuses, or the token is no longer good.
-    #[error("Vault refuses to let the module's token read the secret: 403{quote}")]
+    /// A 403 for a token that is alive: a policy refuses.
+    #[error("no policy of the module's token allows it to read the secret: 403{quote}")]
     Denied {
+        /// What Vault said, if it said anything.
+        quote: String,
+    },
+    /// Vault no longer knows the token, and there is no way to another one.
+    #[error("Vault does not accept the module's token any more: {advice}")]
+    TokenInvalid {
+        /// What to do about it.
+        advice: String,
+    },
+    /// Vault does not let us log in.
+    #[error("Vault refuses the module's {method} login: {status}{quote}; check vault_auth")]
+    LoginRefused {
+        /// The auth method.
+        method: &'static str,
+        /// The status of the answer.
+        status: u16,
         /// What Vault said, if it said anything.
         quote: String,
     },
@@ -54,6 +74,45 @@ impl VaultError {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Unreachable { .. } | Self::TimedOut { .. } | Self::Unavailable { .. })
+    }
+
+    /// Whether another node of the cluster might answer better.
+    pub(super) fn is_of_the_node(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::TimedOut { .. } => true,
+            // A quota (429) and an index that has not arrived (412) are the cluster's.
+            Self::Unavailable { status, .. } => !matches!(status, 412 | 429),
+            _ => false,
+        }
+    }
+
+    /// Whether Vault may have done what it was asked to.
+    pub(super) fn may_have_been_done(&self) -> bool {
+        match self {
+            Self::Unreachable { was_connected, .. } => *was_connected,
+            Self::TimedOut { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// Whether a secret that was read earlier may be gone by, if that is configured: Vault did not
+    /// answer, or says that it cannot now. A limit on requests (429) and an index that has not
+    /// arrived (412) are answers.
+    #[must_use]
+    pub fn allows_stale(&self) -> bool {
+        match self {
+            Self::Unavailable { status, .. } => !matches!(status, 412 | 429),
+            error => error.is_transient(),
+        }
+    }
+
+    /// How long Vault asks us to wait before the next try.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Unavailable { retry_after, .. } => *retry_after,
+            _ => None,
+        }
     }
 }
 
@@ -97,9 +156,7 @@ mod tests {
         );
         assert_eq!(quote(br#"{"errors":[]}"#), "");
         assert_eq!(quote(b"<html>"), "");
-        assert!(
-            quote(format!(r#"{{"errors":["{}"]}}"#, "é".repeat(9999)).as_bytes()).chars().count()
-                < 210
-        );
+        let long = format!(r#"{{"errors":["{}"]}}"#, "é".repeat(9999));
+        assert!(quote(long.as_bytes()).chars().count() < 210);
     }
 }

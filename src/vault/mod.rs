@@ -2,17 +2,44 @@
 //!
 //! Requests and responses are those of the `vaultrs` crate; what carries them is ours, because a
 //! login needs a bound on every answer, its headers, and URLs that keep a user id as it is.
+//!
+//! From the bottom up:
+//! * [`transport`] exchanges a request for an answer with one address, over [`tls`].
+//! * [`cluster`] knows which of several addresses to ask.
+//! * [`identity`] has the token, from [`auth`], [`token_file`] or the configuration, and
+//!   [`lifetime`] keeps it alive; how long it lives is [`lease`]'s to ask.
+//! * [`client`] sends requests with that token.
+//! * [`kv`] reads secrets with it; [`mounts`] tells which version of the engine holds them.
 
 mod address;
+pub mod auth;
+mod client;
+mod cluster;
+mod credential;
 mod error;
-mod kv2;
+mod identity;
+mod kv;
+mod lease;
+mod lifetime;
+mod mounts;
 mod path;
+mod request;
+#[cfg(test)]
+mod tests;
+mod tls;
 mod token;
+mod token_file;
 mod transport;
+mod wrapping;
 
 pub use address::Address;
+pub use client::Client;
+pub use credential::{Credential, SecretFile};
 pub use error::VaultError;
-pub use kv2::{Entry, read_login_secret};
+pub use identity::Source;
+pub use kv::{Entry, Kv};
+pub use mounts::Version;
 pub use path::{Mount, PathRoot};
-pub use token::Token;
-pub use transport::Transport;
+pub use tls::{Tls, install_provider};
+pub use token::{Namespace, Token};
+pub use token_file::TokenFile;

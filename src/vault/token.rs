@@ -1,4 +1,4 @@
-//! The token by which Vault knows us.
+//! The token by which Vault knows us, and other values that travel in headers.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 
 /// A Vault token, known to fit into a header.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Token(HeaderValue);
 
 impl Token {
@@ -37,5 +37,28 @@ impl Token {
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Token([redacted])")
+    }
+}
+
+/// A namespace of Vault Enterprise or `OpenBao`, such as `team/matrix`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Namespace(HeaderValue);
+
+impl Namespace {
+    /// Takes a path of printable ASCII; slashes around it are dropped.
+    ///
+    /// # Errors
+    /// When a header cannot carry it.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        let text = text.trim().trim_matches('/');
+        let unfit = "must be a path of printable ASCII, such as \"team/matrix\"";
+        if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(unfit);
+        }
+        HeaderValue::from_str(text).map(Self).map_err(|_| unfit)
+    }
+
+    pub(super) fn to_header(&self) -> HeaderValue {
+        self.0.clone()
     }
 }

@@ -1,0 +1,90 @@
+//! From the threads that decide to the one that started: a queue, and a socket that wakes its
+//! reader.
+//!
+//! The reader is the homeserver's reactor, which must neither wait nor be entered from another
+//! thread. It watches the socket and empties the queue itself, so no thread of ours ever touches
+//! the Python interpreter, which may be gone by the time Vault answers.
+
+use std::io::{Read, Write};
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// A queue with a descriptor that is readable while it holds something.
+pub struct Mailbox<T> {
+    queue: Mutex<Vec<T>>,
+    /// Whether a byte is under way, so that there is never more than one.
+    signalled: AtomicBool,
+    sender: UnixStream,
+    receiver: UnixStream,
+}
+
+impl<T> Mailbox<T> {
+    /// An empty queue.
+    ///
+    /// # Errors
+    /// When the operating system has no sockets left.
+    pub fn new() -> std::io::Result<Self> {
+        let (sender, receiver) = UnixStream::pair()?;
+        sender.set_nonblocking(true)?;
+        receiver.set_nonblocking(true)?;
+        let signalled = AtomicBool::new(false);
+        Ok(Self { queue: Mutex::default(), signalled, sender, receiver })
+    }
+
+    /// What to watch for readability.
+    pub fn descriptor(&self) -> RawFd {
+        self.receiver.as_raw_fd()
+    }
+
+    /// Adds an item and wakes the reader.
+    pub fn post(&self, item: T) {
+        self.queue().push(item);
+        if !self.signalled.swap(true, Ordering::AcqRel) {
+            // The one byte fits into an empty socket, whose other end lives as long as this one.
+            let _ = (&self.sender).write(&[0]);
+        }
+    }
+
+    /// Takes all there is.
+    pub fn take(&self) -> Vec<T> {
+        let _ = (&self.receiver).read(&mut [0; 8]);
+        // Cleared before the queue is taken: what is posted after that signals anew.
+        self.signalled.store(false, Ordering::Release);
+        std::mem::take(&mut *self.queue())
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Vec<T>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn nothing_is_lost_and_nothing_wakes_in_vain() {
+        const EACH: usize = 2000;
+        let mailbox = Arc::new(Mailbox::new().unwrap());
+        mailbox.receiver.set_nonblocking(false).unwrap();
+        let senders: Vec<_> = (0..4)
+            .map(|_| {
+                let mailbox = Arc::clone(&mailbox);
+                std::thread::spawn(move || (0..EACH).for_each(|item| mailbox.post(item)))
+            })
+            .collect();
+        let mut received = 0;
+        // `take` waits for the byte here: a lost one would hang the test.
+        while received < 4 * EACH {
+            received += mailbox.take().len();
+        }
+        assert_eq!(received, 4 * EACH);
+        for sender in senders {
+            sender.join().unwrap();
+        }
+    }
+}

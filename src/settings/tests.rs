@@ -1,0 +1,369 @@
+//! What administrators write, and what they are told about it.
+
+use super::*;
+use proptest::prelude::*;
+use serde_json::json;
+
+fn parse_with(config: Value, environment: &[(&str, &str)]) -> Result<Settings, SettingsError> {
+    let environment = environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    let Value::Object(config) = config else { panic!("a mapping") };
+    Settings::parse(config, &environment)
+}
+
+fn parse(config: Value) -> Result<Settings, SettingsError> {
+    parse_with(config, &[])
+}
+
+/// The configuration of 2018 with one key set to another value.
+fn with(key: &str, value: Value) -> Value {
+    let mut config = json!({
+        "vault_url": "https://localhost:8200",
+        "vault_token": "hvs.token",
+        "vault_path_root": "matrix/users",
+        "vault_kv_mount_point": "secret",
+    });
+    config[key] = value;
+    config
+}
+
+fn error(config: Value) -> String {
+    parse(config).unwrap_err().to_string()
+}
+
+#[test]
+fn the_configuration_of_2018() {
+    let settings = parse(with("vault_kv_mount_point", json!("secret"))).unwrap();
+    assert_eq!(settings.vault.mount.to_string(), "secret");
+    assert_eq!(settings.vault.path_root.to_string(), "matrix/users");
+    assert_eq!(settings.vault.request_timeout, Duration::from_secs(5));
+    assert_eq!(settings.login_timeout, Duration::from_secs(10));
+}
+
+#[test]
+fn stray_slashes_are_forgiven() {
+    let settings = parse(with("vault_path_root", json!("//matrix///users/"))).unwrap();
+    assert_eq!(settings.vault.path_root.to_string(), "matrix/users");
+    let settings = parse(with("vault_kv_mount_point", json!("/kv/deep/"))).unwrap();
+    assert_eq!(settings.vault.mount.to_string(), "kv/deep");
+    let settings = parse(with("vault_kv_mount_point", json!(null))).unwrap();
+    assert_eq!(settings.vault.mount.to_string(), "secret");
+}
+
+#[test]
+fn the_environment_fills_in() {
+    let config = json!({"vault_path_root": "u", "vault_token": ""});
+    let variables = [
+        ("BAO_ADDR", "http://bao:8200"),
+        ("VAULT_ADDR", "http://vault:8200"),
+        ("BAO_TOKEN", "b"),
+        ("VAULT_TOKEN", "bad\ntoken"),
+    ];
+    let environment = &variables[..3];
+    let settings = parse_with(config.clone(), environment).unwrap();
+    assert_eq!(settings.vault.addresses[0].to_string(), "http://vault:8200");
+    let error = parse_with(config, &variables).unwrap_err();
+    assert_eq!(error.key, "VAULT_TOKEN");
+    let empty = parse_with(with("vault_token", json!("")), &[("VAULT_TOKEN", "")]);
+    assert_eq!(empty.unwrap_err().key, "vault_token");
+}
+
+#[test]
+fn a_misspelt_key_is_named_with_its_likely_meaning() {
+    let mistakes = [
+        ("vault_kv_mount", "vault_kv_mount_point"),
+        ("vault_addr", "vault_url"),
+        ("vault_path", "vault_path_root"),
+        ("request_timout", "request_timeout"),
+        ("token", "vault_token"),
+        ("url", "vault_url"),
+        ("VAULT_TOKEN", "vault_token"),
+    ];
+    for (typo, meant) in mistakes {
+        let text = error(with(typo, json!("x")));
+        assert!(text.starts_with(&format!("{typo}: ")), "{text}");
+        assert!(text.contains(&format!("did you mean {meant}?")), "{text}");
+    }
+    let text = error(with("colour", json!("x")));
+    assert!(text.contains("known keys: "), "{text}");
+    // The misspelt key, and not the required one that it should have been.
+    let text = error(json!({"vault_url": "http://v", "vault_token": "t", "vault_path_rot": ""}));
+    assert!(text.starts_with("vault_path_rot: "), "{text}");
+}
+
+#[test]
+fn wrong_values_name_their_key_and_what_is_allowed() {
+    for (key, value, expected) in [
+        ("vault_url", json!(8200), "a string, not a number"),
+        ("vault_url", json!([]), "must not be an empty list"),
+        ("vault_kv_version", json!("two"), "auto, 1 or 2"),
+        ("vault_kv_version", json!(3), "auto, 1 or 2"),
+        ("vault_kv_version", json!([]), "auto, 1 or 2"),
+        ("vault_namespace", json!("te\nam"), "printable ASCII"),
+        ("vault_namespace", json!("tëam"), "printable ASCII"),
+        ("vault_tls", json!("ca.pem"), "a mapping of keys, not a string"),
+        ("max_concurrent_lookups", json!(0), "from 1 to"),
+        ("max_concurrent_lookups", json!(1.5), "from 1 to"),
+        ("max_concurrent_lookups", json!("many"), "not a string"),
+        ("cache", json!(true), "a mapping of keys, not true or false"),
+        ("vault_token_file", json!("/tmp/x"), "there is vault_token as well"),
+        ("vault_auth", json!({"method": "approle"}), "there is vault_token as well"),
+        ("vault_url", json!("localhost:8200"), "http:// or https://"),
+        ("vault_url", json!("localhost"), "http:// or https://"),
+        ("vault_url", json!("ftp://localhost"), "http:// or https://"),
+        ("vault_url", json!("https://"), "not an address"),
+        ("vault_url", json!("https://me:pw@localhost"), "vault_token"),
+        ("vault_url", json!("https://localhost/?x=1"), "\"?\""),
+        ("vault_url", json!("https://localhost/v1"), "/v1"),
+        ("vault_token", json!(1234), "a string, not a number"),
+        ("vault_token", json!("tok\u{e9}n"), "character"),
+        ("vault_token", json!("one\ntwo"), "character"),
+        ("vault_path_root", json!(""), "required"),
+        ("vault_path_root", json!("/"), "required"),
+        ("vault_path_root", json!("a/../b"), "\"..\""),
+        ("vault_path_root", json!("a\tb"), "control character"),
+        ("vault_kv_mount_point", json!("./kv"), "\".\""),
+        ("vault_kv_mount_point", json!({}), "a string, not a mapping"),
+        ("request_timeout", json!("soon"), "\"250ms\""),
+        ("request_timeout", json!(0), "above zero"),
+        ("request_timeout", json!(-1), "from zero up"),
+        ("request_timeout", json!("0s"), "above zero"),
+        ("request_timeout", json!(true), "not true or false"),
+        ("login_timeout", json!(1e300), "a number of seconds"),
+        ("login_timeout", json!("8d"), "at most 7d"),
+        ("login_timeout", json!([]), "not a list"),
+    ] {
+        let text = error(with(key, value.clone()));
+        assert!(text.starts_with(&format!("{key}: ")), "{value}: {text}");
+        assert!(text.contains(expected), "{value}: {text}");
+    }
+}
+
+#[test]
+fn durations() {
+    for (value, milliseconds) in [
+        (json!(2), 2000),
+        (json!(0.25), 250),
+        (json!("250ms"), 250),
+        (json!("5s"), 5000),
+        (json!("10m"), 600_000),
+        (json!("1h"), 3_600_000),
+        (json!("3"), 3000),
+        (json!("1.5"), 1500),
+    ] {
+        let settings = parse(with("login_timeout", value)).unwrap();
+        assert_eq!(settings.login_timeout, Duration::from_millis(milliseconds));
+    }
+}
+
+#[test]
+fn no_secret_shows() {
+    let settings = parse(with("vault_token", json!("hvs.s3cret"))).unwrap();
+    assert!(!format!("{settings:?}").contains("s3cret"));
+    for token in [json!("s3cret\u{1}"), json!(["s3cret"]), json!({"s3cret": 1})] {
+        assert!(!error(with("vault_token", token)).contains("s3cret"));
+    }
+}
+
+proptest! {
+    #[test]
+    fn nothing_panics(key in "[a-z_]{0,20}", text in ".*", number in any::<f64>()) {
+        for key in [key.as_str(), "vault_url", "vault_token", "vault_path_root",
+                    "vault_kv_mount_point", "request_timeout", "login_timeout"] {
+            let _ = parse(with(key, json!(text)));
+            let _ = parse(with(key, json!(number)));
+        }
+    }
+}
+
+/// The configuration of 2018 without its token.
+fn tokenless(more: Value) -> Value {
+    let mut config = with("vault_token", json!(null));
+    if let Value::Object(more) = more {
+        for (key, value) in more {
+            config[key] = value;
+        }
+    }
+    config
+}
+
+/// A file in a directory that is removed with it.
+struct Scratch(std::path::PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Self {
+        let name = format!("vault-settings-{}-{name}", std::process::id());
+        let directory = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&directory).unwrap();
+        Self(directory)
+    }
+
+    fn file(&self, name: &str, content: impl AsRef<[u8]>) -> String {
+        let path = self.0.join(name);
+        std::fs::write(&path, content).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn addresses_of_one_cluster() {
+    let settings = parse(with("vault_url", json!(["https://a:8200", "https://b:8200"]))).unwrap();
+    assert_eq!(settings.vault.addresses.len(), 2);
+    let text = error(with("vault_url", json!(["https://a:8200", "b"])));
+    assert!(text.starts_with("vault_url[1]: must begin with"), "{text}");
+    let text = error(with("vault_url", json!(["https://a:8200", 5])));
+    assert!(text.starts_with("vault_url[1]: must be a string"), "{text}");
+}
+
+#[test]
+fn auth_methods() {
+    let scratch = Scratch::new("auth");
+    let secret = scratch.file("secret", "s3cret\n");
+    for auth in [
+        json!({"method": "approle", "role_id": "r", "secret_id": "s"}),
+        json!({"method": "approle", "role_id_file": secret, "secret_id_file": secret,
+               "secret_id_wrapped": true, "mount": "auth/roles/"}),
+        json!({"method": "kubernetes", "role": "r", "jwt_file": secret}),
+        json!({"method": "jwt", "jwt": "j"}),
+        json!({"method": "jwt", "jwt_file": secret, "role": "r"}),
+        json!({"method": "userpass", "username": "u", "password_file": secret}),
+    ] {
+        let settings = parse(tokenless(json!({"vault_auth": auth}))).unwrap();
+        assert!(!format!("{settings:?}").contains("s3cret"));
+    }
+}
+
+#[test]
+fn half_given_auth_settings_name_their_key() {
+    let scratch = Scratch::new("half");
+    let empty = scratch.file("empty", "\n");
+    let binary = scratch.file("binary", [0xff, 0xfe]);
+    for (auth, key, expected) in [
+        (json!({}), "vault_auth.method", "required: one of approle"),
+        (json!({"method": "ldap"}), "vault_auth.method", "must be approle"),
+        (json!({"methd": "approle"}), "vault_auth.method", "required"),
+        (json!({"method": "approle", "role_id": "r"}), "vault_auth.secret_id", "secret_id_file"),
+        (json!({"method": "approle", "secret_id": "s"}), "vault_auth.role_id", "required"),
+        (
+            json!({"method": "approle", "role": "r", "secret_id": "s"}),
+            "vault_auth.role",
+            "did you mean role_id?",
+        ),
+        (
+            json!({"method": "jwt", "jwt": "j", "jwt_file": empty}),
+            "vault_auth.jwt_file",
+            "only one of this and jwt",
+        ),
+        (json!({"method": "jwt", "jwt_file": "/nowhere"}), "vault_auth.jwt_file", "cannot read"),
+        (json!({"method": "jwt", "jwt_file": empty}), "vault_auth.jwt_file", "is empty"),
+        (json!({"method": "jwt", "jwt_file": binary}), "vault_auth.jwt_file", "is not text"),
+        (json!({"method": "kubernetes", "jwt_file": "/nowhere"}), "vault_auth.role", "required"),
+        (json!({"method": "kubernetes", "role": "r"}), "vault_auth.jwt_file", "cannot read"),
+        (json!({"method": "cert"}), "vault_auth.method", "client_cert and client_key"),
+        (json!(null), "vault_auth", "is empty"),
+        (json!({"method": "userpass", "password": "p"}), "vault_auth.username", "required"),
+        (
+            json!({"method": "userpass", "username": "a/b", "password": "p"}),
+            "vault_auth.username",
+            "no slash",
+        ),
+        (json!({"method": "jwt", "jwt": "j", "mount": "a/../b"}), "vault_auth.mount", "\"..\""),
+    ] {
+        let text = error(tokenless(json!({"vault_auth": auth})));
+        assert!(text.starts_with(&format!("{key}: ")), "{auth}: {text}");
+        assert!(text.contains(expected), "{auth}: {text}");
+    }
+}
+
+#[test]
+fn token_files() {
+    let scratch = Scratch::new("token");
+    let plain = scratch.file("plain", "hvs.s3cret\n");
+    let settings = parse(tokenless(json!({"vault_token_file": plain}))).unwrap();
+    assert!(!format!("{settings:?}").contains("s3cret"));
+    for (name, content, expected) in [
+        ("junk", &b"s3\x01cret"[..], "character"),
+        ("binary", &b"\xff\xfe"[..], "not text"),
+        ("lines", &b"s3cret\ns3cret"[..], "character"),
+        ("empty", &b"\n"[..], "is empty"),
+        ("json", &b"{\"s3cret\": 1}"[..], "without a token"),
+    ] {
+        let path = scratch.file(name, content);
+        let text = error(tokenless(json!({"vault_token_file": path})));
+        assert!(text.starts_with("vault_token_file: "), "{name}: {text}");
+        assert!(text.contains(expected), "{name}: {text}");
+        assert!(!text.contains("s3cret"), "{name}: {text}");
+    }
+    // A secret in place of its file's path is not shown.
+    let text = error(tokenless(json!({"vault_token_file": "hvs.s3cret"})));
+    assert!(!text.contains("s3cret"), "{text}");
+    let config = tokenless(json!({"vault_token_file": ""}));
+    assert_eq!(parse_with(config, &[("VAULT_TOKEN", "t")]).unwrap_err().key, "vault_token_file");
+    // Nothing falls back to the environment.
+    let config = tokenless(json!({"vault_token_file": "/nowhere"}));
+    let error = parse_with(config, &[("VAULT_TOKEN", "t")]).unwrap_err();
+    assert_eq!(error.key, "vault_token_file");
+}
+
+#[test]
+fn tls() {
+    let scratch = Scratch::new("tls");
+    let no_pem = scratch.file("no.pem", "none");
+    let empty = scratch.0.join("empty");
+    std::fs::create_dir_all(&empty).unwrap();
+    for (tls, key, expected) in [
+        (json!({"ca_cert": "/nowhere"}), "vault_tls.ca_cert", "cannot read"),
+        (json!({"ca_cert": no_pem}), "vault_tls.ca_cert", "no certificate"),
+        (json!({"ca_path": "/nowhere"}), "vault_tls.ca_path", "cannot read"),
+        (json!({"ca_path": empty}), "vault_tls.ca_path", "no file with a certificate"),
+        (json!({"client_cert": no_pem}), "vault_tls.client_key", "needs its key"),
+        (json!({"client_key": no_pem}), "vault_tls.client_cert", "needs its certificate"),
+        (
+            json!({"client_cert": no_pem, "client_key": no_pem}),
+            "vault_tls.client_cert",
+            "not a certificate",
+        ),
+        (json!({"skip_verify": "yes"}), "vault_tls.skip_verify", "true or false"),
+        (json!({"cacert": "x"}), "vault_tls.cacert", "did you mean ca_cert?"),
+    ] {
+        let text = error(with("vault_tls", tls.clone()));
+        assert!(text.starts_with(&format!("{key}: ")), "{tls}: {text}");
+        assert!(text.contains(expected), "{tls}: {text}");
+    }
+}
+
+#[test]
+fn only_a_clear_yes_skips_verification() {
+    let skips = |value| {
+        let settings = parse_with(with("login_timeout", json!(1)), &[("VAULT_SKIP_VERIFY", value)]);
+        settings.map(|settings| settings.vault.tls.skip_verify)
+    };
+    for value in ["", "0", "false", "F"] {
+        assert!(!skips(value).unwrap());
+    }
+    for value in ["1", "true", "T"] {
+        assert!(skips(value).unwrap());
+    }
+    assert_eq!(skips("yes").unwrap_err().key, "VAULT_SKIP_VERIFY");
+    let config = with("vault_tls", json!({"skip_verify": false}));
+    let settings = parse_with(config, &[("VAULT_SKIP_VERIFY", "true")]).unwrap();
+    assert!(!settings.vault.tls.skip_verify);
+}
+
+#[test]
+fn the_cache_is_off_unless_configured() {
+    assert!(parse(with("login_timeout", json!(1))).unwrap().cache.is_off());
+    let cache = json!({"ttl": "1m", "stale_if_error": "1h", "max_entries": 5});
+    let settings = parse(with("cache", cache)).unwrap();
+    assert_eq!(settings.cache.ttl, Duration::from_secs(60));
+    assert_eq!(settings.cache.max_entries, 5);
+    let text = error(with("cache", json!({"ttl": -1})));
+    assert!(text.starts_with("cache.ttl: "), "{text}");
+    let text = error(with("cache", json!({"tll": 1})));
+    assert!(text.contains("did you mean ttl?"), "{text}");
+}

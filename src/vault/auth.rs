@@ -1,0 +1,188 @@
+//! The auth methods by which the module logs in to Vault.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustify::endpoint::Endpoint;
+use secrecy::{ExposeSecret, SecretString};
+use vaultrs::api::auth::{
+    approle::requests::LoginWithApproleRequest, kubernetes::requests::LoginWithKubernetesRequest,
+    oidc::requests::JWTLoginRequest, userpass::requests::LoginRequest as UserpassLoginRequest,
+};
+
+use super::VaultError;
+use super::cluster::Cluster;
+use super::credential::{Credential, same};
+use super::error::quote;
+use super::lease::{Granted, granted};
+use super::request::Request;
+use super::transport::{Answer, Credentials};
+use super::wrapping::unwrap;
+use crate::notice::Notices;
+
+/// How the module proves to Vault who it is.
+#[derive(Clone, Debug)]
+pub struct AuthMethod {
+    /// The path at which the method is enabled, without `auth/`.
+    pub mount: String,
+    /// What is proved and with what.
+    pub proof: Proof,
+}
+
+/// What is proved to Vault and with what.
+#[derive(Clone, Debug)]
+pub enum Proof {
+    /// <https://developer.hashicorp.com/vault/api-docs/auth/approle#login-with-approle>
+    AppRole {
+        /// Which role to take.
+        role_id: Credential,
+        /// The role's password, or a token that wraps it.
+        secret_id: Credential,
+        /// Set if `secret_id` is such a token.
+        unwrapped: Option<Unwrapped>,
+    },
+    /// <https://developer.hashicorp.com/vault/api-docs/auth/kubernetes#login>
+    Kubernetes {
+        /// Which role to take.
+        role: String,
+        /// The service account's token.
+        jwt: Credential,
+    },
+    /// <https://developer.hashicorp.com/vault/api-docs/auth/jwt#jwt-login>
+    Jwt {
+        /// Which role to take; the mount's default role without one.
+        role: Option<String>,
+        /// The signed token.
+        jwt: Credential,
+    },
+    /// <https://developer.hashicorp.com/vault/api-docs/auth/cert#login-with-tls-certificate-method>
+    Cert {
+        /// Which role to take; any that the certificate fits without one.
+        role: Option<String>,
+    },
+    /// <https://developer.hashicorp.com/vault/api-docs/auth/userpass#login>
+    Userpass {
+        /// The user.
+        username: String,
+        /// The user's password.
+        password: Credential,
+    },
+}
+
+/// A secret id taken out of its wrapping, which works once: the wrapping token and what was in it.
+#[derive(Clone, Default)]
+pub struct Unwrapped(Arc<Mutex<Option<(SecretString, SecretString)>>>);
+
+impl std::fmt::Debug for Unwrapped {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Unwrapped")
+    }
+}
+
+impl AuthMethod {
+    /// The method's name.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self.proof {
+            Proof::AppRole { .. } => "approle",
+            Proof::Kubernetes { .. } => "kubernetes",
+            Proof::Jwt { .. } => "jwt",
+            Proof::Cert { .. } => "cert",
+            Proof::Userpass { .. } => "userpass",
+        }
+    }
+
+    /// Logs in; files are read anew.
+    ///
+    /// # Errors
+    /// [`VaultError::LoginRefused`] for a 4xx, or what kept Vault from answering.
+    pub async fn login(
+        &self,
+        cluster: &Arc<Cluster>,
+        notices: &Notices,
+    ) -> Result<Granted, VaultError> {
+        let mount = self.mount.clone();
+        match &self.proof {
+            Proof::AppRole { role_id, secret_id, unwrapped } => {
+                let role_id = role_id.read(notices).await.expose_secret().to_owned();
+                let mut secret_id = secret_id.read(notices).await;
+                if let Some(unwrapped) = unwrapped {
+                    secret_id = unwrapped.secret_id(cluster, secret_id).await?;
+                }
+                let secret_id = secret_id.expose_secret().to_owned();
+                self.send(cluster, &LoginWithApproleRequest { mount, role_id, secret_id }).await
+            }
+            Proof::Kubernetes { role, jwt } => {
+                let jwt = jwt.read(notices).await.expose_secret().to_owned();
+                let role = role.clone();
+                self.send(cluster, &LoginWithKubernetesRequest { mount, role, jwt }).await
+            }
+            Proof::Jwt { role, jwt } => {
+                let jwt = jwt.read(notices).await.expose_secret().to_owned();
+                let role = role.clone();
+                self.send(cluster, &JWTLoginRequest { mount, jwt, role }).await
+            }
+            Proof::Cert { role } => {
+                // vaultrs calls the role `cert_name`, which Vault does not know.
+                let body = role.as_ref().map(|role| serde_json::json!({ "name": role }));
+                self.send(cluster, &Request::post(format!("auth/{mount}/login"), body)).await
+            }
+            Proof::Userpass { username, password } => {
+                let password = password.read(notices).await.expose_secret().to_owned();
+                let username = username.clone();
+                self.send(cluster, &UserpassLoginRequest { mount, username, password }).await
+            }
+        }
+    }
+
+    async fn send<E: Endpoint>(
+        &self,
+        cluster: &Arc<Cluster>,
+        request: &E,
+    ) -> Result<Granted, VaultError> {
+        let answer = cluster.send(request, Credentials::Namespace).await?;
+        if answer.status.is_client_error() {
+            return Err(self.refused(&answer));
+        }
+        granted(&answer)
+    }
+
+    fn refused(&self, answer: &Answer) -> VaultError {
+        VaultError::LoginRefused {
+            method: self.name(),
+            status: answer.status.as_u16(),
+            quote: quote(&answer.body),
+        }
+    }
+}
+
+impl Unwrapped {
+    /// What `wrapping_token` wraps. Vault is asked once for each wrapping token.
+    async fn secret_id(
+        &self,
+        cluster: &Arc<Cluster>,
+        wrapping_token: SecretString,
+    ) -> Result<SecretString, VaultError> {
+        if let Some((token, secret_id)) = &*self.lock()
+            && same(token, &wrapping_token)
+        {
+            return Ok(secret_id.clone());
+        }
+        match (unwrap(cluster, &wrapping_token, "secret_id").await, self.known()) {
+            (Ok(secret_id), _) => {
+                *self.lock() = Some((wrapping_token, secret_id.clone()));
+                Ok(secret_id)
+            }
+            // A new wrapping token that is spent does not make the secret id before it worse.
+            (Err(VaultError::LoginRefused { .. }), Some(known)) => Ok(known),
+            (Err(error), _) => Err(error),
+        }
+    }
+
+    fn known(&self) -> Option<SecretString> {
+        self.lock().as_ref().map(|(_, secret_id)| secret_id.clone())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<(SecretString, SecretString)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

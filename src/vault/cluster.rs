@@ -1,0 +1,255 @@
+//! Which node of a cluster is asked: the active one while there is one.
+//!
+//! A standby answers reads itself, and late: what was written just before is not there yet. So it
+//! is asked only while no node is active, as during an election.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use rustify::endpoint::Endpoint;
+use rustify::enums::RequestMethod;
+use vaultrs::api::sys::requests::ReadHealthRequest;
+
+use super::transport::{Answer, Credentials, Transport};
+use super::{Address, VaultError};
+
+/// How often it is checked, as requests come, that the node in use is still the active one.
+const ACTIVE_CHECKED_EVERY: Duration = Duration::from_secs(5);
+
+/// How often an active node is looked for, as requests come, while a standby is in use.
+const STANDBY_CHECKED_EVERY: Duration = Duration::from_secs(1);
+
+/// How long one node may take to tell its health.
+const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How much longer an active node is waited for once a standby has answered: while a request waits
+/// that has failed, and before the first request.
+const GRACE_AFTER_FAILURE: Duration = Duration::from_millis(250);
+const GRACE_AT_FIRST: Duration = Duration::from_secs(1);
+
+/// The addresses of one cluster, and the one in use.
+pub struct Cluster {
+    transport: Transport,
+    addresses: Vec<Address>,
+    chosen: Mutex<Option<Choice>>,
+    /// Held while nodes are asked for their health, so that a failure starts one round.
+    choosing: tokio::sync::Mutex<()>,
+}
+
+#[derive(Clone, Copy)]
+struct Choice {
+    index: usize,
+    role: Role,
+    chosen: Instant,
+    /// When somebody last set out to check it.
+    checked: Instant,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Active,
+    Standby,
+    /// None said that it is either; somebody has to be asked.
+    Unknown,
+}
+
+/// Why nodes are asked for their health.
+#[derive(Clone, Copy)]
+enum Reason {
+    /// None is in use yet.
+    First,
+    /// A request to this one failed.
+    Failed(usize),
+    /// It is time to look whether there is a better one.
+    Routine,
+}
+
+impl Choice {
+    /// Whether it has aged. Says so once: whoever hears it sets out to check.
+    fn is_to_be_checked(&mut self) -> bool {
+        let good_for = match self.role {
+            Role::Active => ACTIVE_CHECKED_EVERY,
+            Role::Standby | Role::Unknown => STANDBY_CHECKED_EVERY,
+        };
+        let is_due = self.checked.elapsed() > good_for;
+        if is_due {
+            self.checked = Instant::now();
+        }
+        is_due
+    }
+}
+
+impl Cluster {
+    /// Takes at least one address; connects to none.
+    #[must_use]
+    pub fn new(transport: Transport, addresses: Vec<Address>) -> Self {
+        Self {
+            transport,
+            addresses,
+            chosen: Mutex::default(),
+            choosing: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// The addresses, for messages.
+    pub fn names(&self) -> String {
+        self.addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Sends a request to the node in use, and if it fails, to the one that takes its place.
+    ///
+    /// # Errors
+    /// Those of the transport, and [`VaultError::Unavailable`] for answers that say "not now".
+    pub async fn send<E: Endpoint>(
+        self: &Arc<Self>,
+        endpoint: &E,
+        credentials: Credentials<'_>,
+    ) -> Result<Answer, VaultError> {
+        let first = self.node_in_use().await;
+        let error = match self.ask(first, endpoint, credentials).await {
+            Err(error) if error.is_of_the_node() && self.addresses.len() > 1 => error,
+            result => return result,
+        };
+        let second = self.choose(Reason::Failed(first)).await;
+        // What may have been done already is not done again behind the caller's back: a wrapping
+        // token, for one, works once.
+        let is_repeatable =
+            matches!(endpoint.method(), RequestMethod::GET) || !error.may_have_been_done();
+        if second == first || !is_repeatable {
+            return Err(error);
+        }
+        self.ask(second, endpoint, credentials).await
+    }
+
+    async fn ask<E: Endpoint>(
+        &self,
+        index: usize,
+        endpoint: &E,
+        credentials: Credentials<'_>,
+    ) -> Result<Answer, VaultError> {
+        let Some(address) = self.addresses.get(index) else {
+            return Err(VaultError::Unexpected("no address of Vault is configured".to_owned()));
+        };
+        let answer = self.transport.send(address, endpoint, credentials).await?;
+        let Some(error) = answer.unavailable(address) else { return Ok(answer) };
+        // A standby names the leader. To an address that was not configured no token is sent.
+        let leader = answer
+            .location
+            .as_ref()
+            .and_then(|target| self.addresses.iter().position(|known| known.has_origin_of(target)));
+        match leader.and_then(|leader| Some((leader, self.addresses.get(leader)?))) {
+            Some((leader, address)) if leader != index => {
+                let answer = self.transport.send(address, endpoint, credentials).await?;
+                if let Some(error) = answer.unavailable(address) {
+                    return Err(error);
+                }
+                self.use_node(leader, Role::Active);
+                Ok(answer)
+            }
+            _ => Err(error),
+        }
+    }
+
+    /// The node to ask first. Looks around in the background once the choice has aged.
+    async fn node_in_use(self: &Arc<Self>) -> usize {
+        if self.addresses.len() < 2 {
+            return 0;
+        }
+        let in_use = self.chosen().as_mut().map(|choice| (choice.index, choice.is_to_be_checked()));
+        match in_use {
+            None => self.choose(Reason::First).await,
+            Some((index, false)) => index,
+            Some((index, true)) => {
+                let cluster = Arc::clone(self);
+                tokio::spawn(async move { cluster.choose(Reason::Routine).await });
+                index
+            }
+        }
+    }
+
+    /// Asks all nodes for their health, unless another one has just done so, and returns the one
+    /// to use.
+    async fn choose(&self, reason: Reason) -> usize {
+        let asked = Instant::now();
+        let _choosing = self.choosing.lock().await;
+        let former = *self.chosen();
+        if let Some(choice) = former {
+            let is_done = match reason {
+                Reason::First => true,
+                Reason::Failed(index) => choice.index != index || choice.chosen > asked,
+                Reason::Routine => choice.chosen > asked,
+            };
+            if is_done {
+                return choice.index;
+            }
+        }
+        let found = self.healthiest(reason).await;
+        let (index, role) = match (found, reason, former) {
+            (Some(found), ..) => found,
+            // Nobody tells: go round, so that the next failure is another node's.
+            (None, Reason::Failed(index), _) => ((index + 1) % self.addresses.len(), Role::Unknown),
+            // Nothing has failed: stay.
+            (None, _, Some(former)) => (former.index, former.role),
+            (None, _, None) => (0, Role::Unknown),
+        };
+        self.use_node(index, role);
+        index
+    }
+
+    /// The active node, or else a standby; one that has just failed only if there is no other.
+    async fn healthiest(&self, reason: Reason) -> Option<(usize, Role)> {
+        let mut asked: FuturesUnordered<_> = (0..self.addresses.len())
+            .map(|index| async move { (index, self.role_of(index).await) })
+            .collect();
+        let failed = match reason {
+            Reason::Failed(index) => Some(index),
+            Reason::First | Reason::Routine => None,
+        };
+        let mut second_best = None;
+        let mut last_resort = None;
+        let mut deadline = Instant::now() + HEALTH_TIMEOUT;
+        while let Ok(Some((index, role))) =
+            tokio::time::timeout_at(deadline.into(), asked.next()).await
+        {
+            match role {
+                Some(role) if Some(index) == failed => last_resort = Some((index, role)),
+                Some(Role::Active) => return Some((index, Role::Active)),
+                Some(role) if second_best.is_none() => {
+                    second_best = Some((index, role));
+                    let grace = match reason {
+                        Reason::First => GRACE_AT_FIRST,
+                        Reason::Failed(_) => GRACE_AFTER_FAILURE,
+                        Reason::Routine => HEALTH_TIMEOUT,
+                    };
+                    deadline = deadline.min(Instant::now() + grace);
+                }
+                _ => {}
+            }
+        }
+        second_best.or(last_resort)
+    }
+
+    /// API: <https://developer.hashicorp.com/vault/api-docs/system/health>
+    async fn role_of(&self, index: usize) -> Option<Role> {
+        let address = self.addresses.get(index)?;
+        let request = ReadHealthRequest::default();
+        let answer = self.transport.send(address, &request, Credentials::Nothing).await.ok()?;
+        match answer.status.as_u16() {
+            200 => Some(Role::Active),
+            // 473: a standby of Vault Enterprise that serves reads.
+            429 | 473 => Some(Role::Standby),
+            _ => None,
+        }
+    }
+
+    fn use_node(&self, index: usize, role: Role) {
+        let now = Instant::now();
+        *self.chosen() = Some(Choice { index, role, chosen: now, checked: now });
+    }
+
+    fn chosen(&self) -> MutexGuard<'_, Option<Choice>> {
+        self.chosen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,259 @@
+//! Users' secrets in a KV secrets engine of either version.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use secrecy::SecretString;
+use serde::de::DeserializeOwned;
+use serde_json::error::Category;
+use serde_json::{Map, Value};
+use vaultrs::api::EndpointResult;
+use vaultrs::api::kv1::requests::GetSecretRequest;
+use vaultrs::api::kv2::requests::ReadSecretRequest;
+use vaultrs::api::kv2::responses::ReadSecretResponse;
+
+use super::client::Client;
+use super::error::{messages, quote};
+use super::mounts::{self, Mounted, Version};
+use super::transport::Answer;
+use super::{Mount, VaultError};
+
+/// The field of an entry that holds a user's secret.
+const LOGIN_SECRET: &str = "login_secret";
+
+/// How long a detected version is taken for granted although nothing is found.
+const GOOD_FOR: Duration = Duration::from_secs(60);
+
+/// What Vault holds for one user.
+#[derive(Clone, Debug)]
+pub enum Entry {
+    /// A secret that can open the account.
+    Secret(SecretString),
+    /// Nothing: never written, deleted or destroyed.
+    Missing,
+    /// An entry whose `login_secret` can open nothing. Says why.
+    Unusable(&'static str),
+}
+
+/// What Vault said the version is, and when it was asked. What it did not say is never kept.
+#[derive(Clone, Copy, Default)]
+struct Known {
+    version: Option<Version>,
+    asked: Option<Instant>,
+}
+
+/// Reads users' entries from one mount.
+pub struct Kv {
+    client: Client,
+    configured: Option<Version>,
+    known: Mutex<Known>,
+    has_warned: AtomicBool,
+}
+
+impl Kv {
+    /// Reads with `client`; `version` is asked for if it is `None`.
+    #[must_use]
+    pub fn new(client: Client, version: Option<Version>) -> Self {
+        Self {
+            client,
+            configured: version,
+            known: Mutex::default(),
+            has_warned: AtomicBool::new(false),
+        }
+    }
+
+    /// The way to Vault.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Reads the newest version of the entry at `path`.
+    ///
+    /// # Errors
+    /// [`VaultError`] when Vault does not say what it holds.
+    pub async fn read_login_secret(&self, path: &str) -> Result<Entry, VaultError> {
+        let known = *self.known();
+        let result = self.read(path).await;
+        match &result {
+            // Perhaps the engine was given versions since.
+            Err(VaultError::Unexpected(_))
+                if self.configured.is_none() && known.version.is_some() =>
+            {
+                self.known().version = None;
+                self.read(path).await
+            }
+            // Or one of another version is mounted there, where every user seems to be missing.
+            Ok(Entry::Missing) => {
+                let is_old = known.asked.is_none_or(|asked| asked.elapsed() > GOOD_FOR);
+                let actual = if is_old { self.detect().await? } else { known.version };
+                match (self.configured, actual) {
+                    (Some(configured), Some(actual)) if configured != actual => {
+                        Err(VaultError::Unexpected(format!(
+                            "the KV engine at {} is not of the version that \
+                             vault_kv_version says",
+                            self.client.mount()
+                        )))
+                    }
+                    (None, Some(_)) if is_old => self.read(path).await,
+                    _ => result,
+                }
+            }
+            _ => result,
+        }
+    }
+
+    async fn read(&self, path: &str) -> Result<Entry, VaultError> {
+        match self.version().await? {
+            Version::V1 => self.read_v1(path).await,
+            Version::V2 => self.read_v2(path).await,
+        }
+    }
+
+    async fn version(&self) -> Result<Version, VaultError> {
+        let known = self.known().version;
+        if let Some(version) = self.configured.or(known) {
+            return Ok(version);
+        }
+        if let Some(version) = self.detect().await? {
+            return Ok(version);
+        }
+        if !self.has_warned.swap(true, Ordering::Relaxed) {
+            self.client.notices().warning(format!(
+                "Vault does not tell the module the version of the KV engine at {}, so 2 is \
+                 assumed. Check vault_kv_mount_point and the token's policy, \
+                 or set vault_kv_version",
+                self.client.mount()
+            ));
+        }
+        Ok(Version::V2)
+    }
+
+    /// Asks Vault for the version, and keeps it; `None` if Vault does not tell.
+    async fn detect(&self) -> Result<Option<Version>, VaultError> {
+        let mount = self.client.mount();
+        *self.known() = Known { version: None, asked: Some(Instant::now()) };
+        let mounted = match self.client.send(&mounts::request(mount)).await {
+            Ok(answer) => mounts::understand(mount, &answer)?,
+            // Whether it is the mount or the token that is missing, reading a secret will tell.
+            Err(VaultError::Denied { .. } | VaultError::TokenInvalid { .. }) => Mounted::NotTold,
+            Err(error) => return Err(error),
+        };
+        match mounted {
+            Mounted::Here(version) => {
+                self.known().version = Some(version);
+                Ok(Some(version))
+            }
+            Mounted::Below(other) => Err(VaultError::Unexpected(format!(
+                "Vault has no secrets engine at {mount} but one at {other}; \
+                 check vault_kv_mount_point"
+            ))),
+            Mounted::NotTold => Ok(None),
+        }
+    }
+
+    /// API: <https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v2#read-secret-version>
+    async fn read_v2(&self, path: &str) -> Result<Entry, VaultError> {
+        let mount = self.client.mount();
+        let request =
+            ReadSecretRequest { mount: mount.to_string(), path: path.to_owned(), version: None };
+        let answer = self.client.send(&request).await?;
+        match answer.status.as_u16() {
+            200 => {
+                let version: Option<ReadSecretResponse> = parse(mount, 2, &answer)?;
+                Ok(version.map_or(Entry::Missing, |version| entry(version.data)))
+            }
+            404 => missing(mount, &answer),
+            _ => Err(unexpected(mount, &answer)),
+        }
+    }
+
+    /// API: <https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v1#read-secret>
+    async fn read_v1(&self, path: &str) -> Result<Entry, VaultError> {
+        let mount = self.client.mount();
+        let request = GetSecretRequest { mount: mount.to_string(), path: path.to_owned() };
+        let answer = self.client.send(&request).await?;
+        match answer.status.as_u16() {
+            200 => {
+                let fields: Option<Map<String, Value>> = parse(mount, 1, &answer)?;
+                Ok(fields.map_or(Entry::Missing, |fields| entry(Value::Object(fields))))
+            }
+            404 if has_warnings(&answer) => Err(VaultError::Unexpected(format!(
+                "the KV engine at {mount} is not of version 1; check vault_kv_version"
+            ))),
+            404 => missing(mount, &answer),
+            _ => Err(unexpected(mount, &answer)),
+        }
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn entry(data: Value) -> Entry {
+    let Value::Object(mut fields) = data else { return Entry::Missing };
+    match fields.remove(LOGIN_SECRET) {
+        Some(Value::String(secret)) if secret.is_empty() => {
+            Entry::Unusable("its login_secret is empty")
+        }
+        Some(Value::String(secret)) => Entry::Secret(SecretString::from(secret)),
+        Some(_) => Entry::Unusable("its login_secret is not a string"),
+        None => Entry::Unusable("it has no login_secret"),
+    }
+}
+
+fn parse<T: DeserializeOwned>(
+    mount: &Mount,
+    version: u8,
+    answer: &Answer,
+) -> Result<Option<T>, VaultError> {
+    // The parser's own message may quote what it read, so only its kind is told.
+    serde_json::from_slice::<EndpointResult<T>>(&answer.body).map(|answer| answer.data).map_err(
+        |error| {
+            VaultError::Unexpected(match error.classify() {
+                Category::Data => format!(
+                    "the answer is not that of a KV version {version} engine; \
+                     check that {mount} is one"
+                ),
+                _ => "the answer is not JSON; check that vault_url is Vault's".to_owned(),
+            })
+        },
+    )
+}
+
+/// Vault says 404 for an entry that was never written (`"errors": []`), for a deleted or destroyed
+/// version (its metadata), and for a mount that does not exist (an error text).
+fn missing(mount: &Mount, answer: &Answer) -> Result<Entry, VaultError> {
+    match messages(&answer.body) {
+        Some(messages) if messages.is_empty() => Ok(Entry::Missing),
+        Some(_) => Err(VaultError::Unexpected(format!(
+            "Vault has no secrets engine at {mount}; check vault_kv_mount_point"
+        ))),
+        None if has_metadata(answer) => Ok(Entry::Missing),
+        None => Err(VaultError::Unexpected(format!(
+            "the mount {mount} was answered for with a 404 that is not Vault's; check vault_url"
+        ))),
+    }
+}
+
+fn unexpected(mount: &Mount, answer: &Answer) -> VaultError {
+    let status = answer.status.as_u16();
+    VaultError::Unexpected(format!(
+        "Vault answered {status} for the mount {mount}{}",
+        quote(&answer.body)
+    ))
+}
+
+fn has_metadata(answer: &Answer) -> bool {
+    serde_json::from_slice::<Value>(&answer.body)
+        .is_ok_and(|answer| answer.pointer("/data/metadata/version").is_some())
+}
+
+/// A versioned engine answers requests of version 1 with a hint among the warnings.
+fn has_warnings(answer: &Answer) -> bool {
+    serde_json::from_slice::<Value>(&answer.body).is_ok_and(|answer| {
+        answer.get("warnings").and_then(Value::as_array).is_some_and(|list| !list.is_empty())
+    })
+}

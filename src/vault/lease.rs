@@ -1,0 +1,139 @@
+//! Tokens that Vault grants, and how long they live.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use secrecy::SecretString;
+use serde::Deserialize;
+use vaultrs::api::token::requests::{LookupTokenSelfRequest, RenewTokenSelfRequest};
+
+use super::cluster::Cluster;
+use super::error::quote;
+use super::transport::{Answer, Credentials};
+use super::{Token, VaultError};
+
+/// A token that was granted, and for how long.
+pub struct Granted {
+    /// The token.
+    pub token: Token,
+    /// How long it lives.
+    pub lease: Lease,
+}
+
+/// How long a token lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// The time it was granted, or had left when it was looked up.
+    pub ttl: Duration,
+    /// When it ends; `None` for a token without an end.
+    pub end: Option<Instant>,
+    /// Whether it can be renewed.
+    pub renewable: bool,
+}
+
+impl Lease {
+    fn of(seconds: u64, renewable: bool, has_end: bool) -> Self {
+        let ttl = Duration::from_secs(seconds).min(LONGEST);
+        Self { ttl, end: has_end.then(|| Instant::now() + ttl), renewable }
+    }
+
+    /// The time left of a token that has an end.
+    #[must_use]
+    pub fn left(&self) -> Option<Duration> {
+        self.end.map(|end| end.saturating_duration_since(Instant::now()))
+    }
+}
+
+/// Longer lives than this are cut to it, so that no clock overflows.
+const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
+/// The part of a login's or a renewal's answer that is used.
+///
+/// vaultrs' own type wants fields that not every token has.
+#[derive(Deserialize)]
+struct AuthAnswer {
+    auth: Option<AuthPart>,
+}
+
+#[derive(Deserialize)]
+struct AuthPart {
+    client_token: SecretString,
+    lease_duration: u64,
+    renewable: bool,
+}
+
+/// The part of a token's own entry that is used.
+#[derive(Deserialize)]
+struct LookupAnswer {
+    data: LookupPart,
+}
+
+#[derive(Deserialize)]
+struct LookupPart {
+    ttl: i64,
+    #[serde(default)]
+    renewable: bool,
+    /// Absent for a token without an end. Its `ttl` is zero, as in the last second of others.
+    expire_time: Option<String>,
+}
+
+/// What a token says of itself.
+pub enum Lookup {
+    /// It lives for this long.
+    Alive(Lease),
+    /// A 403: it is dead, or may not look at itself.
+    Forbidden,
+}
+
+/// Asks how long a token lives.
+///
+/// API: <https://developer.hashicorp.com/vault/api-docs/auth/token#lookup-a-token-self>
+pub async fn look_up(cluster: &Arc<Cluster>, token: &Token) -> Result<Lookup, VaultError> {
+    let answer =
+        cluster.send(&LookupTokenSelfRequest::default(), Credentials::Token(token)).await?;
+    match answer.status.as_u16() {
+        200 => {
+            let LookupAnswer { data } =
+                serde_json::from_slice(&answer.body).map_err(|_| not_understood())?;
+            let seconds = u64::try_from(data.ttl).unwrap_or(0);
+            let has_end = data.expire_time.is_some();
+            Ok(Lookup::Alive(Lease::of(seconds, data.renewable, has_end)))
+        }
+        403 => Ok(Lookup::Forbidden),
+        status => Err(VaultError::Unexpected(format!(
+            "Vault answered {status} to a token that looked itself up{}",
+            quote(&answer.body)
+        ))),
+    }
+}
+
+/// Renews a token; `None` if Vault refuses to.
+///
+/// API: <https://developer.hashicorp.com/vault/api-docs/auth/token#renew-a-token-self>
+pub async fn renew(cluster: &Arc<Cluster>, token: &Token) -> Result<Option<Lease>, VaultError> {
+    let answer = cluster.send(&RenewTokenSelfRequest::default(), Credentials::Token(token)).await?;
+    if answer.status.is_client_error() {
+        return Ok(None);
+    }
+    granted(&answer).map(|granted| Some(granted.lease))
+}
+
+/// Reads the token out of the answer to a login or a renewal.
+pub fn granted(answer: &Answer) -> Result<Granted, VaultError> {
+    let auth = serde_json::from_slice::<AuthAnswer>(&answer.body)
+        .ok()
+        .and_then(|answer| answer.auth)
+        .ok_or_else(not_understood)?;
+    let token = Token::parse(&auth.client_token)
+        .map_err(|error| VaultError::Unexpected(format!("the token that Vault granted {error}")))?;
+    let lease = Lease::of(auth.lease_duration, auth.renewable, auth.lease_duration > 0);
+    Ok(Granted { token, lease })
+}
+
+// The parser's own message may quote what it read.
+fn not_understood() -> VaultError {
+    VaultError::Unexpected(
+        "Vault's answer about the module's token is not understood; check that vault_url is Vault's"
+            .to_owned(),
+    )
+}
