@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.servers import BrokenVault, OpenBao, Registration, Synapse
+from tests.servers import BrokenVault, OpenBao, Registration, Relay, Synapse
 from tests.servers.broken_vault import silence
 
+from .core import Core
 from .deployment import PATH_ROOT, Confidential, Deployment, deployed
+from .restarting import Restarting
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 READ_USERS = f'path "secret/data/{PATH_ROOT}/*" {{ capabilities = ["read"] }}'
 """All that the module's token must be allowed."""
@@ -119,6 +122,8 @@ def hasty(
             "vault_url": hasty_vault.url,
             "vault_token": vault_token,
             "vault_path_root": PATH_ROOT,
+            # The tests count what is asked for, and a broken Vault tells no version.
+            "vault_kv_version": 2,
             "login_timeout": "2s",
         },
     )
@@ -141,9 +146,49 @@ def patient(
             "vault_url": broken_vault.url,
             "vault_token": vault_token,
             "vault_path_root": PATH_ROOT,
+            # The tests count what is asked for, and a broken Vault tells no version.
+            "vault_kv_version": 2,
             "request_timeout": "1m",
             "login_timeout": "3m",
         },
     )
     with deployed("patient", synapse, openbao, confidential) as deployment:
         yield deployment
+
+
+@pytest.fixture
+def relay(openbao: OpenBao) -> Iterator[Relay]:
+    """Return what stands between the cores and OpenBao."""
+    with Relay(openbao.url) as relay:
+        yield relay
+
+
+@pytest.fixture
+def start_core(
+    relay: Relay, openbao: OpenBao, vault_token: str, confidential: Confidential
+) -> Iterator[Callable[..., Core]]:
+    """Return what starts the module's core behind the relay, with some more settings."""
+    with ExitStack() as cores:
+
+        def start(**settings: Any) -> Core:
+            config = {
+                "vault_url": relay.url,
+                "vault_token": vault_token,
+                "vault_path_root": PATH_ROOT,
+                **settings,
+            }
+            return cores.enter_context(Core(openbao, confidential, config))
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def restarting(
+    tmp_path_factory: pytest.TempPathFactory, openbao: OpenBao, confidential: Confidential
+) -> Iterator[Restarting]:
+    """Return a homeserver that every test starts with a configuration of its own."""
+    homeserver = Restarting(tmp_path_factory.mktemp("restarting"), openbao, confidential)
+    try:
+        yield homeserver
+    finally:
+        homeserver.stop()

@@ -30,6 +30,8 @@ LONGEST_LINE = 4000
 """No line of ours is longer, whatever a client sends; in characters."""
 
 _DIGEST = re.compile(r"[0-9a-fA-F]{64}")
+_VAULT_TOKEN = re.compile(r"(?<![\w.])s\.[0-9a-z]{24}(?![0-9a-z])")
+"""What OpenBao grants, in lower case: the module's tokens are known to nobody but the module."""
 _LINE = re.compile(
     r"Login of (?:(?:'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")…?|something that is no string but \w+)"
     r": (?P<outcome>[a-z_]+): "
@@ -53,7 +55,12 @@ class Confidential:
 
     def check(self, synapse: Synapse) -> None:
         """Fail if one of them is in what the homeserver wrote."""
-        written = (synapse.log() + synapse.output()).lower()
+        self.check_text(synapse.log() + synapse.output())
+
+    def check_text(self, written: str) -> None:
+        """Fail if one of them is in a text, whatever its case."""
+        written = written.lower()
+        assert not _VAULT_TOKEN.search(written), "a Vault token in the log"
         # There are thousands of hashes, which are all looked for at once.
         digests = {
             digits[start : start + 64]
@@ -66,6 +73,11 @@ class Confidential:
             if (text.lower() in digests if _DIGEST.fullmatch(text) else text.lower() in written)
         ]
         assert not leaked, f"{len(leaked)} confidential texts in the log, such as {leaked[0]!r}"
+
+
+def is_notice(record: Record) -> bool:
+    """Tell whether our logger wrote this of something else than a login."""
+    return record.logger == LOGGER and not record.message.startswith(("Login of ", "A login of "))
 
 
 def token_hash(login_secret: str, user_id: str) -> str:
@@ -105,8 +117,10 @@ class Attempt:
 
     @property
     def lines(self) -> list[Record]:
-        """What our own logger wrote."""
-        return [record for record in self.records if record.logger == LOGGER]
+        """What our own logger wrote of logins, and not of what goes on in the background."""
+        return [
+            record for record in self.records if record.logger == LOGGER and not is_notice(record)
+        ]
 
     @property
     def line(self) -> Record:
@@ -163,6 +177,10 @@ class Deployment:
         self.openbao = openbao
         self.confidential = confidential
         self._numbers = itertools.count(1)
+
+    def notices(self, since: int = 0) -> list[Record]:
+        """Return what our logger wrote of no login, after the log had the length `since`."""
+        return [record for record in self.synapse.log_records(since) if is_notice(record)]
 
     def new_user(self) -> str:
         """Register a user without a secret; return the id."""

@@ -15,9 +15,10 @@ from tests.servers import DurableOpenBao, Synapse
 from tests.servers.broken_vault import answer, first, forward, hang_up, hold, raw
 
 from .deployment import LOGGER, PATH_ROOT, Confidential, Deployment, deployed
+from .waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from tests.servers import BrokenVault
     from tests.servers.broken_vault import Behaviour
@@ -65,13 +66,6 @@ def production(
     )
     with deployed("production", synapse, durable, confidential) as deployment:
         yield deployment
-
-
-def wait_until(what: str, condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 120
-    while not condition():
-        assert time.monotonic() < deadline, f"never came to be: {what}"
-        time.sleep(0.02)
 
 
 def wait_for_request(deployment: Deployment, since: int) -> None:
@@ -187,7 +181,7 @@ def test_a_login_rides_out_what_passes(
     broken_vault.listen(first(2, PASSING[kind], then=forward(patient.openbao.url)))
     account = patient.new_account()
     patient.log_in(account.user_id, account.token_hash).check_accepted(account.user_id)
-    assert broken_vault.connections == 3
+    assert broken_vault.reads <= 3
 
 
 def test_a_login_waits_for_vault_to_listen(patient: Deployment, broken_vault: BrokenVault) -> None:
@@ -222,7 +216,7 @@ def test_while_logins_wait_for_vault_everything_else_is_answered(
                 pool.submit(patient.synapse.login, account.user_id, account.token_hash, 300)
                 for account in accounts
             ]
-            wait_until("logins wait", lambda: broken_vault.connections >= waiting)
+            wait_until("logins wait", lambda: broken_vault.reads >= waiting)
             answered = 0
             for _ in range(25):
                 versions = f"{patient.synapse.url}/_matrix/client/versions"

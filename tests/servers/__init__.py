@@ -1,8 +1,18 @@
-"""Real servers on loopback, for the tests, the demo and the benchmarks; and one broken one."""
+"""Real servers on loopback, for the tests, the demo and the benchmarks; and what harms them."""
 
 from .broken_vault import BrokenVault
 from .durable_openbao import DurableOpenBao
 from .openbao import OpenBao
+from .raft import RaftCluster
+from .relay import Relay
 from .synapse import Registration, Synapse
 
-__all__ = ["BrokenVault", "DurableOpenBao", "OpenBao", "Registration", "Synapse"]
+__all__ = [
+    "BrokenVault",
+    "DurableOpenBao",
+    "OpenBao",
+    "RaftCluster",
+    "Registration",
+    "Relay",
+    "Synapse",
+]

@@ -25,6 +25,8 @@ class BrokenVault:
         self.url = f"http://127.0.0.1:{self.port}"
         self.behaviour: Behaviour = silence
         self.connections = 0
+        self.reads = 0
+        """Connections that began with asking for an entry."""
         self.connected = threading.Event()
         self._open: set[socket.socket] = set()
         self._server: socketserver.ThreadingTCPServer | None = None
@@ -33,7 +35,7 @@ class BrokenVault:
         """Drop the connections that there are, and treat new ones like this."""
         self._drop_connections()
         self.behaviour = behaviour
-        self.connections = 0
+        self.connections = self.reads = 0
         self.connected.clear()
         if self._server is not None:
             return
@@ -45,6 +47,7 @@ class BrokenVault:
                 vault.connected.set()
                 vault._open.add(self.request)
                 try:
+                    vault.reads += b"/data/" in self.request.recv(4096, socket.MSG_PEEK)
                     vault.behaviour(self.request)
                 except OSError:
                     pass  # The other side hangs up whenever it has heard enough.

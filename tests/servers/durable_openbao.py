@@ -24,7 +24,7 @@ class DurableOpenBao(OpenBao):
     The mount `secret/` is a KV v2 engine, as in development mode.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, node_id: str = "one") -> None:
         super().__init__(directory)
         self._unseal_key = ""
         data = directory / "data"
@@ -34,8 +34,8 @@ class DurableOpenBao(OpenBao):
             "storage": {
                 "raft": {
                     "path": str(data),
-                    "node_id": "one",
-                    # It has nobody to be elected by but itself.
+                    "node_id": node_id,
+                    # It elects itself, or others that are as near.
                     "performance_multiplier": 1,
                 }
             },

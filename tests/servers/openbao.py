@@ -27,19 +27,37 @@ class OpenBao(Server):
 
     root_token = ROOT_TOKEN
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, tls: bool = False) -> None:
+        """Choose a port.
+
+        Args:
+            directory: For all files of the server.
+            tls: Whether it speaks TLS, with a certificate of an authority that it makes up.
+        """
         super().__init__("openbao", directory)
+        self.audit_path = directory / "audit.log"
+        if tls:
+            (directory / "tls").mkdir()
+            self.url = f"https://127.0.0.1:{self.port}"
+            self.ca_cert = directory / "tls" / "vault-ca.pem"
 
     def start(self) -> OpenBao:
         """Start the server and wait until it is unsealed."""
+        audit = self.directory / "audit.hcl"
+        audit.write_text(
+            f'audit "file" "all" {{ options {{ file_path = {json.dumps(str(self.audit_path))} }} }}'
+        )
+        tls = [f"-dev-tls-cert-dir={self.directory / 'tls'}"] if self.ca_cert else []
         self._start(
             [
                 bao_command(),
                 "server",
                 "-dev",
+                f"-config={audit}",
                 f"-dev-root-token-id={ROOT_TOKEN}",
                 f"-dev-listen-address=127.0.0.1:{self.port}",
                 "-dev-no-store-token",
+                *(["-dev-tls", *tls] if tls else []),
             ],
             {"HOME": str(self.directory), "PATH": os.environ["PATH"]},
             "/v1/sys/health",
@@ -58,6 +76,7 @@ class OpenBao(Server):
                 "PATH": os.environ["PATH"],
                 "BAO_ADDR": self.url,
                 "BAO_TOKEN": token or self.root_token,
+                **({"BAO_CACERT": str(self.ca_cert)} if self.ca_cert else {}),
             },
             check=False,
         )
@@ -78,13 +97,60 @@ class OpenBao(Server):
 
         API: https://openbao.org/api-docs/secret/kv/kv-v2/#createupdate-secret
         """
-        response = requests.post(
-            f"{self.url}/v1/{mount}/data/{quote(path)}",
-            json={"data": data},
-            headers={"X-Vault-Token": self.root_token},
+        self.api("POST", f"{mount}/data/{path}", {"data": data})
+
+    def api(
+        self,
+        method: str,
+        path: str,
+        body: dict[str, Any] | None = None,
+        *,
+        token: str | None = None,
+        namespace: str | None = None,
+        wrap_ttl: str | None = None,
+    ) -> dict[str, Any]:
+        """Send a request of the HTTP API and return the answer, empty if there is none.
+
+        Args:
+            method: Such as GET.
+            path: What comes after `/v1/`, not encoded.
+            body: The parameters.
+            token: Another one than the root token.
+            namespace: Another one than the root namespace.
+            wrap_ttl: How long the answer, wrapped, can be fetched; returns its `wrap_info`.
+        """
+        headers = {
+            "X-Vault-Token": token or self.root_token,
+            "X-Vault-Namespace": namespace,
+            "X-Vault-Wrap-TTL": wrap_ttl,
+        }
+        response = requests.request(
+            method,
+            f"{self.url}/v1/{quote(path)}",
+            json=body,
+            headers={name: value for name, value in headers.items() if value is not None},
+            verify=str(self.ca_cert) if self.ca_cert else True,
             timeout=30,
         )
-        response.raise_for_status()
+        if not response.ok:
+            raise RuntimeError(f"{method} {path}: {response.status_code} {response.text}")
+        answer: dict[str, Any] = response.json() if response.content else {}
+        return answer
+
+    def audit_size(self) -> int:
+        """Return the length of the audit log in bytes, to ask later for what came after."""
+        return self.audit_path.stat().st_size if self.audit_path.exists() else 0
+
+    def audited(self, path: str, since: int = 0) -> list[dict[str, Any]]:
+        """Return what the audit log tells of the requests for a path, answered or refused."""
+        with self.audit_path.open("rb") as file:
+            file.seek(since)
+            entries = [json.loads(line) for line in file.read().splitlines()]
+        return [
+            entry
+            for entry in entries
+            if entry["type"] == "response" and entry["request"]["path"] == path
+        ]
 
     def create_token(self, policy_name: str, policy: str) -> str:
         """Write a policy in HCL and return a token that has this one alone."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
+import ssl
 import subprocess
 import time
 import urllib.error
@@ -39,6 +40,8 @@ class Server:
         self.output_path = directory / f"{name}.out"
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        self.ca_cert: Path | None = None
+        """Whom to trust if the server speaks TLS; it may write the file when it starts."""
         self.process: subprocess.Popen[bytes] | None = None
 
     def _start(
@@ -70,7 +73,8 @@ class Server:
                     f"{self.name} ended with {self.process.returncode}:\n{self.output()[-4000:]}"
                 )
             try:
-                with urllib.request.urlopen(self.url + probe, timeout=5):  # noqa: S310
+                context = ssl.create_default_context(cafile=self.ca_cert) if self.ca_cert else None
+                with urllib.request.urlopen(self.url + probe, timeout=5, context=context):  # noqa: S310
                     return
             except (urllib.error.URLError, OSError):
                 time.sleep(0.05)

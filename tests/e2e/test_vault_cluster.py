@@ -1,0 +1,284 @@
+"""Three OpenBao nodes that lose some of themselves while users log in."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.servers import RaftCluster, Relay, Synapse
+from tests.servers.process import free_port
+from tests.servers.raft import STANDBY
+
+from .core import Core
+from .deployment import PATH_ROOT, Account, Confidential, Deployment, deployed
+from .waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import requests
+
+    from tests.servers.raft import RaftNode
+
+READ_USERS = f'path "secret/data/{PATH_ROOT}/*" {{ capabilities = ["read"] }}'
+
+CLIENTS = 4
+"""How many log in at a homeserver at once, in a stream each about once a second."""
+
+
+@pytest.fixture(scope="module")
+def nodes(
+    tmp_path_factory: pytest.TempPathFactory, confidential: Confidential
+) -> Iterator[RaftCluster]:
+    cluster = RaftCluster(tmp_path_factory.mktemp("raft"))
+    try:
+        cluster.start()
+        confidential.add(cluster.root_token)
+        cluster.cli("policy", "write", "read-users", "-", stdin=READ_USERS)
+        cluster.cli("auth", "enable", "approle")
+        yield cluster
+    finally:
+        cluster.stop()
+
+
+@pytest.fixture
+def cluster(nodes: RaftCluster) -> RaftCluster:
+    """Return the cluster with all its nodes at work."""
+    nodes.recover()
+    return nodes
+
+
+@pytest.fixture(scope="module")
+def token(nodes: RaftCluster, confidential: Confidential) -> str:
+    return confidential.add(nodes.active().create_token("read-users", READ_USERS))
+
+
+def approle(nodes: RaftCluster, confidential: Confidential, ttl: str) -> dict[str, Any]:
+    """Return the settings of a role whose tokens live this long."""
+    role = f"auth/approle/role/homeserver-{ttl}"
+    nodes.cli("write", role, "token_policies=read-users", f"token_ttl={ttl}")
+    role_id = nodes.cli("read", "-field=role_id", f"{role}/role-id")
+    secret_id = nodes.cli("write", "-f", "-field=secret_id", f"{role}/secret-id")
+    return {
+        "method": "approle",
+        "role_id": role_id,
+        "secret_id": confidential.add(secret_id.strip()),
+    }
+
+
+@pytest.fixture(scope="module")
+def long_lived(
+    tmp_path_factory: pytest.TempPathFactory,
+    nodes: RaftCluster,
+    token: str,
+    confidential: Confidential,
+) -> Iterator[Deployment]:
+    """Return a homeserver with a token that nothing needs to be done about."""
+    synapse = Synapse(
+        tmp_path_factory.mktemp("long_lived"),
+        {"vault_url": nodes.urls, "vault_token": token, "vault_path_root": PATH_ROOT},
+    )
+    with deployed("long_lived", synapse, nodes.nodes[0], confidential) as deployment:
+        yield deployment
+
+
+@pytest.fixture(scope="module")
+def short_lived(
+    tmp_path_factory: pytest.TempPathFactory, nodes: RaftCluster, confidential: Confidential
+) -> Iterator[Deployment]:
+    """Return a homeserver that needs the active node every few seconds."""
+    synapse = Synapse(
+        tmp_path_factory.mktemp("short_lived"),
+        {
+            "vault_url": nodes.urls,
+            "vault_auth": approle(nodes, confidential, "4s"),
+            "vault_path_root": PATH_ROOT,
+            "login_timeout": "1m",
+        },
+    )
+    with deployed("short_lived", synapse, nodes.nodes[0], confidential) as deployment:
+        yield deployment
+
+
+def new_accounts(deployment: Deployment, cluster: RaftCluster, count: int) -> list[Account]:
+    """Return accounts whose secrets all nodes have, as the homeserver found when asked once."""
+    deployment.openbao = cluster.active()
+    accounts = [deployment.new_account() for _ in range(count)]
+    cluster.settle()
+    for account in accounts:
+        log_in(deployment, account)
+    return accounts
+
+
+def log_in(deployment: Deployment, account: Account) -> None:
+    response = deployment.synapse.login(account.user_id, account.token_hash, 300)
+    assert response.status_code == 200, response.text
+
+
+@contextmanager
+def stream(deployment: Deployment, accounts: list[Account]) -> Iterator[None]:
+    """Log in with each account about once a second meanwhile; fail if one login is lost."""
+    ended = threading.Event()
+
+    def log_in_until_the_end(account: Account) -> list[requests.Response]:
+        responses = []
+        while not ended.wait(1):
+            responses.append(deployment.synapse.login(account.user_id, account.token_hash, 300))
+        return responses
+
+    with ThreadPoolExecutor(len(accounts)) as pool:
+        streams: list[Future[list[requests.Response]]] = []
+        try:
+            streams = [pool.submit(log_in_until_the_end, account) for account in accounts]
+            yield
+        finally:
+            ended.set()
+        responses = [response for logins in streams for response in logins.result()]
+    lost = [response.text for response in responses if response.status_code != 200]
+    assert lost == [], f"{len(lost)} of {len(responses)} at {deployment.name}"
+    assert len(responses) >= len(accounts)
+
+
+def test_no_login_is_lost_when_the_active_node_is_killed(
+    long_lived: Deployment, short_lived: Deployment, cluster: RaftCluster
+) -> None:
+    accounts = new_accounts(long_lived, cluster, CLIENTS)
+    other_accounts = new_accounts(short_lived, cluster, CLIENTS)
+    with stream(long_lived, accounts), stream(short_lived, other_accounts):
+        time.sleep(3)
+        killed = cluster.active()
+        killed.kill()
+        assert cluster.active() is not killed
+        time.sleep(4)
+        killed.start_again()
+        wait_until("the node is back", lambda: killed.health() == STANDBY)
+        time.sleep(3)
+
+
+def test_without_any_active_node_a_standby_lets_users_in(
+    long_lived: Deployment, cluster: RaftCluster
+) -> None:
+    accounts = new_accounts(long_lived, cluster, CLIENTS)
+    leave_one_standby(cluster)
+    for account in accounts * 2:
+        log_in(long_lived, account)
+
+
+def leave_one_standby(cluster: RaftCluster) -> RaftNode:
+    """Kill all nodes but one, which cannot be elected without them."""
+    last, other = cluster.standbys()
+    other.kill()
+    cluster.active().kill()
+    return last
+
+
+def test_logins_that_need_a_token_wait_for_the_election(
+    short_lived: Deployment, cluster: RaftCluster
+) -> None:
+    accounts = new_accounts(short_lived, cluster, CLIENTS)
+    last = leave_one_standby(cluster)
+    time.sleep(5)  # Now the token is dead.
+    with ThreadPoolExecutor(len(accounts)) as pool:
+        logins = [pool.submit(log_in, short_lived, account) for account in accounts]
+        time.sleep(1)
+        assert not any(login.done() for login in logins)
+        next(node for node in cluster.nodes if node is not last).start_again()
+        for login in logins:
+            login.result()
+
+
+def test_no_login_is_lost_when_the_active_node_is_sealed(
+    long_lived: Deployment, cluster: RaftCluster
+) -> None:
+    accounts = new_accounts(long_lived, cluster, CLIENTS)
+    with stream(long_lived, accounts):
+        cluster.active().seal()
+        cluster.active()
+        time.sleep(3)
+
+
+def test_what_was_written_just_before_is_read_also_after_an_election(
+    long_lived: Deployment, cluster: RaftCluster
+) -> None:
+    (account,) = new_accounts(long_lived, cluster, 1)
+    cluster.active().kill()
+    long_lived.openbao = cluster.active()
+    wait_until("the homeserver is back at an active node", lambda: is_fresh(long_lived, account))
+    for number in range(30):
+        rotated = long_lived.put_secret(account.user_id, f"the secret of round {number}")
+        log_in(long_lived, rotated)
+
+
+def is_fresh(deployment: Deployment, account: Account) -> bool:
+    """Tell whether ten secrets in turn can be used as soon as they are written."""
+    secrets = [f"the secret of try {time.monotonic_ns()} {number}" for number in range(10)]
+    rotations = (deployment.put_secret(account.user_id, secret) for secret in secrets)
+    return all(
+        deployment.synapse.login(rotated.user_id, rotated.token_hash).status_code == 200
+        for rotated in rotations
+    )
+
+
+@pytest.fixture
+def relays(cluster: RaftCluster) -> Iterator[dict[str, Relay]]:
+    """Return what stands in front of each node."""
+    with ExitStack() as stack:
+        yield {node.node_id: stack.enter_context(Relay(node.url)) for node in cluster.nodes}
+
+
+def core_with(
+    urls: list[str], token: str, cluster: RaftCluster, confidential: Confidential
+) -> Core:
+    config = {"vault_url": urls, "vault_token": token, "vault_path_root": PATH_ROOT}
+    return Core(cluster.active(), confidential, config)
+
+
+def test_the_active_node_is_asked_whatever_its_place_in_the_list(
+    cluster: RaftCluster, relays: dict[str, Relay], token: str, confidential: Confidential
+) -> None:
+    active = cluster.active().node_id
+    urls = [relay.url for relay in relays.values()]
+    for addresses in (urls, urls[::-1], urls[1:] + urls[:1]):
+        with core_with(addresses, token, cluster, confidential) as core:
+            accounts = [core.new_account() for _ in range(10)]
+            for account in accounts:
+                assert core.log_in(account.user_id, account.token_hash).code == "ok"
+                readers = [name for name, relay in relays.items() if relay.reads(account.user_id)]
+                assert readers == [active]
+
+
+def test_a_new_active_node_is_found(
+    cluster: RaftCluster, relays: dict[str, Relay], token: str, confidential: Confidential
+) -> None:
+    urls = [relay.url for relay in relays.values()]
+    with core_with(urls, token, cluster, confidential) as core:
+        account = core.new_account()
+        cluster.settle()
+        assert core.log_in(account.user_id, account.token_hash).code == "ok"
+        cluster.active().kill()
+        # A standby answers, which is asked while nobody is active.
+        assert core.log_in(account.user_id, account.token_hash).code == "ok"
+        active = relays[cluster.active().node_id]
+
+        def is_asked() -> bool:
+            before = active.reads(account.user_id)
+            assert core.log_in(account.user_id, account.token_hash).code == "ok"
+            return active.reads(account.user_id) > before
+
+        wait_until("the new active node is asked", is_asked)
+        assert all(is_asked() for _ in range(20))
+
+
+def test_addresses_where_nothing_listens_are_passed_over(
+    cluster: RaftCluster, token: str, confidential: Confidential
+) -> None:
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    with core_with([nowhere, *cluster.urls], token, cluster, confidential) as core:
+        account = core.new_account()
+        for _ in range(10):
+            assert core.log_in(account.user_id, account.token_hash).code == "ok"
