@@ -105,7 +105,7 @@ fn wrong_values_name_their_key_and_what_is_allowed() {
         ("max_concurrent_lookups", json!(1.5), "from 1 to"),
         ("max_concurrent_lookups", json!("many"), "not a string"),
         ("cache", json!(true), "a mapping of keys, not true or false"),
-        ("vault_token_file", json!("/tmp/x"), "there is vault_token as well"),
+        ("vault_token_file", json!("/nowhere"), "there is vault_token as well"),
         ("vault_auth", json!({"method": "approle"}), "there is vault_token as well"),
         ("vault_url", json!("localhost:8200"), "http:// or https://"),
         ("vault_url", json!("localhost"), "http:// or https://"),
