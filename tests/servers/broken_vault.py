@@ -28,6 +28,7 @@ class BrokenVault:
         self.reads = 0
         """Connections that began with asking for an entry."""
         self.connected = threading.Event()
+        self._counting = threading.Lock()
         self._open: set[socket.socket] = set()
         self._server: socketserver.ThreadingTCPServer | None = None
 
@@ -43,11 +44,14 @@ class BrokenVault:
 
         class Handler(socketserver.BaseRequestHandler):
             def handle(self) -> None:
-                vault.connections += 1
+                with vault._counting:
+                    vault.connections += 1
                 vault.connected.set()
                 vault._open.add(self.request)
                 try:
-                    vault.reads += b"/data/" in self.request.recv(4096, socket.MSG_PEEK)
+                    is_read = b"/data/" in self.request.recv(4096, socket.MSG_PEEK)
+                    with vault._counting:
+                        vault.reads += is_read
                     vault.behaviour(self.request)
                 except OSError:
                     pass  # The other side hangs up whenever it has heard enough.
