@@ -8,7 +8,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from synapse_vault_auth_provider import token_hash
 
@@ -22,6 +22,7 @@ def test_the_vectors_agree(case: dict[str, str]) -> None:
     assert token_hash(case["login_secret"], case["user_id"]) == case["token_hash"]
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(login_secret=st.text(min_size=1), user_id=st.text())
 def test_it_is_the_hmac_sha256_of_the_user_id_in_lower_case_hex(
     login_secret: str, user_id: str
