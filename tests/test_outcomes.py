@@ -11,13 +11,15 @@ import pytest
 from synapse_vault_auth_provider._core import LoginService, Outcome, Settings
 from synapse_vault_auth_provider.outcomes import LONGEST_USER_ID, TROUBLE_INTERVAL, OutcomeLog
 
-from .servers.process import free_port
+from .servers.port import ReservedPort
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 ALICE = "@alice:example.org"
 HASH = "0" * 64
+
+NOBODY_LISTENS = ReservedPort()
 
 
 class Clock:
@@ -53,7 +55,7 @@ def record(
 
 def service() -> LoginService:
     settings = {
-        "vault_url": f'"http://127.0.0.1:{free_port()}"',
+        "vault_url": f'"http://127.0.0.1:{NOBODY_LISTENS}"',
         "vault_token": '"hvs.s3cret"',
         "vault_path_root": '"matrix/users"',
         "login_timeout": '"1ms"',

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.servers import RaftCluster, Relay, Synapse
-from tests.servers.process import free_port
+from tests.servers.port import ReservedPort
 from tests.servers.raft import STANDBY
 
 from .core import Core
@@ -277,8 +277,9 @@ def test_a_new_active_node_is_found(
 def test_addresses_where_nothing_listens_are_passed_over(
     cluster: RaftCluster, token: str, confidential: Confidential
 ) -> None:
-    nowhere = f"http://127.0.0.1:{free_port()}"
-    with core_with([nowhere, *cluster.urls], token, cluster, confidential) as core:
+    port = ReservedPort()
+    urls = [f"http://127.0.0.1:{port}", *cluster.urls]
+    with core_with(urls, token, cluster, confidential) as core:
         account = core.new_account()
         for _ in range(10):
             assert core.log_in(account.user_id, account.token_hash).code == "ok"

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from urllib.parse import urlsplit
 
-from .process import free_port
+from .port import ReservedPort
 
 Behaviour = Callable[[socket.socket], None]
 """What becomes of a connection; the connection is closed when it returns."""
@@ -21,7 +21,7 @@ class BrokenVault:
     """Listens at `url` and treats every connection as `behaviour` says, which may be changed."""
 
     def __init__(self) -> None:
-        self.port = free_port()
+        self.port = ReservedPort()
         self.url = f"http://127.0.0.1:{self.port}"
         self.behaviour: Behaviour = silence
         self.connections = 0

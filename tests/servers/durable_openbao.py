@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import requests
 
 from .openbao import OpenBao, bao_command
-from .process import START_TIMEOUT, free_port
+from .process import START_TIMEOUT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +29,7 @@ class DurableOpenBao(OpenBao):
         self._unseal_key = ""
         data = directory / "data"
         data.mkdir()
-        cluster_address = f"127.0.0.1:{free_port()}"
+        cluster_address = f"127.0.0.1:{self.cluster_port}"
         configuration = {
             "storage": {
                 "raft": {

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import requests
 
+from .port import neighbouring_ports
 from .process import Server
 
 ROOT_TOKEN = "root-token-of-the-tests"
@@ -34,7 +35,9 @@ class OpenBao(Server):
             directory: For all files of the server.
             tls: Whether it speaks TLS, with a certificate of an authority that it makes up.
         """
-        super().__init__("openbao", directory)
+        # In development mode it listens on the port after its own too, for other nodes.
+        port, self.cluster_port = neighbouring_ports()
+        super().__init__("openbao", directory, port)
         self.audit_path = directory / "audit.log"
         if tls:
             (directory / "tls").mkdir()

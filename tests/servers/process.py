@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import socket
 import ssl
 import subprocess
 import time
@@ -11,6 +10,8 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from .port import ReservedPort
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,23 +23,15 @@ STOP_TIMEOUT = 30.0
 """Time a server may take to end after SIGTERM, in seconds."""
 
 
-def free_port() -> int:
-    """Return a TCP port on loopback that nothing listens on just now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
-
-
 class Server:
     """A child process that answers HTTP at `url`."""
 
-    def __init__(self, name: str, directory: Path) -> None:
+    def __init__(self, name: str, directory: Path, port: ReservedPort | None = None) -> None:
         self.name = name
         self.directory = directory
         self.directory.mkdir(parents=True, exist_ok=True)
         self.output_path = directory / f"{name}.out"
-        self.port = free_port()
+        self.port = ReservedPort() if port is None else port
         self.url = f"http://127.0.0.1:{self.port}"
         self.ca_cert: Path | None = None
         """Whom to trust if the server speaks TLS; it may write the file when it starts."""

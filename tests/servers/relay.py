@@ -15,7 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from .process import free_port
+from .port import ReservedPort
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -78,7 +78,7 @@ class Relay:
 
     def __init__(self, target: str) -> None:
         self.target = target
-        self.port = free_port()
+        self.port = ReservedPort()
         self.url = f"http://127.0.0.1:{self.port}"
         self.requests: list[Request] = []
         self.meddle: Meddling | None = None
