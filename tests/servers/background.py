@@ -18,10 +18,15 @@ PR_SET_CHILD_SUBREAPER = 36
 """See prctl(2): orphans among the descendants become children of this process."""
 
 
-def run(pid_file: Path, command: list[str]) -> int:
-    """Run the command and return how it ended in front, if badly, or else in the background."""
+def adopt_orphans() -> None:
+    """Become the parent of every descendant whose own parent ends."""
     if ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
         raise OSError("this system does not tell how orphans end")
+
+
+def run(pid_file: Path, command: list[str]) -> int:
+    """Run the command and return how it ended in front, if badly, or else in the background."""
+    adopt_orphans()
     in_front = subprocess.call(command)
     if in_front != 0:
         return in_front
