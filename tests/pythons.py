@@ -6,6 +6,7 @@ run on all that are found: those on the search path, those of pyenv, and those o
 
 from __future__ import annotations
 
+import fcntl
 import functools
 import hashlib
 import json
@@ -63,6 +64,14 @@ def python_with_synapse(interpreter: Interpreter) -> Path:
     if interpreter == interpreters()[0]:
         return interpreter.executable
     directory = ROOT / ".venvs" / interpreter.name
+    directory.parent.mkdir(exist_ok=True)
+    with directory.with_name(f"{interpreter.name}.lock").open("w") as lock:
+        # Of the processes that share the tests, one makes it while the others wait.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _up_to_date(directory, interpreter)
+
+
+def _up_to_date(directory: Path, interpreter: Interpreter) -> Path:
     python = directory / "bin" / "python"
     contents = [repr(interpreter).encode(), _REQUIREMENTS.read_bytes(), wheel().read_bytes()]
     wanted = " ".join(hashlib.sha256(content).hexdigest() for content in contents)
