@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 WHEEL_DIR := target/wheels-dev
 KEEP ?=
+# More than there may be processors, as the tests wait more than they compute.
+TEST_PROCESSES ?= 4
 
 # Everything below is for POSIX sh; one shell a recipe keeps traps and variables together.
 .ONESHELL:
@@ -35,8 +37,9 @@ format: $(VENV)/stamp ## Format all code
 test-rust: ## Run the unit tests of the core
 	if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --locked; else cargo test --locked; fi
 
+# A file's tests share servers, so they stay together; tests/conftest.py has the order of files.
 test-python: install ## Run the Python tests, unit and end to end
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 wheel: $(VENV)/stamp ## Build the wheel as it is released
 	$(BIN)/maturin build --release --locked --out dist

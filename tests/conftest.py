@@ -22,6 +22,11 @@ def pytest_unconfigure() -> None:
         end_children()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin what takes long first, so that no process is left alone with it in the end."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 @pytest.fixture
 def without_vault_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take away what a developer's shell may say of Vault."""

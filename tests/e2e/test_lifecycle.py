@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     Start = Callable[..., Synapse]
 
+pytestmark = pytest.mark.long
+
 TIMEOUT = 60.0
 """Time after which what a test waits for counts as never happening, in seconds."""
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from tests.servers.raft import RaftNode
 
+pytestmark = pytest.mark.long
+
 READ_USERS = f'path "secret/data/{PATH_ROOT}/*" {{ capabilities = ["read"] }}'
 
 CLIENTS = 4

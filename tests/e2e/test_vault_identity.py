@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from .deployment import Account
     from .restarting import Restarting, Run
 
+pytestmark = pytest.mark.long
+
 USERS = f"secret/data/{PATH_ROOT}/*"
 OTHERS = f"secret/data/{PATH_ROOT}-elsewhere/*"
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from tests.servers.auth_methods import allow
 
 from .deployment import PATH_ROOT
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from .core import Core
     from .deployment import Confidential
     from .restarting import Restarting
+
+pytestmark = pytest.mark.long
 
 LOOKUP = "auth/token/lookup-self"
 RENEWAL = "auth/token/renew-self"
