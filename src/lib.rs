@@ -4,13 +4,19 @@
 //! * [`token_hash`]: what a client presents instead of its secret.
 //! * [`user_id`]: which user ids are safe to look up.
 //! * [`settings`]: what an administrator may configure.
+//! * [`http`]: how requests travel, to Vault and to the homeserver alike.
 //! * [`vault`]: how Vault is reached and a secret read.
 //! * [`login`]: the decision about a login.
+//! * [`homeserver`]: Matrix's client-server API and Synapse's admin API.
+//! * [`provisioning`]: accounts that log in through Vault, made, opened and closed.
 //! * [`notice`]: what the background has to say to the administrator.
 //! * [`python`]: the boundary to Python, the only place that knows `PyO3`.
 
+pub mod homeserver;
+pub mod http;
 pub mod login;
 pub mod notice;
+pub mod provisioning;
 #[cfg(feature = "python")]
 pub mod python;
 pub mod settings;

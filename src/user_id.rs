@@ -65,12 +65,20 @@ impl UserId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The part between the `@` and the first colon.
+    #[must_use]
+    pub fn localpart(&self) -> &str {
+        let localpart = self.0.strip_prefix('@').and_then(|rest| rest.split_once(':'));
+        localpart.map_or("", |(localpart, _)| localpart)
+    }
 }
 
 /// Letters, marks, numbers, punctuation, symbols and the space: what Vault takes in a path.
 ///
 /// After Go's `unicode.IsPrint`, by which `HashiCorp` Vault and `OpenBao` check paths.
-fn is_printable(character: char) -> bool {
+#[must_use]
+pub fn is_printable(character: char) -> bool {
     use GeneralCategory::{
         Control, Format, LineSeparator, ParagraphSeparator, PrivateUse, SpaceSeparator, Surrogate,
         Unassigned,

@@ -1,11 +1,21 @@
 """The Rust core. Its names are no public interface, but for those the package re-exports."""
 
-from collections.abc import Mapping
-from typing import final
+from collections.abc import Coroutine, Mapping
+from typing import Any, Literal, final
+
+from typing_extensions import Self
 
 __all__ = [
+    "Finding",
+    "ListedUser",
+    "Login",
     "LoginService",
     "Outcome",
+    "Profile",
+    "ProvisionedUser",
+    "Provisioner",
+    "RevokedUser",
+    "RotatedSecret",
     "Settings",
     "SettingsError",
     "__version__",
@@ -146,3 +156,403 @@ class LoginService:
             The logins decided, each with its number; and lines for the log that belong to no
             login, each with its level in the numbers of `logging`.
         """
+
+class Provisioner:
+    """What `synapse_vault_auth_provider.provisioning.Provisioner` is made of."""
+
+    def __new__(cls, config: Mapping[str, str], environment: Mapping[str, str]) -> Self:
+        """Check a configuration; connect to nothing.
+
+        Args:
+            config: Each key with its value in JSON.
+            environment: The environment variables that fill in for absent keys.
+
+        Raises:
+            ConfigurationError: The first key or variable that is unknown, missing, of the wrong
+                type, or out of range.
+        """
+
+    @property
+    def homeserver(self) -> str:
+        """The homeserver's URL."""
+
+    @property
+    def server_name(self) -> str:
+        """The name in its users' ids."""
+
+    def close(self) -> None:
+        """End the connections once nobody uses them. Later verbs raise. Idempotent."""
+
+    def provision_user(
+        self,
+        user_id: str,
+        *,
+        display_name: str | None = None,
+        avatar: str | None = None,
+        is_admin: bool = False,
+        user_type: str | None = None,
+        external_id: str | None = None,
+        adopt: bool = False,
+        with_token: bool = True,
+    ) -> ProvisionedUser:
+        """Make an account that logs in through Vault, or find the one that is there.
+
+        No account is ever taken over, and none is left half-made in silence: called again with
+        the same arguments, it finishes what was begun or says what is undecided.
+
+        Args:
+            user_id: ``@localpart:server``, or the localpart alone; today's grammar of Matrix
+                (https://spec.matrix.org/v1.16/appendices/#user-identifiers).
+            display_name: What others see the user called.
+            avatar: An ``mxc://`` URI, or the path of an image file, which is uploaded.
+            is_admin: Whether the user becomes a server administrator. `False` leaves one that is.
+            user_type: The account's type, such as ``bot``.
+            external_id: The service's own id of the user. It is kept with the secret, and a call
+                with another one for the same account is a conflict.
+            adopt: Whether to take an account that exists and was not created by us, or an entry
+                without an external id.
+            with_token: Whether to log in.
+
+        Returns:
+            The account, with a token of a new session if one was wanted.
+
+        Raises:
+            ConfigurationError: An argument is wrong, or there is no right to create accounts.
+            ConflictError: The account is somebody else's. As `UndecidedError`: it was left
+                half-made, and nothing tells whose it is.
+            HomeserverError: The homeserver said no.
+            VaultError: Vault said no.
+            UnreachableError: One of them did not answer in time.
+        """
+
+    def provision_user_async(
+        self,
+        user_id: str,
+        *,
+        display_name: str | None = None,
+        avatar: str | None = None,
+        is_admin: bool = False,
+        user_type: str | None = None,
+        external_id: str | None = None,
+        adopt: bool = False,
+        with_token: bool = True,
+    ) -> Coroutine[Any, Any, ProvisionedUser]:
+        """Do what `provision_user` does, without blocking the event loop."""
+
+    def login(
+        self,
+        matrix_user_id: str,
+        *,
+        device_id: str | None = None,
+        device_name: str | None = None,
+        logout_others: bool = False,
+    ) -> Login:
+        """Log in with the secret that Vault holds.
+
+        Args:
+            matrix_user_id: The id, spelt as the homeserver spells it, or the localpart.
+            device_id: The device to log in; a new one by default.
+            device_name: What others see the device called.
+            logout_others: Whether all other devices of the account are logged out.
+
+        Returns:
+            The session.
+
+        Raises:
+            VaultError: Vault holds no secret of this user, or does not show it.
+            ConflictError: What Vault holds is of no use yet.
+            HomeserverError: The homeserver refuses the login.
+            UnreachableError: One of them did not answer in time.
+        """
+
+    def login_async(
+        self,
+        matrix_user_id: str,
+        *,
+        device_id: str | None = None,
+        device_name: str | None = None,
+        logout_others: bool = False,
+    ) -> Coroutine[Any, Any, Login]:
+        """Do what `login` does, without blocking the event loop."""
+
+    def logout(self, access_token: str) -> None:
+        """End a session. One that has ended already is no error.
+
+        Args:
+            access_token: The session's token.
+
+        Raises:
+            HomeserverError: The homeserver refuses.
+            UnreachableError: It did not answer in time.
+        """
+
+    def logout_async(self, access_token: str) -> Coroutine[Any, Any, None]:
+        """Do what `logout` does, without blocking the event loop."""
+
+    def rotate_secret(self, matrix_user_id: str) -> RotatedSecret:
+        """Give an account another secret. Sessions that are open stay open.
+
+        Args:
+            matrix_user_id: The id, or the localpart.
+
+        Returns:
+            Which version of the entry has the new secret. The secret itself is in Vault.
+
+        Raises:
+            VaultError: Vault holds no secret of this user, or refuses the new one.
+            ConflictError: What Vault holds is of no use yet.
+            UnreachableError: Vault did not answer in time.
+        """
+
+    def rotate_secret_async(self, matrix_user_id: str) -> Coroutine[Any, Any, RotatedSecret]:
+        """Do what `rotate_secret` does, without blocking the event loop."""
+
+    def revoke_user(self, matrix_user_id: str, *, deactivate: bool = False) -> RevokedUser:
+        """Remove an account's secret from Vault, and log its sessions out.
+
+        With an admin token this works for every account. Without one it takes a login with the
+        very secret; where that fails, the secret is removed all the same and a warning says what
+        is left.
+
+        Args:
+            matrix_user_id: The id, or the localpart.
+            deactivate: Whether the account is deactivated as well, for good.
+
+        Returns:
+            What was done.
+
+        Raises:
+            VaultError: Vault refuses to remove the entry.
+            HomeserverError: The homeserver refuses.
+            UnreachableError: One of them did not answer in time. Call again to do what is left.
+        """
+
+    def revoke_user_async(
+        self, matrix_user_id: str, *, deactivate: bool = False
+    ) -> Coroutine[Any, Any, RevokedUser]:
+        """Do what `revoke_user` does, without blocking the event loop."""
+
+    def update_profile(
+        self,
+        matrix_user_id: str,
+        *,
+        display_name: str | None = None,
+        avatar: str | None = None,
+        access_token: str | None = None,
+    ) -> Profile:
+        """Set what others see of an account; what is not given stays.
+
+        Args:
+            matrix_user_id: The id, or the localpart.
+            display_name: What others see the user called.
+            avatar: An ``mxc://`` URI, or the path of an image file, which is uploaded.
+            access_token: The user's own token. Without it the admin API is used, or else a login
+                that lasts for as long as it takes.
+
+        Returns:
+            What was set, with the URI of the avatar.
+
+        Raises:
+            ConfigurationError: Nothing is given, or the avatar is no image.
+            HomeserverError: The homeserver refuses.
+            VaultError: Vault holds no secret to log in with, where that is needed.
+            UnreachableError: One of them did not answer in time.
+        """
+
+    def update_profile_async(
+        self,
+        matrix_user_id: str,
+        *,
+        display_name: str | None = None,
+        avatar: str | None = None,
+        access_token: str | None = None,
+    ) -> Coroutine[Any, Any, Profile]:
+        """Do what `update_profile` does, without blocking the event loop."""
+
+    def list_users(self) -> list[ListedUser]:
+        """List the accounts of the server that Vault holds something for, by id.
+
+        Raises:
+            VaultError: Vault does not tell.
+            UnreachableError: It did not answer in time.
+        """
+
+    def list_users_async(self) -> Coroutine[Any, Any, list[ListedUser]]:
+        """Do what `list_users` does, without blocking the event loop."""
+
+    def diagnose(self, matrix_user_id: str | None = None) -> list[Finding]:
+        """Walk the chain that a login takes, and say of each link what was found.
+
+        Args:
+            matrix_user_id: Whose login to look at, down to logging in and out; by default only
+                what all logins have in common.
+
+        Returns:
+            The findings, in the order of the chain. One that failed is no exception.
+        """
+
+    def diagnose_async(
+        self, matrix_user_id: str | None = None
+    ) -> Coroutine[Any, Any, list[Finding]]:
+        """Do what `diagnose` does, without blocking the event loop."""
+
+@final
+class ProvisionedUser:
+    """An account that logs in through Vault. Its ``repr`` shows no token."""
+
+    @property
+    def matrix_user_id(self) -> str:
+        """The whole id."""
+
+    @property
+    def access_token(self) -> str | None:
+        """The token of a new session; ``None`` if none was wanted."""
+
+    @property
+    def device_id(self) -> str | None:
+        """The session's device; ``None`` if it has none."""
+
+    @property
+    def home_server(self) -> str:
+        """The server name."""
+
+    @property
+    def already_exists(self) -> bool:
+        """Whether the account was there before."""
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the caller should know."""
+
+    def as_dict(self) -> dict[str, object]:
+        """Return all attributes, the token among them."""
+
+@final
+class Login:
+    """A session. Its ``repr`` shows no token."""
+
+    @property
+    def matrix_user_id(self) -> str:
+        """The whole id."""
+
+    @property
+    def access_token(self) -> str:
+        """The session's token."""
+
+    @property
+    def device_id(self) -> str:
+        """The session's device."""
+
+    @property
+    def home_server(self) -> str:
+        """The server name."""
+
+    def as_dict(self) -> dict[str, object]:
+        """Return all attributes, the token among them."""
+
+@final
+class RotatedSecret:
+    """A secret that was replaced."""
+
+    @property
+    def matrix_user_id(self) -> str:
+        """Whose secret it is."""
+
+    @property
+    def version(self) -> int:
+        """The version of the entry that has the new one."""
+
+    @property
+    def created_time(self) -> str:
+        """When it was written, by Vault's clock, as of RFC 3339."""
+
+    def as_dict(self) -> dict[str, object]:
+        """Return all attributes."""
+
+@final
+class RevokedUser:
+    """An account that nobody can log in to through Vault any more."""
+
+    @property
+    def matrix_user_id(self) -> str:
+        """Whose account it is."""
+
+    @property
+    def secret_removed(self) -> bool:
+        """Whether there was anything in Vault to remove."""
+
+    @property
+    def sessions_ended(self) -> bool:
+        """Whether its sessions were ended."""
+
+    @property
+    def deactivated(self) -> bool:
+        """Whether the account is deactivated."""
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the caller should know."""
+
+    def as_dict(self) -> dict[str, object]:
+        """Return all attributes."""
+
+@final
+class Profile:
+    """What was set of a profile."""
+
+    @property
+    def matrix_user_id(self) -> str:
+        """Whose profile it is."""
+
+    @property
+    def display_name(self) -> str | None:
+        """The display name, if it was set."""
+
+    @property
+    def avatar_url(self) -> str | None:
+        """The ``mxc://`` URI of the avatar, if it was set."""
+
+    def as_dict(self) -> dict[str, object]:
+        """Return all attributes."""
+
+@final
+class ListedUser:
+    """An account that Vault holds something for."""
+
+    @property
+    def matrix_user_id(self) -> str:
+        """The whole id."""
+
+    @property
+    def state(self) -> Literal["ready", "unfinished", "unusable"]:
+        """Whether there is a secret, the account was left half-made, or the entry is of no use."""
+
+    @property
+    def external_id(self) -> str | None:
+        """The service's own id of the user."""
+
+    def as_dict(self) -> dict[str, object]:
+        """Return all attributes."""
+
+@final
+class Finding:
+    """What was found of one link of the chain that a login takes."""
+
+    @property
+    def link(self) -> str:
+        """The link."""
+
+    @property
+    def status(self) -> Literal["ok", "warning", "failed", "skipped"]:
+        """Whether it holds."""
+
+    @property
+    def found(self) -> str:
+        """What was found."""
+
+    @property
+    def mend(self) -> str | None:
+        """What to do about it."""
+
+    def as_dict(self) -> dict[str, object]:
+        """Return all attributes."""

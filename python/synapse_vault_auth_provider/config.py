@@ -22,7 +22,7 @@ def parse_config(config: object) -> Settings:
             allowed there; Synapse prints both and does not start.
     """
     try:
-        return Settings.parse(_to_json(config), _vault_environment())
+        return Settings.parse(to_json(config), environment())
     except SettingsError as error:
         from synapse.module_api.errors import ConfigError
 
@@ -31,7 +31,12 @@ def parse_config(config: object) -> Settings:
         raise ConfigError(f"{key}: {message}", path=(key,)) from None
 
 
-def _to_json(config: object) -> dict[str, str]:
+def to_json(config: object) -> dict[str, str]:
+    """Return a configuration as the core takes it: each key with its value in JSON.
+
+    Raises:
+        SettingsError: It is no mapping, or holds what JSON cannot express.
+    """
     if not isinstance(config, Mapping):
         raise SettingsError("config", "must be a mapping of keys to values")
     values = {}
@@ -56,10 +61,11 @@ def _is_unicode(text: str) -> bool:
     return True
 
 
-def _vault_environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
+    """Return the environment variables that may fill in for keys."""
     # Bytes that are not UTF-8 become a character that no address and no token may hold.
     return {
         name: os.fsencode(value).decode("utf-8", "replace")
         for name, value in os.environ.items()
-        if name.startswith(("VAULT_", "BAO_")) and _is_unicode(name)
+        if name.startswith(("VAULT_", "BAO_", "SYNAPSE_VAULT_")) and _is_unicode(name)
     }

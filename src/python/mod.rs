@@ -1,9 +1,17 @@
 //! The boundary to Python: what `synapse_vault_auth_provider._core` offers.
 
+mod provisioning;
+mod runtime;
 mod service;
 mod settings;
 
+use std::collections::HashMap;
+
 use pyo3::prelude::*;
+use serde_json::{Map, Value};
+
+use crate::notice::Level;
+use crate::settings::SettingsError;
 
 /// The extension module.
 #[pymodule]
@@ -12,9 +20,19 @@ mod _core {
     use pyo3::prelude::*;
 
     #[pymodule_export]
+    use super::provisioning::{
+        Finding, ListedUser, Login, Profile, ProvisionedUser, Provisioner, RevokedUser,
+        RotatedSecret,
+    };
+    #[pymodule_export]
     use super::service::{LoginService, Outcome};
     #[pymodule_export]
     use super::settings::{Settings, SettingsError};
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        super::runtime::end_at_exit(module.py())
+    }
 
     /// The version of the package, from `Cargo.toml`.
     #[pymodule_export]
@@ -30,5 +48,26 @@ mod _core {
             ));
         }
         Ok(crate::token_hash::token_hash(login_secret, user_id))
+    }
+}
+
+/// The values of keys, each of which came as JSON.
+fn json_values(config: HashMap<String, String>) -> Result<Map<String, Value>, SettingsError> {
+    let read = |(key, json): (String, String)| match serde_json::from_str(&json) {
+        Ok(value) => Ok((key, value)),
+        Err(_) => Err(SettingsError {
+            key,
+            message: "holds text or a number that cannot be read".to_owned(),
+        }),
+    };
+    config.into_iter().map(read).collect()
+}
+
+/// The level's number in Python's `logging`.
+fn python_level(level: Level) -> u8 {
+    match level {
+        Level::Info => 20,
+        Level::Warning => 30,
+        Level::Error => 40,
     }
 }

@@ -4,9 +4,10 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
+use super::python_level;
 use super::settings::Settings;
 use crate::login::{self, Message};
-use crate::notice::{Level, Notice};
+use crate::notice::Notice;
 
 /// How a login ended.
 #[pyclass(frozen, module = "synapse_vault_auth_provider._core")]
@@ -102,15 +103,6 @@ impl LoginService {
             }
         }
         (decided, notices)
-    }
-}
-
-/// The level's number in Python's `logging`.
-fn python_level(level: Level) -> u8 {
-    match level {
-        Level::Info => 20,
-        Level::Warning => 30,
-        Level::Error => 40,
     }
 }
 

@@ -2,11 +2,9 @@
 
 use std::collections::HashMap;
 
+use crate::settings;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use serde_json::{Map, Value};
-
-use crate::settings;
 
 pyo3::create_exception!(
     synapse_vault_auth_provider._core,
@@ -29,14 +27,8 @@ impl Settings {
         config: HashMap<String, String>,
         environment: HashMap<String, String>,
     ) -> PyResult<Self> {
-        let mut values = Map::new();
-        for (key, json) in config {
-            let value: Value = serde_json::from_str(&json).map_err(|_| {
-                SettingsError::new_err((key.clone(), "holds text or a number that cannot be read"))
-            })?;
-            values.insert(key, value);
-        }
-        settings::Settings::parse(values, &environment)
+        super::json_values(config)
+            .and_then(|values| settings::Settings::parse(values, &environment))
             .map(Self)
             .map_err(|error| SettingsError::new_err((error.key, error.message)))
     }

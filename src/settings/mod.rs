@@ -2,6 +2,7 @@
 
 mod auth;
 mod duration;
+mod provisioning;
 mod section;
 #[cfg(test)]
 mod tests;
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+pub use provisioning::ProvisioningSettings;
 use section::Section;
 pub use vault::VaultSettings;
 

@@ -8,7 +8,8 @@ use zeroize::Zeroizing;
 
 use super::SettingsError;
 use super::section::{Section, Sourced};
-use crate::vault::{Tls, install_provider};
+use crate::http::install_provider;
+use crate::vault::Tls;
 
 /// Reads `vault_tls`, or where it says nothing of a matter, the environment variables of that
 /// matter: whom to trust, who we are, whether to check at all.

@@ -3,7 +3,9 @@
 use std::fmt;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use url::{Host, Url};
+use url::Url;
+
+use crate::http::{BaseUrl, BaseUrlError};
 
 /// All but RFC 3986's unreserved characters and the separators that a path may show as they are.
 ///
@@ -20,7 +22,7 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
 
 /// The address of a Vault or OpenBao server, with the path of a proxy in front of it if it has one.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Address(Url);
+pub struct Address(BaseUrl);
 
 impl Address {
     /// Takes `http://` and `https://` addresses without credentials, query or fragment.
@@ -28,23 +30,16 @@ impl Address {
     /// # Errors
     /// What is wrong with the address and how to write it, in words that hold no credentials.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let text = text.trim();
-        if !["http://", "https://"].iter().any(|scheme| starts_with_ignoring_case(text, scheme)) {
-            return Err("must begin with http:// or https://, \
-                        as in \"https://vault.example.org:8200\""
-                .to_owned());
-        }
-        let url = Url::parse(text).map_err(|error| format!("is not an address: {error}"))?;
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err("must hold no user name or password; \
-                        Vault knows the module by its vault_token"
-                .to_owned());
-        }
-        if url.query().is_some() || url.fragment().is_some() {
-            return Err("must hold no \"?\" and no \"#\"".to_owned());
-        }
-        let path = url.path().trim_end_matches('/');
-        if path == "/v1" || path.ends_with("/v1") {
+        let url = BaseUrl::parse(text).map_err(|error| match error {
+            BaseUrlError::Scheme => {
+                format!("{error}, as in \"https://vault.example.org:8200\"")
+            }
+            BaseUrlError::Credentials => {
+                format!("{error}; Vault knows the module by its vault_token")
+            }
+            _ => error.to_string(),
+        })?;
+        if url.path().ends_with("/v1") {
             return Err("must be the address alone; leave out the \"/v1\"".to_owned());
         }
         Ok(Self(url))
@@ -53,24 +48,19 @@ impl Address {
     /// Whether the connection is to be encrypted.
     #[must_use]
     pub fn is_https(&self) -> bool {
-        self.0.scheme() == "https"
+        self.0.is_https()
     }
 
     /// Whether the server is on this machine.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
-        match self.0.host() {
-            Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
-            Some(Host::Ipv4(address)) => address.is_loopback(),
-            Some(Host::Ipv6(address)) => address.is_loopback(),
-            None => false,
-        }
+        self.0.is_loopback()
     }
 
     /// Whether a URL leads to this server: scheme, host and port are the same.
     #[must_use]
     pub fn has_origin_of(&self, url: &Url) -> bool {
-        self.0.origin() == url.origin()
+        self.0.has_origin_of(url)
     }
 
     /// The URL of an API path such as `secret/data/matrix/users/@alice:example.org`.
@@ -79,23 +69,13 @@ impl Address {
     /// or `..` segment, which URL parsers resolve: `None` if the URL would not be this path's.
     #[must_use]
     pub fn api_url(&self, path: &str, query: Option<&str>) -> Option<Url> {
-        let prefix = self.0.path().trim_end_matches('/');
-        let full_path = format!("{prefix}/v1/{}", utf8_percent_encode(path, ENCODED));
-        let mut url = self.0.clone();
-        url.set_path(&full_path);
-        url.set_query(query);
-        (url.path() == full_path).then_some(url)
+        self.0.join(&format!("/v1/{}", utf8_percent_encode(path, ENCODED)), query)
     }
 }
 
-fn starts_with_ignoring_case(text: &str, prefix: &str) -> bool {
-    text.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
-}
-
-/// Without the slash that a bare address is given by URL parsers.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.as_str().trim_end_matches('/'))
+        fmt::Display::fmt(&self.0, f)
     }
 }
 

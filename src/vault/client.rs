@@ -5,8 +5,8 @@ use std::sync::Arc;
 use rustify::endpoint::Endpoint;
 
 use super::cluster::Cluster;
-use super::identity::Identity;
-use super::transport::{Answer, Credentials, Transport};
+use super::identity::{Held, Identity};
+use super::transport::{Answer, Credentials, Index, Transport};
 use super::{Mount, VaultError, lifetime};
 use crate::notice::Notices;
 use crate::settings::VaultSettings;
@@ -41,6 +41,10 @@ impl Client {
         self.identity.cluster().names()
     }
 
+    pub(super) fn identity(&self) -> &Arc<Identity> {
+        &self.identity
+    }
+
     pub(super) fn mount(&self) -> &Mount {
         &self.mount
     }
@@ -56,21 +60,45 @@ impl Client {
     /// [`VaultError::LoginRefused`] for a dead token with no other, and what kept Vault from
     /// answering.
     pub async fn send<E: Endpoint>(&self, endpoint: &E) -> Result<Answer, VaultError> {
-        let cluster = self.identity.cluster();
+        self.send_after(None, endpoint).await
+    }
+
+    /// The same, for one who must see what had been written when Vault gave this index.
+    ///
+    /// # Errors
+    /// Those of [`send`](Self::send).
+    pub(super) async fn send_after<E: Endpoint>(
+        &self,
+        index: Option<&Index>,
+        endpoint: &E,
+    ) -> Result<Answer, VaultError> {
         let held = self.identity.token().await?;
-        let answer = cluster.send(endpoint, Credentials::Token(&held.token)).await?;
+        let answer = self.exchange(index, &held, endpoint).await?;
         if answer.status.as_u16() != 403 {
             return Ok(answer);
         }
         let Some(other) = self.identity.after_forbidden(&held).await? else {
             return Err(denied(&answer));
         };
-        let answer = cluster.send(endpoint, Credentials::Token(&other.token)).await?;
+        let answer = self.exchange(index, &other, endpoint).await?;
         if answer.status.as_u16() != 403 {
             return Ok(answer);
         }
         self.identity.after_forbidden_again(&other).await?;
         Err(denied(&answer))
+    }
+
+    async fn exchange<E: Endpoint>(
+        &self,
+        index: Option<&Index>,
+        held: &Held,
+        endpoint: &E,
+    ) -> Result<Answer, VaultError> {
+        let credentials = match index {
+            Some(index) => Credentials::TokenAfter(&held.token, index),
+            None => Credentials::Token(&held.token),
+        };
+        self.identity.cluster().send(endpoint, credentials).await
     }
 }
 

@@ -12,7 +12,8 @@ use rustify::endpoint::Endpoint;
 use rustify::enums::RequestMethod;
 use vaultrs::api::sys::requests::ReadHealthRequest;
 
-use super::transport::{Answer, Credentials, Transport};
+use super::diagnosis::Node;
+use super::transport::{Answer, Credentials, Transport, unavailable};
 use super::{Address, VaultError};
 
 /// How often it is checked, as requests come, that the node in use is still the active one.
@@ -133,7 +134,7 @@ impl Cluster {
             return Err(VaultError::Unexpected("no address of Vault is configured".to_owned()));
         };
         let answer = self.transport.send(address, endpoint, credentials).await?;
-        let Some(error) = answer.unavailable(address) else { return Ok(answer) };
+        let Some(error) = unavailable(&answer, address) else { return Ok(answer) };
         // A standby names the leader. To an address that was not configured no token is sent.
         let leader = answer
             .location
@@ -142,7 +143,7 @@ impl Cluster {
         match leader.and_then(|leader| Some((leader, self.addresses.get(leader)?))) {
             Some((leader, address)) if leader != index => {
                 let answer = self.transport.send(address, endpoint, credentials).await?;
-                if let Some(error) = answer.unavailable(address) {
+                if let Some(error) = unavailable(&answer, address) {
                     return Err(error);
                 }
                 self.use_node(leader, Role::Active);
@@ -242,6 +243,17 @@ impl Cluster {
             429 | 473 => Some(Role::Standby),
             _ => None,
         }
+    }
+
+    /// Asks every address for its health, whatever it says.
+    pub async fn health_of_all(&self) -> Vec<Node> {
+        let request = ReadHealthRequest::default();
+        let asking = self.addresses.iter().map(|address| async {
+            let answer = self.transport.send(address, &request, Credentials::Nothing).await;
+            let health = answer.map(|answer| answer.status.as_u16());
+            Node { address: address.clone(), health }
+        });
+        futures_util::future::join_all(asking).await
     }
 
     fn use_node(&self, index: usize, role: Role) {

@@ -20,7 +20,7 @@ use super::transport::Answer;
 use super::{Mount, VaultError};
 
 /// The field of an entry that holds a user's secret.
-const LOGIN_SECRET: &str = "login_secret";
+pub const LOGIN_SECRET: &str = "login_secret";
 
 /// How long a detected version is taken for granted although nothing is found.
 const GOOD_FOR: Duration = Duration::from_secs(60);
@@ -192,7 +192,7 @@ impl Kv {
     }
 }
 
-fn entry(data: Value) -> Entry {
+pub(super) fn entry(data: Value) -> Entry {
     let Value::Object(mut fields) = data else { return Entry::Missing };
     match fields.remove(LOGIN_SECRET) {
         Some(Value::String(secret)) if secret.is_empty() => {
@@ -204,7 +204,7 @@ fn entry(data: Value) -> Entry {
     }
 }
 
-fn parse<T: DeserializeOwned>(
+pub(super) fn parse<T: DeserializeOwned>(
     mount: &Mount,
     version: u8,
     answer: &Answer,
@@ -225,7 +225,7 @@ fn parse<T: DeserializeOwned>(
 
 /// Vault says 404 for an entry that was never written (`"errors": []`), for a deleted or destroyed
 /// version (its metadata), and for a mount that does not exist (an error text).
-fn missing(mount: &Mount, answer: &Answer) -> Result<Entry, VaultError> {
+pub(super) fn missing(mount: &Mount, answer: &Answer) -> Result<Entry, VaultError> {
     match messages(&answer.body) {
         Some(messages) if messages.is_empty() => Ok(Entry::Missing),
         Some(_) => Err(VaultError::Unexpected(format!(
@@ -238,7 +238,7 @@ fn missing(mount: &Mount, answer: &Answer) -> Result<Entry, VaultError> {
     }
 }
 
-fn unexpected(mount: &Mount, answer: &Answer) -> VaultError {
+pub(super) fn unexpected(mount: &Mount, answer: &Answer) -> VaultError {
     let status = answer.status.as_u16();
     VaultError::Unexpected(format!(
         "Vault answered {status} for the mount {mount}{}",
@@ -246,7 +246,7 @@ fn unexpected(mount: &Mount, answer: &Answer) -> VaultError {
     ))
 }
 
-fn has_metadata(answer: &Answer) -> bool {
+pub(super) fn has_metadata(answer: &Answer) -> bool {
     serde_json::from_slice::<Value>(&answer.body)
         .is_ok_and(|answer| answer.pointer("/data/metadata/version").is_some())
 }

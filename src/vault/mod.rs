@@ -9,16 +9,20 @@
 //! * [`identity`] has the token, from [`auth`], [`token_file`] or the configuration, and
 //!   [`lifetime`] keeps it alive; how long it lives is [`lease`]'s to ask.
 //! * [`client`] sends requests with that token.
-//! * [`kv`] reads secrets with it; [`mounts`] tells which version of the engine holds them.
+//! * [`kv`] reads secrets with it, [`kv2`] writes them; [`mounts`] tells which version of the engine
+//!   holds them.
+//! * [`diagnosis`] asks what else may be wrong.
 
 mod address;
 pub mod auth;
 mod client;
 mod cluster;
 mod credential;
+mod diagnosis;
 mod error;
 mod identity;
 mod kv;
+mod kv2;
 mod lease;
 mod lifetime;
 mod mounts;
@@ -35,11 +39,13 @@ mod wrapping;
 pub use address::Address;
 pub use client::Client;
 pub use credential::{Credential, SecretFile};
+pub use diagnosis::{Node, TokenState};
 pub use error::VaultError;
 pub use identity::Source;
-pub use kv::{Entry, Kv};
-pub use mounts::Version;
+pub use kv::{Entry, Kv, LOGIN_SECRET};
+pub use kv2::{Kv2, KvEntry, Newest, Written};
+pub use mounts::{Mounted, Version};
 pub use path::{Mount, PathRoot};
-pub use tls::{Tls, install_provider};
+pub use tls::Tls;
 pub use token::{Namespace, Token};
 pub use token_file::TokenFile;

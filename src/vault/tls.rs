@@ -1,14 +1,12 @@
 //! The HTTP client's settings, those of TLS above all.
 
-use reqwest::{Certificate, Client, ClientBuilder, Identity, redirect};
 use std::sync::OnceLock;
-use std::time::Duration;
+
+use reqwest::{Certificate, Client, ClientBuilder, Identity};
 
 use super::Address;
+use crate::http::{self, innermost_cause, install_provider};
 use crate::settings::VaultSettings;
-
-/// Connections that have idled this long are closed: their buffers hold secrets.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Whom we trust and who we are, as configured.
 #[derive(Clone, Default)]
@@ -29,12 +27,6 @@ impl std::fmt::Debug for Tls {
             .field("skip_verify", &self.skip_verify)
             .finish()
     }
-}
-
-/// Installs the cryptography that TLS uses, once.
-pub fn install_provider() {
-    // An error means that one is installed already, which serves as well.
-    let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
 impl Tls {
@@ -60,7 +52,6 @@ impl Tls {
     }
 
     fn apply(&self, builder: ClientBuilder, is_https: bool) -> ClientBuilder {
-        install_provider();
         let mut builder = builder.tls_danger_accept_invalid_certs(self.skip_verify);
         if !self.authorities.is_empty() {
             builder = builder.tls_certs_only(self.authorities.iter().cloned());
@@ -80,16 +71,10 @@ fn build(builder: ClientBuilder) -> Result<(), String> {
     builder.build().map(drop).map_err(innermost_cause)
 }
 
-/// A client that follows no redirects and keeps to the configured TLS.
+/// A client that keeps to the configured TLS.
 pub fn client_builder(settings: &VaultSettings) -> ClientBuilder {
-    let builder = Client::builder()
-        // The token must not follow a redirect to whatever host it names.
-        .redirect(redirect::Policy::none())
-        .referer(false)
-        .http1_only()
-        // Time to try another node after one that does not even take the connection.
-        .connect_timeout(settings.request_timeout / 2)
-        .pool_idle_timeout(IDLE_TIMEOUT);
+    // Time to try another node after one that does not even take the connection.
+    let builder = http::client_builder(settings.request_timeout / 2);
     // The vendor's command line does not go through a proxy to its own machine either.
     let builder = if settings.addresses.iter().all(Address::is_loopback) {
         builder.no_proxy()
@@ -97,15 +82,4 @@ pub fn client_builder(settings: &VaultSettings) -> ClientBuilder {
         builder
     };
     settings.tls.apply(builder, settings.addresses.iter().any(Address::is_https))
-}
-
-/// What lies behind an error, which is what an administrator can mend. URLs are left out: they
-/// hold user ids.
-pub fn innermost_cause(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut innermost: &dyn std::error::Error = &error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    innermost.to_string()
 }

@@ -1,45 +1,41 @@
-//! What carries requests to Vault: one pool of connections, one time limit, one bound on answers.
+//! What carries requests to Vault: their headers, and what an answer says of Vault's health.
 
-use std::time::Duration;
-
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
-use reqwest::{Client, Method, StatusCode};
+use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use reqwest::{Method, StatusCode};
 use rustify::endpoint::Endpoint;
 use rustify::enums::RequestMethod;
-use url::Url;
-use zeroize::Zeroizing;
 
 use super::error::{self, VaultError};
-use super::tls::{client_builder, innermost_cause};
+use super::tls::client_builder;
 use super::{Address, Token};
+pub use crate::http::Answer;
+use crate::http::{Failure, Pool};
 use crate::settings::VaultSettings;
 
-/// Longest body that is read. The largest entry a KV engine stores by default is half of it.
-const LONGEST_BODY: usize = 1 << 20;
-
-/// Longest wait that a `Retry-After` may ask for.
-const LONGEST_HINT: Duration = Duration::from_secs(60);
-
+const X_VAULT_INCONSISTENT: HeaderName = HeaderName::from_static("x-vault-inconsistent");
+const X_VAULT_INDEX: HeaderName = HeaderName::from_static("x-vault-index");
 const X_VAULT_NAMESPACE: HeaderName = HeaderName::from_static("x-vault-namespace");
 const X_VAULT_REQUEST: HeaderName = HeaderName::from_static("x-vault-request");
 const X_VAULT_TOKEN: HeaderName = HeaderName::from_static("x-vault-token");
 
 /// A pool of connections, and the rules every exchange with Vault keeps to.
 pub struct Transport {
-    http: Client,
+    pool: Pool,
     namespace: Option<HeaderValue>,
-    request_timeout: Duration,
 }
 
-/// What Vault answered, whatever its status. The body is wiped on drop.
-pub struct Answer {
-    /// The status of the answer.
-    pub status: StatusCode,
-    /// The whole body.
-    pub body: Zeroizing<Vec<u8>>,
-    /// Where a redirect leads.
-    pub location: Option<Url>,
-    retry_after: Option<Duration>,
+/// How far the storage of a cluster had come when it answered. Opaque: it is only sent back.
+///
+/// See <https://openbao.org/community/rfcs/index-headers/> and
+/// <https://developer.hashicorp.com/vault/docs/enterprise/consistency>.
+#[derive(Clone)]
+pub struct Index(HeaderValue);
+
+impl Index {
+    /// The index of an answer, if it has one.
+    pub fn of(answer: &Answer) -> Option<Self> {
+        answer.headers.get(X_VAULT_INDEX).cloned().map(Self)
+    }
 }
 
 /// What a request is sent with, beside what its endpoint says.
@@ -47,6 +43,8 @@ pub struct Answer {
 pub enum Credentials<'a> {
     /// A token and the configured namespace.
     Token(&'a Token),
+    /// The same, and a node that has not come as far as this asks the active one.
+    TokenAfter(&'a Token, &'a Index),
     /// The configured namespace alone, to log in.
     Namespace,
     /// Nothing: for what every server answers to everybody.
@@ -59,13 +57,11 @@ impl Transport {
     /// # Errors
     /// When TLS cannot be set up, for example because the system has no root certificates.
     pub fn new(settings: &VaultSettings) -> Result<Self, VaultError> {
-        let http = client_builder(settings).build().map_err(|error| {
-            VaultError::Unexpected(format!("cannot set up TLS: {}", innermost_cause(error)))
-        })?;
+        let pool = Pool::new(client_builder(settings), settings.request_timeout)
+            .map_err(|cause| VaultError::Unexpected(format!("cannot set up TLS: {cause}")))?;
         Ok(Self {
-            http,
+            pool,
             namespace: settings.namespace.clone().map(|namespace| namespace.to_header()),
-            request_timeout: settings.request_timeout,
         })
     }
 
@@ -83,42 +79,25 @@ impl Transport {
         endpoint: &E,
         credentials: Credentials<'_>,
     ) -> Result<Answer, VaultError> {
-        let exchange = async {
-            match self.exchange(address, endpoint, credentials).await {
-                // A kept-alive connection that the server had closed by the time it was used.
-                Err(VaultError::Unreachable { was_connected: true, .. })
-                    if matches!(endpoint.method(), RequestMethod::GET) =>
-                {
-                    self.exchange(address, endpoint, credentials).await
-                }
-                result => result,
-            }
-        };
-        match tokio::time::timeout(self.request_timeout, exchange).await {
-            Ok(answer) => answer,
-            Err(_) => Err(VaultError::TimedOut {
-                address: address.to_string(),
-                limit: self.request_timeout,
-            }),
-        }
-    }
-
-    async fn exchange<E: Endpoint>(
-        &self,
-        address: &Address,
-        endpoint: &E,
-        credentials: Credentials<'_>,
-    ) -> Result<Answer, VaultError> {
         let request = self.request(address, endpoint, credentials).ok_or_else(|| {
             VaultError::Unexpected("cannot build the request to Vault".to_owned())
         })?;
-        let response =
-            self.http.execute(request).await.map_err(|error| unreachable(address, error))?;
-        let status = response.status();
-        let location = location(&response);
-        let retry_after = retry_after(response.headers());
-        let body = read_body(address, response).await?;
-        Ok(Answer { status, body, location, retry_after })
+        self.pool.send(request).await.map_err(|failure| self.error(address, failure))
+    }
+
+    fn error(&self, address: &Address, failure: Failure) -> VaultError {
+        let address = address.to_string();
+        match failure {
+            Failure::Unreachable { cause, was_connected } => {
+                VaultError::Unreachable { address, cause, was_connected }
+            }
+            Failure::TimedOut => {
+                VaultError::TimedOut { address, limit: self.pool.request_timeout() }
+            }
+            Failure::TooLong(longest) => VaultError::Unexpected(format!(
+                "Vault at {address} answered with more than {longest} bytes"
+            )),
+        }
     }
 
     fn request<E: Endpoint>(
@@ -136,11 +115,15 @@ impl Transport {
         let mut request = reqwest::Request::new(method_of(&endpoint.method()), url);
         let headers = request.headers_mut();
         headers.insert(X_VAULT_REQUEST, HeaderValue::from_static("true"));
-        if let Credentials::Token(token) = credentials {
+        if let Credentials::Token(token) | Credentials::TokenAfter(token, _) = credentials {
             headers.insert(X_VAULT_TOKEN, token.to_header());
         }
-        if let (Credentials::Token(_) | Credentials::Namespace, Some(namespace)) =
-            (credentials, &self.namespace)
+        if let Credentials::TokenAfter(_, Index(index)) = credentials {
+            headers.insert(X_VAULT_INDEX, index.clone());
+            headers.insert(X_VAULT_INCONSISTENT, HeaderValue::from_static("forward-active-node"));
+        }
+        if let Some(namespace) = &self.namespace
+            && !matches!(credentials, Credentials::Nothing)
         {
             headers.insert(X_VAULT_NAMESPACE, namespace.clone());
         }
@@ -152,75 +135,28 @@ impl Transport {
     }
 }
 
-impl Answer {
-    /// The error that an answer of this status is for every kind of request, if it is one.
-    pub fn unavailable(&self, address: &Address) -> Option<VaultError> {
-        match self.status {
-            StatusCode::TEMPORARY_REDIRECT
-            | StatusCode::PRECONDITION_FAILED
-            | StatusCode::TOO_MANY_REQUESTS => {}
-            status if status.is_server_error() => {}
-            status if status.is_redirection() => {
-                return Some(VaultError::Unexpected(format!(
-                    "Vault at {address} answered with a redirect ({}); \
-                     set vault_url to the address it leads to",
-                    status.as_u16()
-                )));
-            }
-            _ => return None,
+/// The error that an answer of this status is for every kind of request, if it is one.
+pub fn unavailable(answer: &Answer, address: &Address) -> Option<VaultError> {
+    match answer.status {
+        StatusCode::TEMPORARY_REDIRECT
+        | StatusCode::PRECONDITION_FAILED
+        | StatusCode::TOO_MANY_REQUESTS => {}
+        status if status.is_server_error() => {}
+        status if status.is_redirection() => {
+            return Some(VaultError::Unexpected(format!(
+                "Vault at {address} answered with a redirect ({}); \
+                 set vault_url to the address it leads to",
+                status.as_u16()
+            )));
         }
-        Some(VaultError::Unavailable {
-            address: address.to_string(),
-            status: self.status.as_u16(),
-            quote: error::quote(&self.body),
-            retry_after: self.retry_after,
-        })
+        _ => return None,
     }
-}
-
-async fn read_body(
-    address: &Address,
-    mut response: reqwest::Response,
-) -> Result<Zeroizing<Vec<u8>>, VaultError> {
-    let too_long = || {
-        VaultError::Unexpected(format!(
-            "Vault at {address} answered with more than {LONGEST_BODY} bytes"
-        ))
-    };
-    let announced = response.content_length().unwrap_or(0);
-    let announced = usize::try_from(announced).unwrap_or(usize::MAX);
-    if announced > LONGEST_BODY {
-        return Err(too_long());
-    }
-    // Room from the start, so that growing leaves no copies behind.
-    let mut body = Zeroizing::new(Vec::with_capacity(announced.max(4096)));
-    while let Some(chunk) = response.chunk().await.map_err(|error| unreachable(address, error))? {
-        if body.len().saturating_add(chunk.len()) > LONGEST_BODY {
-            return Err(too_long());
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
-}
-
-fn location(response: &reqwest::Response) -> Option<Url> {
-    let target = response.headers().get(LOCATION)?.to_str().ok()?;
-    response.url().join(target).ok()
-}
-
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds).min(LONGEST_HINT))
-}
-
-fn unreachable(address: &Address, error: reqwest::Error) -> VaultError {
-    let was_connected = !error.is_connect();
-    let cause = if error.is_timeout() {
-        "it did not take the connection in time".to_owned()
-    } else {
-        innermost_cause(error)
-    };
-    VaultError::Unreachable { address: address.to_string(), cause, was_connected }
+    Some(VaultError::Unavailable {
+        address: address.to_string(),
+        status: answer.status.as_u16(),
+        quote: error::quote(&answer.body),
+        retry_after: answer.retry_after,
+    })
 }
 
 fn method_of(method: &RequestMethod) -> Method {

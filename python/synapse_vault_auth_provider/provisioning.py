@@ -1,0 +1,217 @@
+"""Accounts that log in through Vault: made, opened, given other secrets, and closed.
+
+    from synapse_vault_auth_provider.provisioning import Provisioner
+
+    with Provisioner("http://localhost:8008", "example.org") as provisioner:
+        user = provisioner.provision_user("bot", display_name="Bot")
+        print(user.matrix_user_id, user.access_token)
+
+Every verb has a form that blocks, and one to await that is named after it with ``_async`` behind.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from . import _core
+from ._core import (
+    Finding,
+    ListedUser,
+    Login,
+    Profile,
+    ProvisionedUser,
+    RevokedUser,
+    RotatedSecret,
+    SettingsError,
+)
+from .config import environment, to_json
+from .errors import (
+    ConfigurationError,
+    ConflictError,
+    HomeserverError,
+    ProvisioningError,
+    UndecidedError,
+    UnreachableError,
+    VaultError,
+)
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = [
+    "ConfigurationError",
+    "ConflictError",
+    "Finding",
+    "HomeserverError",
+    "ListedUser",
+    "Login",
+    "Profile",
+    "ProvisionedUser",
+    "Provisioner",
+    "ProvisioningError",
+    "RevokedUser",
+    "RotatedSecret",
+    "UndecidedError",
+    "UnreachableError",
+    "VaultError",
+]
+
+
+class Provisioner(_core.Provisioner):
+    """Creates accounts, keeps their secrets in Vault, and gets tokens with them.
+
+    It connects at the first verb. Use one for as long as the process lives, or as a context
+    manager. It may be shared between threads and event loops.
+    """
+
+    def __new__(
+        cls,
+        homeserver: str | None = None,
+        server_name: str | None = None,
+        *,
+        registration_shared_secret: str | None = None,
+        registration_shared_secret_file: str | os.PathLike[str] | None = None,
+        admin_access_token: str | None = None,
+        admin_access_token_file: str | os.PathLike[str] | None = None,
+        timeout: float | str | None = None,
+        **vault: object,
+    ) -> Self:
+        """Check what is given.
+
+        What is not given is taken from the environment: ``SYNAPSE_VAULT_HOMESERVER``,
+        ``SYNAPSE_VAULT_SERVER_NAME`` and so on, ``SYNAPSE_VAULT_PATH_ROOT``,
+        ``SYNAPSE_VAULT_KV_MOUNT_POINT``, ``SYNAPSE_VAULT_KV_VERSION`` and
+        ``SYNAPSE_VAULT_TOKEN_FILE``, and the variables of Vault's own command line.
+
+        Args:
+            homeserver: The homeserver's URL, such as ``http://localhost:8008``.
+            server_name: The name in its users' ids, such as ``example.org``.
+            registration_shared_secret: Synapse's, to create accounts with.
+            registration_shared_secret_file: The file that has it.
+            admin_access_token: A server administrator's, to create accounts with and for all else
+                that the admin API can do. It goes first if both are given. Neither is needed to
+                log in, to rotate secrets or to list.
+            admin_access_token_file: The file that has it.
+            timeout: All that one verb may take, in seconds or as ``"5m"``, waits included that a
+                server asks for; 60 seconds by default.
+            vault: The module's own settings: ``vault_url``, ``vault_token``, ``vault_path_root``
+                and the others, with the same meanings and defaults. The token must be one that
+                may write; ``synapse-vault policy --for provisioning`` prints the policy.
+
+        Raises:
+            ConfigurationError: One of them is wrong or missing.
+        """
+        given = {
+            "homeserver": homeserver,
+            "server_name": server_name,
+            "registration_shared_secret": registration_shared_secret,
+            "registration_shared_secret_file": _path(registration_shared_secret_file),
+            "admin_access_token": admin_access_token,
+            "admin_access_token_file": _path(admin_access_token_file),
+            "timeout": timeout,
+        }
+        settings = {key: value for key, value in {**given, **vault}.items() if value is not None}
+        try:
+            return super().__new__(cls, to_json(settings), environment())
+        except SettingsError as error:
+            key, message = error.args
+            raise ConfigurationError(f"{key}: {message}", key=key) from None
+
+    async def provision_user_async(
+        self,
+        user_id: str,
+        *,
+        display_name: str | None = None,
+        avatar: str | None = None,
+        is_admin: bool = False,
+        user_type: str | None = None,
+        external_id: str | None = None,
+        adopt: bool = False,
+        with_token: bool = True,
+    ) -> ProvisionedUser:
+        """Do what `provision_user` does, without blocking the event loop."""
+        return await super().provision_user_async(
+            user_id,
+            display_name=display_name,
+            avatar=avatar,
+            is_admin=is_admin,
+            user_type=user_type,
+            external_id=external_id,
+            adopt=adopt,
+            with_token=with_token,
+        )
+
+    async def login_async(
+        self,
+        matrix_user_id: str,
+        *,
+        device_id: str | None = None,
+        device_name: str | None = None,
+        logout_others: bool = False,
+    ) -> Login:
+        """Do what `login` does, without blocking the event loop."""
+        return await super().login_async(
+            matrix_user_id,
+            device_id=device_id,
+            device_name=device_name,
+            logout_others=logout_others,
+        )
+
+    async def logout_async(self, access_token: str) -> None:
+        """Do what `logout` does, without blocking the event loop."""
+        await super().logout_async(access_token)
+
+    async def rotate_secret_async(self, matrix_user_id: str) -> RotatedSecret:
+        """Do what `rotate_secret` does, without blocking the event loop."""
+        return await super().rotate_secret_async(matrix_user_id)
+
+    async def revoke_user_async(
+        self, matrix_user_id: str, *, deactivate: bool = False
+    ) -> RevokedUser:
+        """Do what `revoke_user` does, without blocking the event loop."""
+        return await super().revoke_user_async(matrix_user_id, deactivate=deactivate)
+
+    async def update_profile_async(
+        self,
+        matrix_user_id: str,
+        *,
+        display_name: str | None = None,
+        avatar: str | None = None,
+        access_token: str | None = None,
+    ) -> Profile:
+        """Do what `update_profile` does, without blocking the event loop."""
+        return await super().update_profile_async(
+            matrix_user_id,
+            display_name=display_name,
+            avatar=avatar,
+            access_token=access_token,
+        )
+
+    async def list_users_async(self) -> list[ListedUser]:
+        """Do what `list_users` does, without blocking the event loop."""
+        return await super().list_users_async()
+
+    async def diagnose_async(self, matrix_user_id: str | None = None) -> list[Finding]:
+        """Do what `diagnose` does, without blocking the event loop."""
+        return await super().diagnose_async(matrix_user_id)
+
+    def __enter__(self) -> Self:
+        """Return the provisioner."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        """Return the provisioner."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close it."""
+        self.close()
+
+
+def _path(path: str | os.PathLike[str] | None) -> Any:
+    return None if path is None else os.fspath(path)

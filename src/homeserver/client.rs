@@ -1,0 +1,204 @@
+//! Sends requests, and tells answers from refusals.
+
+use std::borrow::Cow;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use ruma_common::api::{IncomingResponseExt, MatrixVersion, OutgoingRequest, SupportedVersions};
+use serde::de::DeserializeOwned;
+use url::Url;
+
+use super::error::repeats;
+use super::request::{PathInput, Request};
+use super::{AccessToken, HomeserverError, HomeserverUrl};
+use crate::http::{Answer, Failure, Pool, client_builder};
+
+/// A homeserver, and a pool of connections to it. Shared by [`Arc`](std::sync::Arc).
+///
+/// Every request has the same time limit, follows no redirect, reads no answer longer than one
+/// mebibyte, and is tried once: when to try again is the caller's to say. Certificates are checked
+/// against the system's authorities.
+pub struct Homeserver {
+    url: HomeserverUrl,
+    pool: Pool,
+}
+
+/// An answer, and what the homeserver's clock said then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dated<T> {
+    /// What was answered.
+    pub value: T,
+    /// The `Date` of the answer in seconds since 1970, if it had one.
+    pub date: Option<u64>,
+}
+
+/// The oldest version that has all endpoints under the names they have today. Synapse has known it
+/// since 1.48.
+pub static MATRIX_1_1: LazyLock<SupportedVersions> = LazyLock::new(|| SupportedVersions {
+    versions: [MatrixVersion::V1_1].into(),
+    features: [].into(),
+});
+
+impl Homeserver {
+    /// Prepares the connections; connects to nothing.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up, for example because the system has no root certificates.
+    pub fn new(url: HomeserverUrl, request_timeout: Duration) -> Result<Self, HomeserverError> {
+        // Half of the time, so that a connection that never was is told from a missing answer.
+        let mut builder = client_builder(request_timeout / 2);
+        if url.base().is_loopback() {
+            builder = builder.no_proxy();
+        }
+        if !url.base().is_https() {
+            // No certificate is checked, so a system without any must not keep us from starting.
+            builder = builder.tls_certs_only([]);
+        }
+        let pool = Pool::new(builder, request_timeout)
+            .map_err(|cause| HomeserverError::unsent(format!("cannot set up TLS: {cause}")))?;
+        Ok(Self { url, pool })
+    }
+
+    /// Where the homeserver listens.
+    #[must_use]
+    pub fn url(&self) -> &HomeserverUrl {
+        &self.url
+    }
+
+    /// Sends one of ruma's requests whose path depends on the version of Matrix.
+    pub(super) async fn ask<R>(
+        &self,
+        request: R,
+        token: Option<&AccessToken>,
+    ) -> Result<R::IncomingResponse, HomeserverError>
+    where
+        R: OutgoingRequest,
+        for<'a> R::PathBuilder:
+            ruma_common::api::path_builder::PathBuilder<Input<'a> = Cow<'a, SupportedVersions>>,
+    {
+        self.ask_at(request, Cow::Borrowed(&*MATRIX_1_1), token).await
+    }
+
+    /// Sends one of ruma's requests.
+    pub(super) async fn ask_at<R: OutgoingRequest>(
+        &self,
+        request: R,
+        path_input: PathInput<'_, R>,
+        token: Option<&AccessToken>,
+    ) -> Result<R::IncomingResponse, HomeserverError> {
+        let mut request = Request::of_ruma(request, path_input)?;
+        if let Some(token) = token {
+            request = request.with_token(token)?;
+        }
+        let answer = self.send(&request).await?;
+        // What ruma has against an answer may repeat it, token and all.
+        let response = ::http::Response::new(answer.body.as_slice());
+        R::IncomingResponse::try_from_http_response(response)
+            .map_err(|_| self.not_of_matrix(&request))
+    }
+
+    /// Sends a request and reads the JSON of its success.
+    pub(super) async fn fetch<T: DeserializeOwned>(
+        &self,
+        request: &Request<'_>,
+    ) -> Result<T, HomeserverError> {
+        let answer = self.send(request).await?;
+        self.understand(request, &answer)
+    }
+
+    /// Sends a request; only success is an answer.
+    pub(super) async fn send(&self, request: &Request<'_>) -> Result<Answer, HomeserverError> {
+        let answer = self.exchange(request).await?;
+        if answer.status.is_success() {
+            return Ok(answer);
+        }
+        Err(Self::refused(request, &answer))
+    }
+
+    /// Sends a request and returns the answer, whatever its status, unless it is a redirect.
+    pub(super) async fn exchange(&self, request: &Request<'_>) -> Result<Answer, HomeserverError> {
+        let http = request.to_http(&self.url)?;
+        let answer = self.pool.send(http).await.map_err(|failure| self.failed(request, failure))?;
+        if answer.status.is_redirection() {
+            return Err(self.redirected(request, &answer));
+        }
+        Ok(answer)
+    }
+
+    /// Reads the JSON of a success.
+    pub(super) fn understand<T: DeserializeOwned>(
+        &self,
+        request: &Request<'_>,
+        answer: &Answer,
+    ) -> Result<T, HomeserverError> {
+        // What serde has against an answer may repeat it, token and all.
+        serde_json::from_slice(&answer.body).map_err(|_| self.not_of_matrix(request))
+    }
+
+    /// The error that an answer without success is.
+    pub(super) fn refused(request: &Request<'_>, answer: &Answer) -> HomeserverError {
+        HomeserverError::refused(answer, request.is_read(), request.secrets())
+    }
+
+    /// The error that a success in unknown words is.
+    pub(super) fn not_of_matrix(&self, request: &Request<'_>) -> HomeserverError {
+        HomeserverError::Unexpected {
+            what: format!(
+                "{} answered {} with something that Matrix does not know; \
+                 check that this is the address of the homeserver",
+                self.url,
+                request.name()
+            ),
+            undecided: !request.is_read(),
+        }
+    }
+
+    fn failed(&self, request: &Request<'_>, failure: Failure) -> HomeserverError {
+        let homeserver = self.url.to_string();
+        let is_change = !request.is_read();
+        match failure {
+            Failure::Unreachable { cause, was_connected } => HomeserverError::Unreachable {
+                homeserver,
+                cause,
+                was_connected,
+                undecided: is_change && was_connected,
+            },
+            Failure::TimedOut => HomeserverError::TimedOut {
+                homeserver,
+                limit: self.pool.request_timeout(),
+                undecided: is_change,
+            },
+            Failure::TooLong(longest) => HomeserverError::Unexpected {
+                what: format!("{homeserver} answered with more than {longest} bytes"),
+                undecided: is_change,
+            },
+        }
+    }
+
+    fn redirected(&self, request: &Request<'_>, answer: &Answer) -> HomeserverError {
+        let target = answer
+            .location
+            .as_ref()
+            .and_then(address_of)
+            .filter(|target| !repeats(target, request.secrets()))
+            .map(|target| format!(" to {}", crate::http::quote(&target)));
+        HomeserverError::unsent(format!(
+            "{} answered {} with a redirect{} ({}); \
+             use the address that the homeserver itself answers at",
+            self.url,
+            request.name(),
+            target.unwrap_or_default(),
+            answer.status.as_u16()
+        ))
+    }
+}
+
+/// A URL without whatever may be secret in it.
+fn address_of(url: &Url) -> Option<String> {
+    let mut url = url.clone();
+    url.set_username("").ok()?;
+    url.set_password(None).ok()?;
+    url.set_query(None);
+    url.set_fragment(None);
+    Some(url.into())
+}

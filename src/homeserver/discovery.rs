@@ -1,0 +1,61 @@
+//! What the homeserver tells everybody about itself.
+
+use ruma_client_api::discovery::get_supported_versions;
+use ruma_client_api::session::get_login_types;
+use serde::Deserialize;
+
+use super::request::Request;
+use super::{Homeserver, HomeserverError};
+
+impl Homeserver {
+    /// The login types that the homeserver offers, such as `m.login.password`.
+    ///
+    /// API: <https://spec.matrix.org/v1.16/client-server-api/#get_matrixclientv3login>
+    ///
+    /// # Errors
+    /// What kept the homeserver from answering.
+    pub async fn login_types(&self) -> Result<Vec<String>, HomeserverError> {
+        let response = self.ask(get_login_types::v3::Request::new(), None).await?;
+        Ok(response.flows.iter().map(|flow| flow.login_type().to_owned()).collect())
+    }
+
+    /// The versions of Matrix that the homeserver speaks, such as `v1.11`.
+    ///
+    /// API: <https://spec.matrix.org/v1.16/client-server-api/#get_matrixclientversions>
+    ///
+    /// # Errors
+    /// What kept the homeserver from answering; what answers otherwise is no homeserver.
+    pub async fn versions(&self) -> Result<Vec<String>, HomeserverError> {
+        let response = self.ask_at(get_supported_versions::Request::new(), (), None).await?;
+        Ok(response.versions)
+    }
+
+    /// Name and version of the homeserver's software, such as `Synapse 1.163.0`. `None` where it is
+    /// not told: listeners for clients alone do not.
+    ///
+    /// API: <https://spec.matrix.org/v1.16/server-server-api/#get_matrixfederationv1version>
+    ///
+    /// # Errors
+    /// What kept the homeserver from answering.
+    pub async fn software(&self) -> Result<Option<String>, HomeserverError> {
+        let request = Request::get(&["_matrix", "federation", "v1", "version"]);
+        match self.fetch::<VersionBody>(&request).await {
+            Ok(VersionBody { server: Software { name, version } }) => {
+                Ok(Some(crate::http::quote(&format!("{name} {version}"))))
+            }
+            Err(HomeserverError::Refused { status: 400..=499, .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct VersionBody {
+    server: Software,
+}
+
+#[derive(Deserialize)]
+struct Software {
+    name: String,
+    version: String,
+}

@@ -1,0 +1,43 @@
+//! The Matrix homeserver: the requests of the client-server API and of Synapse's admin API that
+//! accounts are made, opened, described and closed with.
+//!
+//! From the bottom up:
+//! * [`HomeserverUrl`], [`AccessToken`] and [`HomeserverError`] are what the rest speaks in.
+//! * `request` is one request, of our own making or of the `ruma` crate's; [`Homeserver`] sends it.
+//! * Everybody's: `discovery` (what the homeserver offers), `profile`, `media`.
+//! * With one's own session: `session` (log in and out), `devices`, `reauthentication` (prove once
+//!   more who one is, to delete devices or the account).
+//! * The administrator's: `registration` by shared secret, and [`Admin`] by access token.
+//!
+//! The `ruma` crate has the requests, except where this module's own fit better: those with a
+//! user id in the path (ruma leaves `%` as it is, so that `@a%2fb:x` would become `@a/b:x`), those
+//! with a secret in the body (ruma's copies are not wiped), and Synapse's own.
+
+mod account;
+mod admin;
+mod client;
+mod devices;
+mod discovery;
+mod error;
+mod media;
+mod profile;
+mod proof;
+mod reauthentication;
+mod registration;
+mod request;
+mod session;
+#[cfg(test)]
+mod tests;
+mod token;
+mod url;
+
+pub use account::{Account, Attributes};
+pub use admin::Admin;
+pub use client::{Dated, Homeserver};
+pub use error::HomeserverError;
+pub use proof::{LOGIN_TYPE, Proof};
+pub use reauthentication::VaultStage;
+pub use registration::{Registered, Registration, registration_mac};
+pub use session::{Login, Session};
+pub use token::AccessToken;
+pub use url::HomeserverUrl;

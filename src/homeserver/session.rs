@@ -1,0 +1,127 @@
+//! Sessions: logging in and out, and whose a token is.
+
+use ruma_client_api::account::whoami;
+use ruma_client_api::session::{logout, logout_all};
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+
+use super::proof::ProofBody;
+use super::request::Request;
+use super::{AccessToken, Homeserver, HomeserverError, Proof};
+
+/// A login.
+#[derive(Clone, Copy)]
+pub struct Login<'a> {
+    /// The whole user id, as it was when the proof was made.
+    pub user_id: &'a str,
+    /// What proves to be that user.
+    pub proof: Proof<'a>,
+    /// The device to log in. Synapse lets a session that it has already go on beside the new one.
+    pub device_id: &'a str,
+    /// What the device is called, if it is new.
+    pub device_name: Option<&'a str>,
+}
+
+/// A session that was opened.
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// Whose it is, as the homeserver writes the id.
+    pub user_id: String,
+    /// What it is known by from now on.
+    pub access_token: AccessToken,
+    /// The device it is for.
+    pub device_id: String,
+    /// The name of the homeserver, from the user id.
+    pub home_server: String,
+}
+
+impl Homeserver {
+    /// Opens a session.
+    ///
+    /// The types are ours and not ruma's, which would not wipe the proof, and which would throw the
+    /// new session away over a field that nobody asked for.
+    ///
+    /// API: <https://spec.matrix.org/v1.16/client-server-api/#post_matrixclientv3login>
+    ///
+    /// # Errors
+    /// [`HomeserverError::Refused`] with 403 `M_FORBIDDEN` for a proof that is not taken, 429 with
+    /// a time to wait for one login too many, and what kept the homeserver from answering.
+    pub async fn log_in(&self, login: &Login<'_>) -> Result<Session, HomeserverError> {
+        let body = LoginBody {
+            proof: login.proof.of(login.user_id),
+            device_id: login.device_id,
+            initial_device_display_name: login.device_name,
+        };
+        let request = Request::post(&["_matrix", "client", "v3", "login"], &body)?
+            .concealing_text(login.proof.secret());
+        let opened: Opened = self.fetch(&request).await?;
+        opened.into_session().ok_or_else(|| self.not_of_matrix(&request))
+    }
+
+    /// Ends the session of this token, with its device.
+    ///
+    /// API: <https://spec.matrix.org/v1.16/client-server-api/#post_matrixclientv3logout>
+    ///
+    /// # Errors
+    /// 401 `M_UNKNOWN_TOKEN` if there is none, and what kept the homeserver from answering.
+    pub async fn log_out(&self, token: &AccessToken) -> Result<(), HomeserverError> {
+        self.ask(logout::v3::Request::new(), Some(token)).await.map(drop)
+    }
+
+    /// Ends all sessions of the user of this token, with their devices.
+    ///
+    /// API: <https://spec.matrix.org/v1.16/client-server-api/#post_matrixclientv3logoutall>
+    ///
+    /// # Errors
+    /// As for [`Self::log_out`].
+    pub async fn log_out_everywhere(&self, token: &AccessToken) -> Result<(), HomeserverError> {
+        self.ask(logout_all::v3::Request::new(), Some(token)).await.map(drop)
+    }
+
+    /// The user id of the user of this token.
+    ///
+    /// API: <https://spec.matrix.org/v1.16/client-server-api/#get_matrixclientv3accountwhoami>
+    ///
+    /// # Errors
+    /// As for [`Self::log_out`].
+    pub async fn whoami(&self, token: &AccessToken) -> Result<String, HomeserverError> {
+        let response = self.ask(whoami::v3::Request::new(), Some(token)).await?;
+        Ok(response.user_id.to_string())
+    }
+}
+
+#[derive(Serialize)]
+struct LoginBody<'a> {
+    #[serde(flatten)]
+    proof: ProofBody<'a>,
+    device_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    initial_device_display_name: Option<&'a str>,
+}
+
+/// What is answered to a login, and to a registration, which may leave the session out.
+#[derive(Deserialize)]
+pub struct Opened {
+    /// Whose account it is.
+    pub user_id: String,
+    access_token: Option<SecretString>,
+    device_id: Option<String>,
+}
+
+impl Opened {
+    /// The session, if there is a whole one.
+    pub fn into_session(self) -> Option<Session> {
+        let (_, home_server) = self.user_id.split_once(':')?;
+        Some(Session {
+            access_token: AccessToken::parse(&self.access_token?).ok()?,
+            device_id: self.device_id?,
+            home_server: home_server.to_owned(),
+            user_id: self.user_id,
+        })
+    }
+
+    /// Whether there is a token, of whatever form.
+    pub fn has_token(&self) -> bool {
+        self.access_token.is_some()
+    }
+}

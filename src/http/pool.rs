@@ -1,0 +1,149 @@
+//! What carries requests: one pool of connections, one time limit, one bound on answers.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use reqwest::header::{DATE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
+use reqwest::{Client, ClientBuilder, Method, Request, StatusCode};
+use url::Url;
+use zeroize::Zeroizing;
+
+use super::innermost_cause;
+
+/// Longest body that is read. The largest entry a KV engine stores by default is half of it.
+pub const LONGEST_BODY: usize = 1 << 20;
+
+/// Longest body that is read in answer to Vault's method `LIST`: the names of some million users.
+const LONGEST_LIST: usize = 1 << 28;
+
+/// A pool of connections, and the rules every exchange keeps to.
+pub struct Pool {
+    http: Client,
+    request_timeout: Duration,
+}
+
+/// What a server answered, whatever its status. The body is wiped on drop.
+pub struct Answer {
+    /// The status of the answer.
+    pub status: StatusCode,
+    /// The whole body.
+    pub body: Zeroizing<Vec<u8>>,
+    /// Where a redirect leads.
+    pub location: Option<Url>,
+    /// How long the server asks us to wait.
+    pub retry_after: Option<Duration>,
+    /// What the server's clock says, in seconds since 1970.
+    pub date: Option<u64>,
+    /// All headers.
+    pub headers: HeaderMap,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// No connection, or one that broke.
+    Unreachable {
+        /// What the operating system or TLS said.
+        cause: String,
+        /// Whether there was a connection, so that the request may have arrived.
+        was_connected: bool,
+    },
+    /// The time for the request was over.
+    TimedOut,
+    /// An answer of more than this many bytes.
+    TooLong(usize),
+}
+
+impl Pool {
+    /// Makes the pool; connects to nothing.
+    ///
+    /// # Errors
+    /// What TLS lacks, in words: for example, the system may have no root certificates.
+    pub fn new(builder: ClientBuilder, request_timeout: Duration) -> Result<Self, String> {
+        let http = builder.build().map_err(innermost_cause)?;
+        Ok(Self { http, request_timeout })
+    }
+
+    /// The time that one exchange has.
+    #[must_use]
+    pub fn request_timeout(&self) -> Duration {
+        self.request_timeout
+    }
+
+    /// Sends one request and reads the whole answer.
+    ///
+    /// # Errors
+    /// [`Failure`]s of the connection, the time limit and the bound. An answer of any status is
+    /// not an error here.
+    pub async fn send(&self, request: Request) -> Result<Answer, Failure> {
+        let again = (request.method() == Method::GET).then(|| request.try_clone()).flatten();
+        let exchange = async {
+            match (self.exchange(request).await, again) {
+                // A kept-alive connection that the server had closed by the time it was used.
+                (Err(Failure::Unreachable { was_connected: true, .. }), Some(again)) => {
+                    self.exchange(again).await
+                }
+                (result, _) => result,
+            }
+        };
+        tokio::time::timeout(self.request_timeout, exchange).await.unwrap_or(Err(Failure::TimedOut))
+    }
+
+    async fn exchange(&self, request: Request) -> Result<Answer, Failure> {
+        let longest = if request.method().as_str() == "LIST" { LONGEST_LIST } else { LONGEST_BODY };
+        let response = self.http.execute(request).await.map_err(unreachable)?;
+        let status = response.status();
+        let location = location(&response);
+        let retry_after = retry_after(response.headers());
+        let date = date(response.headers());
+        let headers = response.headers().clone();
+        let body = read_body(response, longest).await?;
+        Ok(Answer { status, body, location, retry_after, date, headers })
+    }
+}
+
+async fn read_body(
+    mut response: reqwest::Response,
+    longest: usize,
+) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let announced = response.content_length().unwrap_or(0);
+    let announced = usize::try_from(announced).unwrap_or(usize::MAX);
+    if announced > longest {
+        return Err(Failure::TooLong(longest));
+    }
+    // Room from the start, so that growing leaves no copies behind.
+    let mut body = Zeroizing::new(Vec::with_capacity(announced.max(4096)));
+    while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
+        if body.len().saturating_add(chunk.len()) > longest {
+            return Err(Failure::TooLong(longest));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+fn location(response: &reqwest::Response) -> Option<Url> {
+    response.url().join(text_of(response.headers(), &LOCATION)?).ok()
+}
+
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    text_of(headers, &RETRY_AFTER)?.trim().parse().ok().map(Duration::from_secs)
+}
+
+fn date(headers: &HeaderMap) -> Option<u64> {
+    let date = httpdate::parse_http_date(text_of(headers, &DATE)?).ok()?;
+    date.duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs())
+}
+
+fn text_of<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+fn unreachable(error: reqwest::Error) -> Failure {
+    let was_connected = !error.is_connect();
+    let cause = if error.is_timeout() {
+        "it did not take the connection in time".to_owned()
+    } else {
+        innermost_cause(error)
+    };
+    Failure::Unreachable { cause, was_connected }
+}

@@ -1,0 +1,343 @@
+//! Makes sure that an account is there and that Vault has its secret, and that it is ours.
+//!
+//! No account is ever taken over, and none is left half-made in silence:
+//! 1. An account that is there although Vault has no entry for it is somebody else's.
+//! 2. The intent is written to Vault, and only by one of those who try. Who goes on from another
+//!    one's writes it anew first, so that its writer finds out.
+//! 3. The account is created. Only if it was not there before is it ours.
+//! 4. The entry takes the intent's place, and the intent is destroyed.
+//! 5. Only then is anything about the account changed, elsewhere.
+//!
+//! Who dies in between leaves an intent, and the next call goes on from there; whose an account is
+//! that is there by then, [`resumption`](super::resumption) says.
+
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use super::conflict::{
+    check_begun, check_owner, contended, deactivated, not_ours, overtaken, undecided, unusable,
+};
+use super::creation::{Authority, Created, Creation, NewAccount};
+use super::error::ProvisioningError;
+use super::login::Freshness;
+use super::patience::Patience;
+use super::provision::ProvisionRequest;
+use super::provisioner::{Account, Provisioner};
+use super::record::{CreatedAs, Entry, Intent, Record};
+use super::resumption::Verdict;
+use super::secret::new_secret;
+use crate::homeserver::Session;
+use crate::vault::Written;
+
+/// How often the entry is looked at anew because others write it as well.
+const MOST_ROUNDS: u32 = 20;
+
+/// How long is waited before that: a node of Vault's may be behind, and who has begun may be about
+/// to finish.
+const BETWEEN_ROUNDS: Duration = Duration::from_millis(150);
+
+/// One call of [`Provisioner::provision_user`].
+pub struct Call<'a> {
+    pub request: &'a ProvisionRequest,
+    pub account: Account<'a>,
+    pub authority: Authority,
+    pub patience: Patience,
+    /// Whether the homeserver has the module.
+    pub has_flow: bool,
+}
+
+/// An account whose entry is in place.
+pub struct Ready {
+    pub login_secret: SecretString,
+    pub freshness: Freshness,
+    pub already_exists: bool,
+    /// What it was created as; `None` if not by us.
+    pub created_as: Option<CreatedAs>,
+    /// Whether it was created with the display name.
+    pub has_display_name: bool,
+    /// A session that came with its creation.
+    pub session: Option<Box<Session>>,
+}
+
+/// What a round ends with: the account, or nothing because somebody else was faster.
+type Round = Result<Option<Ready>, ProvisioningError>;
+
+impl Call<'_> {
+    fn wanted(&self) -> CreatedAs {
+        CreatedAs { is_admin: self.request.is_admin, user_type: self.request.user_type.clone() }
+    }
+
+    fn new_account<'a>(
+        &'a self,
+        password: &'a SecretString,
+        created_as: &'a CreatedAs,
+    ) -> NewAccount<'a> {
+        NewAccount {
+            user_id: &self.account.user_id,
+            password,
+            created_as,
+            display_name: self.request.display_name.as_deref(),
+            with_session: self.request.with_token && !self.has_flow,
+        }
+    }
+
+    /// Whether the creation takes a display name: the registration does.
+    fn is_named_at_creation(&self) -> bool {
+        self.authority.admin_token.is_none()
+    }
+}
+
+impl Provisioner {
+    /// Goes round until the account is ready, or is known not to be ours.
+    pub(super) async fn claim(&self, call: &Call<'_>) -> Result<Ready, ProvisioningError> {
+        let Call { request, account, patience, .. } = call;
+        let _turn = self.turns.of(&account.user_id).await;
+        let given = request.external_id.as_deref();
+        for round in 0..MOST_ROUNDS {
+            if round > 0 {
+                tokio::time::sleep(BETWEEN_ROUNDS.min(patience.left())).await;
+            }
+            let newest = self.read(patience, account).await?;
+            let version = newest.version;
+            let ready = match Record::of(newest) {
+                // Another call may be at it: look twice before saying that it is not ours.
+                Record::Nothing => self.begin(call, version, round > 0).await?,
+                Record::Intent(_) if round == 0 => None,
+                Record::Intent(intent) => {
+                    check_owner(account, intent.external_id.as_deref(), given)?;
+                    self.resume(call, intent, version).await?
+                }
+                Record::Entry(entry) => self.use_entry(call, &entry, version).await?,
+                Record::Unusable(problem) => return Err(unusable(account, problem)),
+            };
+            if let Some(ready) = ready {
+                return Ok(ready);
+            }
+        }
+        Err(contended(account))
+    }
+
+    /// Vault has nothing: the account must not be there either.
+    async fn begin(&self, call: &Call<'_>, version: u32, is_sure: bool) -> Round {
+        let Call { request, account, authority, patience, .. } = call;
+        let found = self.look_up(patience, &account.user_id, authority).await?;
+        if found.is_deactivated() {
+            return Err(deactivated(account));
+        }
+        if found.exists == Some(true) {
+            return match (is_sure, request.adopt) {
+                (false, _) => Ok(None),
+                (true, false) => Err(not_ours(account)),
+                (true, true) => self.adopt(call, &new_secret()?, version, &[]).await,
+            };
+        }
+        let intent = Intent {
+            login_secret: new_secret()?,
+            password: new_secret()?,
+            started: found.date,
+            means: authority.means()?,
+            former: Vec::new(),
+            created_as: call.wanted(),
+            external_id: request.external_id.clone(),
+        };
+        let written = self.write(patience, account, intent.fields(), version).await?;
+        let Some(Written { version, .. }) = written else { return Ok(None) };
+        let new = call.new_account(&intent.password, &intent.created_as);
+        let Creation { outcome, may_be_done } = self.create(patience, authority, &new).await;
+        match outcome {
+            Ok(Created::Ours(session)) => {
+                let is_named = call.is_named_at_creation();
+                self.promote(call, &intent, version, session, is_named).await
+            }
+            // Perhaps it was an earlier try that created it.
+            Ok(Created::AlreadyThere) if may_be_done => Ok(None),
+            Ok(Created::AlreadyThere) if request.adopt => {
+                self.adopt(call, &intent.login_secret, version, &intent.versions(version)).await
+            }
+            Ok(Created::AlreadyThere | Created::Elsewhere(_)) => {
+                if self.give_up(call, &intent, version).await? {
+                    return Err(not_ours(account));
+                }
+                Ok(None)
+            }
+            // A refusal is an answer: there is no account, and nothing to go on with. If this
+            // fails, the next call finds the intent and tries again.
+            Err(error) if error.is_final() && !may_be_done => {
+                let _ = self.give_up(call, &intent, version).await;
+                Err(error)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Drops what was intended, unless somebody has gone on from it; whether nobody has.
+    async fn give_up(
+        &self,
+        call: &Call<'_>,
+        intent: &Intent,
+        version: u32,
+    ) -> Result<bool, ProvisioningError> {
+        let Call { account, patience, .. } = call;
+        let fields = Intent::given_up_fields();
+        let Some(last) = self.write(patience, account, fields, version).await? else {
+            return Ok(false);
+        };
+        let versions = [intent.versions(version), vec![last.version]].concat();
+        self.destroy(patience, account, &versions).await?;
+        Ok(true)
+    }
+
+    /// Somebody has begun: finish it, if the account is not another one's by now.
+    async fn resume(&self, call: &Call<'_>, intent: Intent, version: u32) -> Round {
+        let Call { request, account, authority, patience, .. } = call;
+        let found = self.look_up(patience, &account.user_id, authority).await?;
+        if found.is_deactivated() {
+            return Err(deactivated(account));
+        }
+        let (mut intent, mut version) = (intent, version);
+        if found.exists != Some(true) {
+            intent = Intent {
+                means: authority.means()?,
+                created_as: call.wanted(),
+                former: intent.versions(version),
+                ..intent
+            };
+            let written = self.write(patience, account, intent.fields(), version).await?;
+            let Some(written) = written else { return Ok(None) };
+            version = written.version;
+            let new = call.new_account(&intent.password, &intent.created_as);
+            if let Created::Ours(session) = self.create(patience, authority, &new).await.outcome? {
+                let is_named = call.is_named_at_creation();
+                return self.promote(call, &intent, version, session, is_named).await;
+            }
+        }
+        if request.adopt {
+            let versions = intent.versions(version);
+            return self.adopt(call, &intent.login_secret, version, &versions).await;
+        }
+        let why = match self.judge(patience, &account.user_id, &intent, authority).await? {
+            Verdict::Ours(session) => {
+                check_begun(account, &intent.made_as(), &call.made_as(&intent))?;
+                return self.promote(call, &intent, version, session, false).await;
+            }
+            Verdict::Undecided(why) => why,
+        };
+        // Another call may have finished the work meanwhile, and what was seen may be its doing.
+        if self.read(patience, account).await?.version != version {
+            return Ok(None);
+        }
+        Err(undecided(account, &why))
+    }
+
+    /// Vault has a secret: the account is there, or is created for it.
+    async fn use_entry(&self, call: &Call<'_>, entry: &Entry, version: u32) -> Round {
+        let Call { request, account, authority, patience, .. } = call;
+        let given = request.external_id.as_deref();
+        let new_owner = given.filter(|_| entry.external_id.is_none() && request.adopt);
+        if new_owner.is_none() {
+            check_owner(account, entry.external_id.as_deref(), given)?;
+        }
+        let found = self.look_up(patience, &account.user_id, authority).await?;
+        if found.is_deactivated() {
+            return Err(deactivated(account));
+        }
+        let mut ready = Ready {
+            login_secret: entry.login_secret.clone(),
+            freshness: Freshness::Old,
+            already_exists: true,
+            created_as: entry.created_as.clone(),
+            has_display_name: false,
+            session: None,
+        };
+        if found.exists != Some(true) {
+            let (password, wanted) = (new_secret()?, call.wanted());
+            let new = call.new_account(&password, &wanted);
+            let Creation { outcome, may_be_done } = self.create(patience, authority, &new).await;
+            match outcome? {
+                Created::Ours(session) => {
+                    let is_named = call.is_named_at_creation();
+                    let created_as = if is_named { wanted } else { CreatedAs::default() };
+                    ready.created_as = Some(created_as);
+                    (ready.already_exists, ready.has_display_name) = (false, is_named);
+                    ready.session = session;
+                }
+                Created::AlreadyThere
+                    if found.exists == Some(false) && !may_be_done && !request.adopt =>
+                {
+                    return Err(overtaken(account));
+                }
+                Created::AlreadyThere | Created::Elsewhere(_) => {}
+            }
+        }
+        let is_news = ready.created_as != entry.created_as
+            && ready.created_as.as_ref().is_some_and(|it| *it != CreatedAs::default());
+        if new_owner.is_some() || is_news {
+            let fields = entry.with_owner(new_owner, ready.created_as.as_ref());
+            if self.write(patience, account, fields, version).await?.is_none() {
+                self.end(ready.session).await;
+                return Ok(None);
+            }
+        }
+        self.forget_intent(patience, account, entry).await?;
+        Ok(Some(ready))
+    }
+
+    /// Puts the entry in the intent's place.
+    async fn promote(
+        &self,
+        call: &Call<'_>,
+        intent: &Intent,
+        version: u32,
+        session: Option<Box<Session>>,
+        has_display_name: bool,
+    ) -> Round {
+        let Call { account, patience, .. } = call;
+        let fields = intent.entry_fields(version);
+        let written = self.write(patience, account, fields, version).await;
+        if !matches!(written, Ok(Some(_))) {
+            self.end(session).await;
+            return written.map(|_| None);
+        }
+        self.destroy(patience, account, &intent.versions(version)).await?;
+        Ok(Some(Ready {
+            login_secret: intent.login_secret.clone(),
+            freshness: Freshness::New,
+            already_exists: false,
+            created_as: Some(intent.made_as()),
+            has_display_name,
+            session,
+        }))
+    }
+
+    /// Writes the entry of an account that others have created, and destroys what was intended.
+    async fn adopt(
+        &self,
+        call: &Call<'_>,
+        secret: &SecretString,
+        version: u32,
+        intended: &[u32],
+    ) -> Round {
+        let Call { request, account, patience, .. } = call;
+        let fields = Entry::adopted_fields(secret, request.external_id.as_deref(), intended);
+        if self.write(patience, account, fields, version).await?.is_none() {
+            return Ok(None);
+        }
+        self.destroy(patience, account, intended).await?;
+        Ok(Some(Ready {
+            login_secret: secret.clone(),
+            freshness: Freshness::New,
+            already_exists: true,
+            created_as: None,
+            has_display_name: false,
+            session: None,
+        }))
+    }
+}
+
+impl Call<'_> {
+    /// What an intent's account would be if this call had begun it.
+    fn made_as(&self, intent: &Intent) -> CreatedAs {
+        Intent { created_as: self.wanted(), ..intent.clone() }.made_as()
+    }
+}

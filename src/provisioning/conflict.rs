@@ -1,0 +1,140 @@
+//! Accounts that are somebody else's, and what to do about it.
+
+use super::error::{ProvisioningError, Trouble};
+use super::provisioner::Account;
+use super::record::CreatedAs;
+
+/// Refuses an account that belongs to another user of the service.
+///
+/// # Errors
+/// When `kept`, the external id in Vault, is not `given`, the caller's.
+pub fn check_owner(
+    account: &Account<'_>,
+    kept: Option<&str>,
+    given: Option<&str>,
+) -> Result<(), ProvisioningError> {
+    if kept == given {
+        return Ok(());
+    }
+    let user_id = &account.user_id;
+    let (message, advice) = match (kept, given) {
+        (None, Some(_)) => (
+            format!("{user_id} has a secret in Vault and no external id"),
+            "if the account is this user's, call again with adopt",
+        ),
+        (Some(_), None) => (
+            format!("{user_id} belongs to a user of a service, who has an external id"),
+            "give the external id, or use login if all you need is a token",
+        ),
+        _ => (
+            format!("{user_id} belongs to a user with another external id"),
+            "give each user an account of their own",
+        ),
+    };
+    Err(conflict(message, advice))
+}
+
+/// Refuses to finish an account that was begun with more or fewer rights than are wanted now.
+///
+/// # Errors
+/// When what was begun is not what is wanted.
+pub fn check_begun(
+    account: &Account<'_>,
+    begun: &CreatedAs,
+    wanted: &CreatedAs,
+) -> Result<(), ProvisioningError> {
+    if begun == wanted {
+        return Ok(());
+    }
+    let user_type = begun.user_type.as_deref().unwrap_or("none");
+    Err(conflict(
+        format!(
+            "{} was left half-made, and was begun with is_admin={} and user_type={user_type}",
+            account.user_id, begun.is_admin
+        ),
+        "call again with these, and change the account afterwards",
+    ))
+}
+
+/// An account that is there although Vault has nothing of it.
+pub fn not_ours(account: &Account<'_>) -> ProvisioningError {
+    conflict(
+        format!(
+            "{} exists on the homeserver and Vault holds nothing at {}: it was created by others, \
+             or revoked",
+            account.user_id,
+            account.entry.path()
+        ),
+        "choose another id; or if the account is yours, call again with adopt",
+    )
+}
+
+/// An account that somebody created while Vault had a secret for it and the homeserver had none.
+pub fn overtaken(account: &Account<'_>) -> ProvisioningError {
+    conflict(
+        format!("somebody else has just created {}", account.user_id),
+        "if the account is yours, call again with adopt",
+    )
+}
+
+/// An account that was put out of use.
+pub fn deactivated(account: &Account<'_>) -> ProvisioningError {
+    conflict(
+        format!("{} is deactivated", account.user_id),
+        "choose another id, or reactivate the account over the admin API",
+    )
+}
+
+/// An account that was left half-made.
+pub fn unfinished(account: &Account<'_>) -> ProvisioningError {
+    let path = account.entry.path();
+    conflict(
+        format!("the account {} was left half-made: {path} says what is intended", account.user_id),
+        "provision the user again, which finishes it or says what is undecided",
+    )
+}
+
+/// An entry that nobody can log in with.
+pub fn unusable(account: &Account<'_>, problem: &str) -> ProvisioningError {
+    conflict(
+        format!("{} holds no usable secret: {problem}", account.entry.path()),
+        "mend the entry by hand, or remove it and provision the user again",
+    )
+}
+
+/// An entry that changes whenever it is to be written.
+pub fn contended(account: &Account<'_>) -> ProvisioningError {
+    conflict(
+        format!("{} is being written again and again by others", account.entry.path()),
+        "find out who else writes there, and try again",
+    )
+}
+
+/// No entry.
+pub fn missing(account: &Account<'_>) -> ProvisioningError {
+    let path = account.entry.path();
+    let message = format!("Vault holds no secret of {} at {path}", account.user_id);
+    ProvisioningError { status: Some(404), ..ProvisioningError::new(Trouble::Vault, message) }
+        .advise("provision the user first, or check vault_path_root")
+}
+
+/// An account that may be ours.
+pub fn undecided(account: &Account<'_>, why: &str) -> ProvisioningError {
+    let path = account.entry.path();
+    ProvisioningError::new(
+        Trouble::Undecided,
+        format!(
+            "{} was left half-made, and nothing proves that the account on the homeserver is the \
+             one that was begun: {why}",
+            account.user_id
+        ),
+    )
+    .advise(format!(
+        "look at the account: if it is yours, call again with adopt; if it is another's, remove \
+         what was begun (`vault kv metadata delete {path}`) and choose another id"
+    ))
+}
+
+fn conflict(message: String, advice: &str) -> ProvisioningError {
+    ProvisioningError::new(Trouble::Conflict, message).advise(advice)
+}

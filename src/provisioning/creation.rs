@@ -1,0 +1,252 @@
+//! Looks accounts up and creates them, so that it is known whether an account is of our making.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use secrecy::SecretString;
+
+use super::error::{ProvisioningError, Trouble};
+use super::patience::Patience;
+use super::provisioner::Provisioner;
+use super::record::{CreatedAs, Means};
+use crate::homeserver::{self, AccessToken, HomeserverError, Registration, Session};
+use crate::user_id::UserId;
+
+/// What lets us create accounts.
+pub struct Authority {
+    /// For the admin API, which is used for all that it can do.
+    pub admin_token: Option<AccessToken>,
+    /// For registration.
+    pub shared_secret: Option<SecretString>,
+}
+
+/// What the homeserver says of an account.
+pub struct Found {
+    /// Whether it exists; `None` if the homeserver does not tell without an admin token.
+    pub exists: Option<bool>,
+    /// The homeserver's clock, in seconds since 1970.
+    pub date: Option<u64>,
+    /// What only an admin token is told.
+    pub details: Option<homeserver::Account>,
+}
+
+/// How the creation of an account ended.
+pub struct Creation {
+    /// What came out of it.
+    pub outcome: Result<Created, ProvisioningError>,
+    /// Whether it may have been done although the outcome does not say so: an answer got lost.
+    pub may_be_done: bool,
+}
+
+/// Whose account it is.
+pub enum Created {
+    /// It was not there before, and has a session if that was asked for.
+    Ours(Option<Box<Session>>),
+    /// It was there already, and nothing about it has been changed.
+    AlreadyThere,
+    /// Registration takes a localpart: this is what a homeserver of another name made of it.
+    Elsewhere(String),
+}
+
+/// What an account is created with.
+pub struct NewAccount<'a> {
+    /// Its id.
+    pub user_id: &'a UserId,
+    /// Its password, where it gets one.
+    pub password: &'a SecretString,
+    /// What it is created as, where that can be said.
+    pub created_as: &'a CreatedAs,
+    /// What others see it called.
+    pub display_name: Option<&'a str>,
+    /// Whether the registration is to log in, because there is no other way to a token.
+    pub with_session: bool,
+}
+
+impl Authority {
+    /// How accounts are created by it.
+    ///
+    /// # Errors
+    /// When there is neither a token nor a secret.
+    pub fn means(&self) -> Result<Means, ProvisioningError> {
+        match (&self.admin_token, &self.shared_secret) {
+            (Some(_), _) => Ok(Means::AdminApi),
+            (None, Some(_)) => Ok(Means::SharedSecret),
+            (None, None) => Err(ProvisioningError::of_key(
+                "admin_access_token",
+                "required to create accounts, or else registration_shared_secret",
+            )),
+        }
+    }
+}
+
+impl Found {
+    /// Whether somebody put it out of use.
+    pub fn is_deactivated(&self) -> bool {
+        self.details.as_ref().is_some_and(|account| account.is_deactivated)
+    }
+}
+
+impl Provisioner {
+    /// What lets us create accounts, as it is now.
+    pub(super) async fn authority(&self) -> Result<Authority, ProvisioningError> {
+        Ok(Authority {
+            admin_token: self.admin_token().await?,
+            shared_secret: self.shared_secret().await,
+        })
+    }
+
+    /// Asks the homeserver about an account.
+    pub(super) async fn look_up(
+        &self,
+        patience: &Patience,
+        user_id: &UserId,
+        authority: &Authority,
+    ) -> Result<Found, ProvisioningError> {
+        let doing = format!("look {user_id} up");
+        let Some(token) = &authority.admin_token else {
+            let answer = patience
+                .insist(&doing, || self.homeserver.profile_exists(user_id.as_str()))
+                .await
+                .map_err(of_another_server)?;
+            return Ok(Found { exists: answer.value, date: answer.date, details: None });
+        };
+        let admin = self.homeserver.admin(token);
+        let answer = patience
+            .insist(&doing, || admin.account(user_id.as_str()))
+            .await
+            .map_err(needs_an_admin)?;
+        Ok(Found { exists: Some(answer.value.is_some()), date: answer.date, details: answer.value })
+    }
+
+    /// Refuses an account that the homeserver does not have.
+    pub(super) async fn must_exist(
+        &self,
+        patience: &Patience,
+        user_id: &UserId,
+        admin_token: &AccessToken,
+    ) -> Result<(), ProvisioningError> {
+        let admin = self.homeserver.admin(admin_token);
+        let doing = format!("look {user_id} up");
+        let answer = patience
+            .insist(&doing, || admin.account(user_id.as_str()))
+            .await
+            .map_err(needs_an_admin)?;
+        if answer.value.is_some() {
+            return Ok(());
+        }
+        let message = format!("the homeserver has no account {user_id}");
+        Err(ProvisioningError {
+            status: Some(404),
+            errcode: Some("M_NOT_FOUND".to_owned()),
+            ..ProvisioningError::new(Trouble::Homeserver, message)
+        }
+        .advise("provision the user first"))
+    }
+
+    /// Creates an account if it is not there. Changes nothing about one that is.
+    pub(super) async fn create(
+        &self,
+        patience: &Patience,
+        authority: &Authority,
+        new: &NewAccount<'_>,
+    ) -> Creation {
+        let doing = format!("create {}", new.user_id);
+        let may_be_done = AtomicBool::new(false);
+        let outcome = patience
+            .insist(&doing, || async {
+                let result = self.try_to_create(authority, new).await;
+                if result.as_ref().is_err_and(HomeserverError::may_have_been_done) {
+                    may_be_done.store(true, Ordering::Relaxed);
+                }
+                result
+            })
+            .await
+            .map_err(|error| advise(error, authority));
+        let outcome = match outcome {
+            Ok(Created::Elsewhere(made)) => Err(other_name(new.user_id, &made)),
+            outcome => outcome,
+        };
+        Creation { outcome, may_be_done: may_be_done.into_inner() }
+    }
+
+    async fn try_to_create(
+        &self,
+        authority: &Authority,
+        new: &NewAccount<'_>,
+    ) -> Result<Created, HomeserverError> {
+        let result = match (&authority.admin_token, &authority.shared_secret) {
+            (Some(token), _) => {
+                let is_created = self.homeserver.admin(token).create(new.user_id.as_str()).await;
+                is_created.map(|is_created| is_created.then_some(None))
+            }
+            (None, shared_secret) => {
+                let registration = Registration {
+                    localpart: new.user_id.localpart(),
+                    password: new.password,
+                    is_admin: new.created_as.is_admin,
+                    user_type: new.created_as.user_type.as_deref(),
+                    display_name: new.display_name,
+                    inhibit_login: !new.with_session,
+                };
+                let shared_secret = shared_secret.clone().unwrap_or_default();
+                match self.homeserver.register(&shared_secret, &registration).await {
+                    Ok(registered) if registered.user_id != new.user_id.as_str() => {
+                        return Ok(Created::Elsewhere(registered.user_id));
+                    }
+                    result => result.map(|registered| Some(registered.session.map(Box::new))),
+                }
+            }
+        };
+        match result {
+            Ok(Some(session)) => Ok(Created::Ours(session)),
+            Ok(None) => Ok(Created::AlreadyThere),
+            // Several requests at once get this also from the admin API.
+            Err(error) if error.errcode() == Some("M_USER_IN_USE") => Ok(Created::AlreadyThere),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn other_name(wanted: &UserId, made: &str) -> ProvisioningError {
+    let message = format!("the homeserver's is another one: instead of {wanted} it created {made}");
+    ProvisioningError::of_key("server_name", message)
+        .advise(format!("correct server_name; nobody has the password of {made}"))
+}
+
+/// What the homeserver answers when it cannot ask another one about a user.
+fn of_another_server(error: ProvisioningError) -> ProvisioningError {
+    if error.status == Some(502) && error.errcode.is_some() {
+        return error.advise("check server_name: the homeserver asks another one about this user");
+    }
+    error
+}
+
+/// What to do about a refused creation.
+fn advise(error: ProvisioningError, authority: &Authority) -> ProvisioningError {
+    if authority.admin_token.is_some() {
+        return needs_an_admin(error);
+    }
+    match (error.status, error.errcode.as_deref()) {
+        // What Synapse says of a wrong MAC has no code of its own.
+        (Some(403), Some("M_UNKNOWN")) => error.advise("check registration_shared_secret"),
+        (Some(400), Some("M_UNKNOWN")) => error.advise(
+            "check that registration_shared_secret is set in homeserver.yaml (or give an \
+             admin_access_token), and that the user type is a known one",
+        ),
+        (Some(403 | 404), None | Some("M_UNRECOGNIZED")) => error.advise(HIDDEN),
+        _ => error,
+    }
+}
+
+/// What to do about a token that is none of an administrator's.
+fn needs_an_admin(error: ProvisioningError) -> ProvisioningError {
+    match (error.status, error.errcode.as_deref()) {
+        (Some(403), Some("M_FORBIDDEN")) => {
+            error.advise("admin_access_token must be that of a server administrator")
+        }
+        (Some(403 | 404), None | Some("M_UNRECOGNIZED")) => error.advise(HIDDEN),
+        _ => error,
+    }
+}
+
+const HIDDEN: &str = "/_synapse/admin cannot be reached at this address, as when a proxy hides it: \
+                      give the homeserver's own";

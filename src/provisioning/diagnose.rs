@@ -1,0 +1,354 @@
+//! Walks the chain that a login takes, and says of each link what was found and how to mend it.
+
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use super::login::{Freshness, LoginOptions};
+use super::provisioner::Provisioner;
+use crate::homeserver::LOGIN_TYPE;
+use crate::settings::VaultSettings;
+use crate::vault::{Client, Entry, Kv, Mounted, Node, TokenState, VaultError, Version};
+
+/// A token that ends within this time and cannot be renewed deserves a word.
+const SOON: Duration = Duration::from_secs(24 * 3600);
+
+/// A user whose path stands for all, where no user is given.
+const ANYBODY: &str = "doctor";
+
+/// What was found of one link of the chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The link.
+    pub link: String,
+    /// Whether it holds.
+    pub status: Status,
+    /// What was found.
+    pub found: String,
+    /// What to do about it.
+    pub mend: Option<String>,
+}
+
+/// Whether a link holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// It does.
+    Ok,
+    /// It does, and might be better.
+    Warning,
+    /// It keeps logins from working.
+    Failed,
+    /// Nothing can be said of it before the links above hold.
+    Skipped,
+}
+
+impl Status {
+    /// The status in one word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Warning => "warning",
+            Self::Failed => "failed",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
+/// The findings so far.
+#[derive(Default)]
+struct Report(Vec<Finding>);
+
+impl Report {
+    fn ok(&mut self, link: &str, found: impl Into<String>) {
+        self.add(link, Status::Ok, found, None);
+    }
+
+    fn warning(&mut self, link: &str, found: impl Into<String>, mend: impl Into<String>) {
+        self.add(link, Status::Warning, found, Some(mend.into()));
+    }
+
+    fn failed(&mut self, link: &str, found: impl Into<String>, mend: impl Into<String>) {
+        self.add(link, Status::Failed, found, Some(mend.into()));
+    }
+
+    fn skipped(&mut self, link: &str, why: impl Into<String>) {
+        self.add(link, Status::Skipped, why, None);
+    }
+
+    fn add(&mut self, link: &str, status: Status, found: impl Into<String>, mend: Option<String>) {
+        let (link, found) = (link.to_owned(), found.into());
+        self.0.push(Finding { link, status, found, mend });
+    }
+}
+
+impl Provisioner {
+    /// Walks the chain that a login of this user takes, or as far as it goes for everybody if no
+    /// user is given. Nothing is changed; the user is logged in and out again.
+    pub async fn diagnose(&self, user_id: Option<&str>) -> Vec<Finding> {
+        let mut report = Report::default();
+        let client = self.kv.client();
+        let is_up = look_at_nodes(&mut report, &client.nodes().await, &self.settings.vault);
+        let has_token = is_up && look_at_token(&mut report, client.token_state().await);
+        if has_token {
+            self.look_at_mount(&mut report, user_id).await;
+        } else {
+            for link in ["KV engine", "may read", "may not write"] {
+                report.skipped(link, "Vault has to accept the token first");
+            }
+        }
+        let has_flow = self.look_at_homeserver(&mut report).await;
+        match user_id {
+            None => report.skipped("secret", "name a user to check theirs"),
+            Some(_) if !has_token => {
+                report.skipped("secret", "Vault has to accept the token first");
+            }
+            Some(user_id) => {
+                if let Some(secret) = self.look_at_secret(&mut report, user_id).await
+                    && has_flow
+                {
+                    self.look_at_login(&mut report, user_id, &secret).await;
+                }
+            }
+        }
+        report.0
+    }
+
+    async fn look_at_mount(&self, report: &mut Report, user_id: Option<&str>) {
+        let client = self.kv.client();
+        let vault = &self.settings.vault;
+        let mount = &vault.mount;
+        let version = match client.mounted().await {
+            Ok(Mounted::Here(version)) => Some(version),
+            Ok(Mounted::Below(other)) => {
+                let found = format!("there is none at {mount}, but one at {other}");
+                report.failed("KV engine", found, "correct vault_kv_mount_point");
+                return;
+            }
+            Ok(Mounted::NotTold) => None,
+            Err(error) => {
+                report.failed("KV engine", error.to_string(), "see Vault's own log");
+                return;
+            }
+        };
+        let number = |version| if version == Version::V1 { "1" } else { "2" };
+        match (version, vault.kv_version) {
+            (Some(found), Some(set)) if found != set => report.failed(
+                "KV engine",
+                format!("{mount} is of version {}", number(found)),
+                format!("set vault_kv_version to {} or auto", number(found)),
+            ),
+            (Some(found), _) => {
+                report.ok("KV engine", format!("{mount} is of version {}", number(found)));
+            }
+            (None, set) => report.warning(
+                "KV engine",
+                format!(
+                    "Vault does not tell the token what is at {mount}; version {} is assumed",
+                    number(set.unwrap_or(Version::V2))
+                ),
+                "check vault_kv_mount_point and the token's policy",
+            ),
+        }
+        let version = version.or(vault.kv_version).unwrap_or(Version::V2);
+        let Ok(account) = self.account(user_id.unwrap_or(ANYBODY)) else { return };
+        let below = vault.path_root.entry_of(&account.user_id);
+        let path = match version {
+            Version::V1 => format!("{mount}/{below}"),
+            Version::V2 => format!("{mount}/data/{below}"),
+        };
+        look_at_policy(report, &path, client.capabilities(&path).await);
+    }
+
+    async fn look_at_homeserver(&self, report: &mut Report) -> bool {
+        let url = self.homeserver_url();
+        match self.homeserver.versions().await {
+            Ok(_) => report.ok("homeserver", format!("{url} answers")),
+            Err(error) => {
+                report.failed("homeserver", error.to_string(), "check its URL, and that it runs");
+                report.skipped("login type", "the homeserver has to answer first");
+                return false;
+            }
+        }
+        match self.homeserver.login_types().await {
+            Ok(types) if types.iter().any(|offered| offered == LOGIN_TYPE) => {
+                report.ok("login type", format!("{LOGIN_TYPE} is offered"));
+                true
+            }
+            Ok(_) => {
+                report.failed(
+                    "login type",
+                    format!("{LOGIN_TYPE} is not offered"),
+                    "add the module to modules: in homeserver.yaml and restart the homeserver; \
+                     if it is there, the worker that answers /login may not have it",
+                );
+                false
+            }
+            Err(error) => {
+                report.failed("login type", error.to_string(), "see the homeserver's own log");
+                false
+            }
+        }
+    }
+
+    /// Looks at a secret as the module does; `None` if it is of no use.
+    async fn look_at_secret(&self, report: &mut Report, user_id: &str) -> Option<SecretString> {
+        let link = "secret";
+        let account = match self.account(user_id) {
+            Ok(account) => account,
+            Err(error) => {
+                report.failed(link, error.message, "give an id of this homeserver");
+                return None;
+            }
+        };
+        let vault = &self.settings.vault;
+        let client = match Client::new(vault, self.notices.clone()) {
+            Ok(client) => client,
+            Err(error) => {
+                report.failed(link, error.to_string(), "check vault_tls");
+                return None;
+            }
+        };
+        let path = account.entry.path();
+        let below = vault.path_root.entry_of(&account.user_id);
+        match Kv::new(client, vault.kv_version).read_login_secret(&below).await {
+            Ok(Entry::Secret(secret)) => {
+                report.ok(link, format!("{path} has one"));
+                return Some(secret);
+            }
+            Ok(Entry::Missing) => report.failed(
+                link,
+                format!("there is nothing at {path}"),
+                format!("`synapse-vault provision {}`, or check vault_path_root", account.user_id),
+            ),
+            Ok(Entry::Unusable(problem)) => {
+                let mend = "write a login_secret, or remove the entry and provision the user";
+                report.failed(link, format!("{path} is of no use: {problem}"), mend);
+            }
+            Err(error) => report.failed(link, error.to_string(), "see the links above"),
+        }
+        None
+    }
+
+    async fn look_at_login(&self, report: &mut Report, user_id: &str, secret: &SecretString) {
+        let Ok(account) = self.account(user_id) else { return };
+        let (patience, options) = (self.patience(), LoginOptions::default());
+        let logging_in = self.log_in(&patience, &account.user_id, secret, &options, Freshness::Old);
+        match logging_in.await {
+            Ok(session) => {
+                self.forget(&session.access_token).await;
+                report.ok("login", format!("{} logs in and out", session.user_id));
+            }
+            Err(error) => {
+                let mend = error.advice.unwrap_or_else(|| "see the homeserver's log".to_owned());
+                report.failed("login", error.message, mend);
+            }
+        }
+    }
+}
+
+/// Whether a node is there to ask.
+fn look_at_nodes(report: &mut Report, nodes: &[Node], settings: &VaultSettings) -> bool {
+    let is_up = nodes.iter().any(|node| matches!(node.health, Ok(200 | 429 | 472 | 473)));
+    for Node { address, health } in nodes {
+        let link = "Vault";
+        let (found, mend) = match health {
+            Ok(200) => {
+                report.ok(link, format!("{address} is the active node"));
+                continue;
+            }
+            Ok(429 | 472 | 473) => {
+                report.ok(link, format!("{address} is a standby"));
+                continue;
+            }
+            Ok(501) => (format!("{address} is not initialized"), "`vault operator init`"),
+            Ok(503) => (format!("{address} is sealed"), "`vault operator unseal`"),
+            Ok(status) => (
+                format!("{address} answers {status} when asked for its health"),
+                "check that vault_url is Vault's",
+            ),
+            Err(error) => (error.to_string(), "check vault_url and vault_tls, and that Vault runs"),
+        };
+        // One that is down does no harm while another one answers.
+        if is_up {
+            report.warning(link, found, mend);
+        } else {
+            report.failed(link, found, mend);
+        }
+    }
+    for Node { address, .. } in nodes {
+        if !address.is_https() && !address.is_loopback() {
+            report.warning(
+                "TLS",
+                format!("{address} is not encrypted: whoever is on the way reads secrets"),
+                "use https://",
+            );
+        }
+    }
+    if settings.tls.skip_verify {
+        let found = "certificates are not verified";
+        report.warning("TLS", found, "take skip_verify away and give ca_cert instead");
+    }
+    is_up
+}
+
+/// Whether there is a token that Vault accepts.
+fn look_at_token(report: &mut Report, state: Result<TokenState, VaultError>) -> bool {
+    let link = "token";
+    match state {
+        Ok(TokenState::Alive { left: None, .. }) => report.ok(link, "accepted; it has no end"),
+        Ok(TokenState::Alive { left: Some(left), renewable }) => {
+            let shown = humantime::format_duration(Duration::from_secs(left.as_secs()));
+            let found = format!("accepted; it ends in {shown}");
+            if renewable {
+                report.ok(link, format!("{found} unless it is renewed, which the module does"));
+            } else if left < SOON {
+                report.warning(link, found, "give the module a renewable token, or vault_auth");
+            } else {
+                report.ok(link, found);
+            }
+        }
+        Ok(TokenState::NotTold) => report.warning(
+            link,
+            "it may not look at itself, so it is dead or lacks the policy \"default\"",
+            "if the links below fail, give another token",
+        ),
+        Err(error) => {
+            report.failed(link, error.to_string(), "check vault_token, its file, or vault_auth");
+            return false;
+        }
+    }
+    true
+}
+
+fn look_at_policy(report: &mut Report, path: &str, may: Result<Vec<String>, VaultError>) {
+    let may = match may {
+        Ok(may) => may,
+        Err(error) => {
+            let mend = "give the token the policy \"default\", which lets it ask";
+            report.warning("may read", format!("not told: {error}"), mend);
+            return;
+        }
+    };
+    let has = |capability: &str| may.iter().any(|one| one == capability);
+    let is_root = has("root");
+    if has("read") || is_root {
+        report.ok("may read", path);
+    } else {
+        let mend = "`synapse-vault policy --for module` prints the policy that is needed";
+        report.failed("may read", format!("the token may not read {path}"), mend);
+    }
+    let writes: Vec<&str> = ["root", "create", "update", "patch", "delete", "sudo"]
+        .into_iter()
+        .filter(|capability| has(capability))
+        .collect();
+    if writes.is_empty() {
+        report.ok("may not write", path);
+    } else {
+        report.warning(
+            "may not write",
+            format!("the token may do more than read {path}: {}", writes.join(", ")),
+            "the module needs no more than reading: give it a token of its own",
+        );
+    }
+}

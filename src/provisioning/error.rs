@@ -1,0 +1,164 @@
+//! Why a verb could not do what it was asked to, and what to do about it.
+
+use std::time::Duration;
+
+use crate::homeserver::HomeserverError;
+use crate::vault::VaultError;
+
+/// What kind of trouble it is: what a caller may want to tell apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// Something that was given is wrong or missing.
+    Configuration,
+    /// The homeserver said no.
+    Homeserver,
+    /// Vault said no.
+    Vault,
+    /// A server did not answer, or not in time.
+    Unreachable,
+    /// The account or its entry in Vault is somebody else's.
+    Conflict,
+    /// An account was left half-made, and nothing tells whether it is ours.
+    Undecided,
+}
+
+/// Why a verb could not do what it was asked to. Holds no secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProvisioningError {
+    /// What kind of trouble it is.
+    pub trouble: Trouble,
+    /// What happened.
+    pub message: String,
+    /// What to do about it.
+    pub advice: Option<String>,
+    /// The status of the answer, if there was one.
+    pub status: Option<u16>,
+    /// The homeserver's code, such as `M_FORBIDDEN`.
+    pub errcode: Option<String>,
+    /// How long the server asks to wait.
+    pub retry_after: Option<Duration>,
+    /// The key or the parameter that is wrong.
+    pub key: Option<String>,
+}
+
+impl ProvisioningError {
+    /// Something happened, and nothing more is known of it.
+    pub fn new(trouble: Trouble, message: impl Into<String>) -> Self {
+        Self {
+            trouble,
+            message: message.into(),
+            advice: None,
+            status: None,
+            errcode: None,
+            retry_after: None,
+            key: None,
+        }
+    }
+
+    /// A parameter or a key is wrong.
+    pub fn of_key(key: impl Into<String>, message: impl AsRef<str>) -> Self {
+        let key = key.into();
+        let message = format!("{key}: {}", message.as_ref());
+        Self { key: Some(key), ..Self::new(Trouble::Configuration, message) }
+    }
+
+    /// Whether a server understood what was wanted, and will not do it.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        self.status
+            .is_some_and(|status| matches!(status, 400..=499) && !matches!(status, 408 | 429))
+    }
+
+    /// Whether asking again would end the same.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        self.is_refusal() || self.trouble == Trouble::Configuration
+    }
+
+    /// With a word on what to do.
+    #[must_use]
+    pub fn advise(mut self, advice: impl Into<String>) -> Self {
+        self.advice = Some(advice.into());
+        self
+    }
+
+    /// What Vault answered when we wanted to do something, such as "read secret/users/@a:b".
+    #[must_use]
+    pub fn of_vault(error: &VaultError, doing: &str) -> Self {
+        let (trouble, status, advice) = match error {
+            VaultError::Unreachable { .. } | VaultError::TimedOut { .. } => {
+                (Trouble::Unreachable, None, "check vault_url, and that Vault runs")
+            }
+            VaultError::Unavailable { status, .. } => {
+                (Trouble::Vault, Some(*status), "try again later; see Vault's own log")
+            }
+            VaultError::Denied { .. } => (
+                Trouble::Vault,
+                Some(403),
+                "`synapse-vault policy --for provisioning` prints the policy that is needed",
+            ),
+            VaultError::TokenInvalid { .. } => {
+                (Trouble::Vault, Some(403), "get a new token, or give vault_auth")
+            }
+            VaultError::LoginRefused { status, .. } => {
+                (Trouble::Vault, Some(*status), "check vault_auth")
+            }
+            VaultError::Unexpected(_) => (Trouble::Vault, None, ""),
+        };
+        let message = match error {
+            VaultError::Denied { quote } => {
+                format!("cannot {doing}: no policy of the token allows it: 403{quote}")
+            }
+            VaultError::TokenInvalid { advice } => {
+                format!("cannot {doing}: Vault does not accept the token: {advice}")
+            }
+            VaultError::LoginRefused { method, status, quote } => {
+                format!("cannot {doing}: Vault refuses the {method} login: {status}{quote}")
+            }
+            error => format!("cannot {doing}: {error}"),
+        };
+        Self {
+            status,
+            retry_after: error.retry_after(),
+            advice: (!advice.is_empty()).then(|| advice.to_owned()),
+            ..Self::new(trouble, message)
+        }
+    }
+
+    /// What the homeserver answered when we wanted to do something, such as "log @a:b in".
+    #[must_use]
+    pub fn of_homeserver(error: &HomeserverError, doing: &str) -> Self {
+        let trouble = match error {
+            HomeserverError::Unreachable { .. } | HomeserverError::TimedOut { .. } => {
+                Trouble::Unreachable
+            }
+            _ => Trouble::Homeserver,
+        };
+        let advice = match (error.status(), error.errcode()) {
+            (_, Some("M_UNKNOWN_TOKEN" | "M_MISSING_TOKEN")) => {
+                Some("the access token is not, or no longer, valid: get a new one")
+            }
+            (_, Some("M_LIMIT_EXCEEDED")) | (Some(429), _) => Some(
+                "the homeserver limits how often this may be done: wait, give a longer timeout, \
+                 or raise rc_login, rc_registration or the account's own limits there",
+            ),
+            (None, _) => Some("check the homeserver's URL, and that it runs"),
+            _ => None,
+        };
+        Self {
+            status: error.status(),
+            errcode: error.errcode().map(str::to_owned),
+            retry_after: error.retry_after(),
+            advice: advice.map(str::to_owned),
+            ..Self::new(trouble, format!("cannot {doing}: {error}"))
+        }
+    }
+}
+
+impl std::fmt::Display for ProvisioningError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for ProvisioningError {}

@@ -1,0 +1,42 @@
+//! Accounts that log in through Vault: made, opened, given other secrets, and closed.
+//!
+//! One file for each verb: [`provision`], [`login`], [`rotate`], [`revoke`], [`profile`], [`list`],
+//! [`diagnose`]. What they share:
+//! * [`provisioner`] knows the two servers; [`patience`] how long to go on trying.
+//! * [`record`] is what Vault holds for an account, [`secret`] what we make up.
+//! * [`claim`] sees to it that an account is ours, by [`steps`] that others may take as well, whom
+//!   [`turns`] keep apart in this process; [`conflict`] is what it finds otherwise.
+//! * [`creation`] makes accounts so that it is known whose they are, [`resumption`] finds out about
+//!   those that were left half-made, [`attributes`] and [`avatar`] set what is wanted of them.
+//! * [`error`] says what went wrong and what to do.
+
+mod attributes;
+mod avatar;
+mod claim;
+mod conflict;
+mod creation;
+mod diagnose;
+mod error;
+mod list;
+mod login;
+mod patience;
+mod profile;
+mod provision;
+mod provisioner;
+mod record;
+mod resumption;
+mod revoke;
+mod rotate;
+mod secret;
+mod steps;
+mod turns;
+
+pub use diagnose::{Finding, Status};
+pub use error::{ProvisioningError, Trouble};
+pub use list::{ListedUser, State};
+pub use login::LoginOptions;
+pub use profile::Profile;
+pub use provision::{ProvisionRequest, ProvisionedUser, Token};
+pub use provisioner::Provisioner;
+pub use revoke::RevokedUser;
+pub use rotate::RotatedSecret;

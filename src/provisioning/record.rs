@@ -1,0 +1,379 @@
+//! What provisioning keeps in Vault for an account: first what is intended, then the entry.
+//!
+//! An *intent* says that an account is about to be created, and holds all that is needed to finish
+//! the work should we die meanwhile. It has no `login_secret`, so it opens nothing. Once the
+//! account is known to be ours an *entry* takes its place, and the intent's version is destroyed.
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::conflict::{missing, unfinished, unusable};
+use super::error::ProvisioningError;
+use super::provisioner::Account;
+use crate::vault::{LOGIN_SECRET, Newest};
+
+/// The field with the service's own id of the user.
+const EXTERNAL_ID: &str = "external_id";
+
+/// The field with what only provisioning needs.
+const PROVISIONING: &str = "provisioning";
+
+/// What Vault holds for an account, as provisioning sees it.
+pub enum Record {
+    /// Nothing, or nothing any more.
+    Nothing,
+    /// An account is being made, or was being made by one who died.
+    Intent(Intent),
+    /// A secret that opens the account.
+    Entry(Entry),
+    /// Something without a usable secret that is not of our making. Says what is wrong with it.
+    Unusable(&'static str),
+}
+
+/// What is needed to make an account, or to finish making it.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Intent {
+    /// The secret that the account is to have.
+    #[serde(serialize_with = "expose")]
+    pub login_secret: SecretString,
+    /// The password to create the account with: who can log in with it has created the account.
+    #[serde(serialize_with = "expose")]
+    pub password: SecretString,
+    /// The homeserver's clock when the intent was written, in seconds since 1970, if it told.
+    pub started: Option<u64>,
+    /// How the account is to be created.
+    pub means: Means,
+    /// Versions with what was intended before this, by those who died.
+    pub former: Vec<u32>,
+    /// What the account is created as.
+    #[serde(flatten)]
+    pub created_as: CreatedAs,
+    /// Kept beside, where the entry will have it too.
+    #[serde(skip)]
+    pub external_id: Option<String>,
+}
+
+/// How an account is created.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Means {
+    /// By registration with the shared secret, under a password.
+    SharedSecret,
+    /// By the admin API, without a password.
+    AdminApi,
+}
+
+/// What a registration with the shared secret sets, and nothing but the admin API changes later.
+/// What was created over the admin API is neither at first.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreatedAs {
+    /// Whether it is a server administrator.
+    pub is_admin: bool,
+    /// Its type, such as `bot`.
+    pub user_type: Option<String>,
+}
+
+/// A secret that opens the account, and what is kept with it.
+pub struct Entry {
+    /// The secret.
+    pub login_secret: SecretString,
+    /// The service's own id of the user.
+    pub external_id: Option<String>,
+    /// What the account was created as; `None` if not by us.
+    pub created_as: Option<CreatedAs>,
+    /// The versions that held the intent, unless they are known to be destroyed.
+    pub intent_versions: Vec<u32>,
+    /// All fields, for the next version.
+    fields: Map<String, Value>,
+}
+
+/// What only provisioning needs, as it is written.
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+enum Provisioning {
+    Intent(Intent),
+    /// Nothing is intended any more: the account turned out to be another's.
+    GivenUp,
+    Adopted {
+        intent_versions: Vec<u32>,
+    },
+    Done {
+        intent_versions: Vec<u32>,
+        #[serde(flatten)]
+        created_as: CreatedAs,
+    },
+}
+
+impl Record {
+    /// Reads the newest version of an entry.
+    pub fn of(newest: Newest) -> Self {
+        let Some(fields) = newest.fields else { return Self::Nothing };
+        let external_id = match fields.get(EXTERNAL_ID) {
+            Some(Value::String(external_id)) => Some(external_id.clone()),
+            None | Some(Value::Null) => None,
+            Some(_) => return Self::Unusable("its external_id is not a string"),
+        };
+        let provisioning = fields.get(PROVISIONING).cloned().map(serde_json::from_value);
+        let secret = match fields.get(LOGIN_SECRET) {
+            Some(Value::String(secret)) if secret.is_empty() => Err("its login_secret is empty"),
+            Some(Value::String(secret)) => Ok(SecretString::from(secret.as_str())),
+            Some(_) => Err("its login_secret is not a string"),
+            None => Err("it has no login_secret"),
+        };
+        match (secret, provisioning) {
+            (Ok(login_secret), provisioning) => {
+                let (created_as, intent_versions) = match provisioning {
+                    Some(Ok(Provisioning::Done { created_as, intent_versions })) => {
+                        (Some(created_as), intent_versions)
+                    }
+                    Some(Ok(Provisioning::Adopted { intent_versions })) => (None, intent_versions),
+                    _ => (None, Vec::new()),
+                };
+                // An entry that was copied elsewhere has its versions' numbers no more.
+                let mut intent_versions = intent_versions;
+                intent_versions.retain(|version| *version < newest.version);
+                let entry =
+                    Entry { login_secret, external_id, created_as, intent_versions, fields };
+                Self::Entry(entry)
+            }
+            (Err(_), Some(Ok(Provisioning::Intent(intent)))) => {
+                Self::Intent(Intent { external_id, ..intent })
+            }
+            (Err(_), Some(Ok(Provisioning::GivenUp))) => Self::Nothing,
+            (Err(_), Some(Err(_))) => {
+                Self::Unusable("what it says of provisioning is not understood")
+            }
+            (Err(problem), _) => Self::Unusable(problem),
+        }
+    }
+}
+
+impl Record {
+    /// The entry, where there has to be one.
+    ///
+    /// # Errors
+    /// What there is instead.
+    pub fn entry(self, account: &Account<'_>) -> Result<Entry, ProvisioningError> {
+        match self {
+            Self::Entry(entry) => Ok(entry),
+            Self::Nothing => Err(missing(account)),
+            Self::Intent(_) => Err(unfinished(account)),
+            Self::Unusable(problem) => Err(unusable(account, problem)),
+        }
+    }
+}
+
+impl Intent {
+    /// As it is written.
+    pub fn fields(&self) -> Map<String, Value> {
+        fields(None, self.external_id.as_deref(), Some(&Provisioning::Intent(self.clone())))
+    }
+
+    /// The entry that takes its place; `version` is the intent's.
+    pub fn entry_fields(&self, version: u32) -> Map<String, Value> {
+        let done = Provisioning::Done {
+            intent_versions: self.versions(version),
+            created_as: self.made_as(),
+        };
+        fields(Some(&self.login_secret), self.external_id.as_deref(), Some(&done))
+    }
+
+    /// What takes its place if there is nothing to go on with.
+    pub fn given_up_fields() -> Map<String, Value> {
+        fields(None, None, Some(&Provisioning::GivenUp))
+    }
+
+    /// What an account is that was created so.
+    pub fn made_as(&self) -> CreatedAs {
+        match self.means {
+            Means::SharedSecret => self.created_as.clone(),
+            Means::AdminApi => CreatedAs::default(),
+        }
+    }
+
+    /// All versions that hold what is to be destroyed in the end; `version` is the intent's.
+    pub fn versions(&self, version: u32) -> Vec<u32> {
+        self.former.iter().copied().chain([version]).collect()
+    }
+}
+
+impl Entry {
+    /// The entry of an account that was not created by us.
+    ///
+    /// `intended` are the versions to destroy that held an intent.
+    pub fn adopted_fields(
+        login_secret: &SecretString,
+        external_id: Option<&str>,
+        intended: &[u32],
+    ) -> Map<String, Value> {
+        let adopted = (!intended.is_empty())
+            .then(|| Provisioning::Adopted { intent_versions: intended.to_vec() });
+        fields(Some(login_secret), external_id, adopted.as_ref())
+    }
+
+    /// The same entry with an external id, and with what the account was created as.
+    pub fn with_owner(
+        &self,
+        external_id: Option<&str>,
+        created_as: Option<&CreatedAs>,
+    ) -> Map<String, Value> {
+        let mut fields = self.fields.clone();
+        if let Some(external_id) = external_id {
+            fields.insert(EXTERNAL_ID.to_owned(), external_id.into());
+        }
+        if let Some(created_as) = created_as.cloned() {
+            let intent_versions = self.intent_versions.clone();
+            fields.extend(provisioning_field(&Provisioning::Done { intent_versions, created_as }));
+        }
+        fields
+    }
+
+    /// The same entry with another secret. The intent's versions must be destroyed by then.
+    pub fn with_secret(&self, login_secret: &SecretString) -> Map<String, Value> {
+        let mut fields = self.fields.clone();
+        fields.insert(LOGIN_SECRET.to_owned(), login_secret.expose_secret().into());
+        if let Some(created_as) = self.created_as.clone() {
+            let done = Provisioning::Done { intent_versions: Vec::new(), created_as };
+            fields.extend(provisioning_field(&done));
+        } else if !self.intent_versions.is_empty() {
+            fields.remove(PROVISIONING);
+        }
+        fields
+    }
+}
+
+fn fields(
+    login_secret: Option<&SecretString>,
+    external_id: Option<&str>,
+    provisioning: Option<&Provisioning>,
+) -> Map<String, Value> {
+    let mut fields = Map::new();
+    if let Some(secret) = login_secret {
+        fields.insert(LOGIN_SECRET.to_owned(), secret.expose_secret().into());
+    }
+    if let Some(external_id) = external_id {
+        fields.insert(EXTERNAL_ID.to_owned(), external_id.into());
+    }
+    fields.extend(provisioning.and_then(provisioning_field));
+    fields
+}
+
+fn provisioning_field(provisioning: &Provisioning) -> Option<(String, Value)> {
+    Some((PROVISIONING.to_owned(), serde_json::to_value(provisioning).ok()?))
+}
+
+fn expose<S: serde::Serializer>(secret: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(secret.expose_secret())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn intent() -> Intent {
+        Intent {
+            login_secret: "the secret".into(),
+            password: "the password".into(),
+            started: Some(1_700_000_000),
+            means: Means::SharedSecret,
+            former: vec![3],
+            created_as: CreatedAs { is_admin: true, user_type: Some("bot".to_owned()) },
+            external_id: Some("42".to_owned()),
+        }
+    }
+
+    fn read(fields: Map<String, Value>) -> Record {
+        Record::of(Newest { version: 5, fields: Some(fields), ..Newest::default() })
+    }
+
+    #[test]
+    fn an_intent_opens_nothing_and_is_read_back() {
+        let fields = intent().fields();
+        assert!(!fields.contains_key(LOGIN_SECRET));
+        let Record::Intent(read) = read(fields) else { panic!("no intent") };
+        assert_eq!(read.login_secret.expose_secret(), "the secret");
+        assert_eq!(read.password.expose_secret(), "the password");
+        assert_eq!(read.started, Some(1_700_000_000));
+        assert_eq!(read.means, Means::SharedSecret);
+        assert_eq!(read.versions(4), [3, 4]);
+        assert_eq!(read.created_as, intent().created_as);
+        assert_eq!(read.external_id.as_deref(), Some("42"));
+    }
+
+    #[test]
+    fn an_entry_has_the_secret_and_no_password() {
+        let fields = intent().entry_fields(4);
+        assert!(!Value::Object(fields.clone()).to_string().contains("the password"));
+        let Record::Entry(entry) = read(fields) else { panic!("no entry") };
+        assert_eq!(entry.login_secret.expose_secret(), "the secret");
+        assert_eq!(entry.external_id.as_deref(), Some("42"));
+        assert_eq!(entry.created_as, Some(intent().created_as));
+        assert_eq!(entry.intent_versions, [3, 4]);
+    }
+
+    #[test]
+    fn what_the_admin_api_creates_is_nothing_special() {
+        let intent = Intent { means: Means::AdminApi, ..intent() };
+        let Record::Entry(entry) = read(intent.entry_fields(1)) else { panic!("no entry") };
+        assert_eq!(entry.created_as, Some(CreatedAs::default()));
+    }
+
+    #[test]
+    fn an_adopted_entry_remembers_what_is_to_be_destroyed() {
+        let fields = Entry::adopted_fields(&"the secret".into(), None, &[1, 2]);
+        let Record::Entry(entry) = read(fields) else { panic!("no entry") };
+        assert_eq!((entry.intent_versions.as_slice(), &entry.created_as), (&[1, 2][..], &None));
+        let hand_made = Entry::adopted_fields(&"another".into(), None, &[]);
+        assert_eq!(entry.with_secret(&"another".into()), hand_made);
+    }
+
+    #[test]
+    fn what_was_given_up_is_nothing() {
+        assert!(matches!(read(Intent::given_up_fields()), Record::Nothing));
+    }
+
+    #[test]
+    fn another_secret_leaves_the_rest() {
+        let mut fields = intent().entry_fields(4);
+        fields.insert("display_name".to_owned(), "Bot".into());
+        let Record::Entry(entry) = read(fields) else { panic!("no entry") };
+        let fields = entry.with_secret(&"another".into());
+        assert_eq!(fields.get("display_name"), Some(&"Bot".into()));
+        let Record::Entry(entry) = read(fields) else { panic!("no entry") };
+        assert_eq!(entry.login_secret.expose_secret(), "another");
+        assert_eq!(entry.external_id.as_deref(), Some("42"));
+        assert_eq!(entry.created_as, Some(intent().created_as));
+        assert!(entry.intent_versions.is_empty());
+    }
+
+    #[test]
+    fn the_live_version_is_never_one_to_destroy() {
+        let fields = intent().entry_fields(4);
+        let copied = Newest { version: 4, fields: Some(fields), ..Newest::default() };
+        let Record::Entry(entry) = Record::of(copied) else { panic!("no entry") };
+        assert_eq!(entry.intent_versions, [3]);
+    }
+
+    #[test]
+    fn entries_made_by_hand() {
+        let hand_made = |value: Value| match value {
+            Value::Object(fields) => read(fields),
+            _ => Record::Nothing,
+        };
+        let Record::Entry(entry) = hand_made(serde_json::json!({"login_secret": "s"})) else {
+            panic!("no entry")
+        };
+        assert_eq!((entry.external_id, entry.created_as), (None, None));
+        for unusable in [
+            serde_json::json!({}),
+            serde_json::json!({"login_secret": ""}),
+            serde_json::json!({"login_secret": 5}),
+            serde_json::json!({"login_secret": "s", "external_id": 42}),
+            serde_json::json!({"provisioning": {"state": "unheard of"}}),
+        ] {
+            assert!(matches!(hand_made(unusable), Record::Unusable(_)));
+        }
+        assert!(matches!(Record::of(Newest::default()), Record::Nothing));
+    }
+}

@@ -1,0 +1,100 @@
+//! What is done with an account's entry in Vault, a step at a time.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use super::error::ProvisioningError;
+use super::patience::Patience;
+use super::provisioner::{Account, Provisioner};
+use super::record::Entry;
+use crate::homeserver::{AccessToken, Session};
+use crate::vault::{Newest, VaultError, Written};
+
+/// How long a session may take to be ended that nobody needs, whatever time its verb has left.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+impl Provisioner {
+    /// Reads the newest version.
+    pub(super) async fn read(
+        &self,
+        patience: &Patience,
+        account: &Account<'_>,
+    ) -> Result<Newest, ProvisioningError> {
+        let doing = format!("read {}", account.entry.path());
+        patience.insist(&doing, || account.entry.read()).await
+    }
+
+    /// Writes the version that follows `after`; `None` if somebody else has written one since.
+    pub(super) async fn write(
+        &self,
+        patience: &Patience,
+        account: &Account<'_>,
+        fields: Map<String, Value>,
+        after: u32,
+    ) -> Result<Option<Written>, ProvisioningError> {
+        let doing = format!("write {}", account.entry.path());
+        let may_be_done = AtomicBool::new(false);
+        let writing = || async {
+            let result = account.entry.write(fields.clone(), after).await;
+            if result.as_ref().is_err_and(VaultError::may_have_been_done) {
+                may_be_done.store(true, Ordering::Relaxed);
+            }
+            result
+        };
+        let written = patience.insist(&doing, writing).await?;
+        if written.is_some() || !may_be_done.into_inner() {
+            return Ok(written);
+        }
+        // Perhaps it was a try of ours whose answer got lost.
+        let newest = self.read(patience, account).await?;
+        let is_ours =
+            newest.fields.as_ref() == Some(&fields) && newest.version.checked_sub(1) == Some(after);
+        let Newest { version, created_time, .. } = newest;
+        Ok(is_ours.then_some(Written { version, created_time }))
+    }
+
+    /// Destroys versions.
+    pub(super) async fn destroy(
+        &self,
+        patience: &Patience,
+        account: &Account<'_>,
+        versions: &[u32],
+    ) -> Result<(), ProvisioningError> {
+        if versions.is_empty() {
+            return Ok(());
+        }
+        let doing = format!("destroy versions {versions:?} of {}", account.entry.path());
+        patience.insist(&doing, || account.entry.destroy(versions)).await
+    }
+
+    /// Destroys what is left of an intent beside its entry.
+    pub(super) async fn forget_intent(
+        &self,
+        patience: &Patience,
+        account: &Account<'_>,
+        entry: &Entry,
+    ) -> Result<(), ProvisioningError> {
+        if entry.intent_versions.is_empty() {
+            return Ok(());
+        }
+        let doing = format!("look at the versions of {}", account.entry.path());
+        let looking = || account.entry.not_destroyed(&entry.intent_versions);
+        let versions = patience.insist(&doing, looking).await?;
+        self.destroy(patience, account, &versions).await
+    }
+
+    /// Ends a session that nobody needs.
+    pub(super) async fn end(&self, session: Option<Box<Session>>) {
+        if let Some(session) = session {
+            self.forget(&session.access_token).await;
+        }
+    }
+
+    /// Logs a token out that is thrown away. That it fails matters to nobody.
+    pub(super) async fn forget(&self, token: &AccessToken) {
+        let patience = Patience::new(FAREWELL);
+        let _ = patience.insist("log out", || self.homeserver.log_out(token)).await;
+    }
+}

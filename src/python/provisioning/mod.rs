@@ -1,0 +1,430 @@
+//! `Provisioner`: every verb as a call that blocks and as one to await, over one Rust function.
+
+mod error;
+mod results;
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::mem;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use pyo3::IntoPyObjectExt;
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use secrecy::SecretString;
+use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
+
+use super::runtime;
+use super::{json_values, python_level};
+use crate::notice::{Notice, Notices};
+use crate::provisioning::{self, LoginOptions, ProvisionRequest, ProvisioningError};
+use crate::settings::ProvisioningSettings;
+pub use results::{
+    Finding, ListedUser, Login, Profile, ProvisionedUser, RevokedUser, RotatedSecret,
+};
+
+/// Notices that nobody has logged yet. More than this are not kept.
+const MOST_NOTICES: usize = 100;
+
+/// Creates accounts, keeps their secrets in Vault, and gets tokens with them.
+#[pyclass(frozen, subclass, module = "synapse_vault_auth_provider._core")]
+pub struct Provisioner {
+    settings: ProvisioningSettings,
+    open: Mutex<Open>,
+    inbox: Inbox,
+}
+
+enum Open {
+    /// No verb has been called: there are no connections and no threads.
+    NotYet,
+    /// In this process there are.
+    Yes {
+        core: Arc<provisioning::Provisioner>,
+        keeping_token: AbortHandle,
+        process: u32,
+    },
+    NoMore,
+}
+
+#[derive(Clone, Default)]
+struct Inbox(Arc<Mutex<Vec<Notice>>>);
+
+#[pymethods]
+impl Provisioner {
+    #[new]
+    #[allow(clippy::needless_pass_by_value)]
+    fn new(
+        py: Python<'_>,
+        config: HashMap<String, String>,
+        environment: HashMap<String, String>,
+    ) -> PyResult<Self> {
+        let settings = json_values(config)
+            .and_then(|values| ProvisioningSettings::parse(values, &environment))
+            .map_err(|error| error::of_settings(py, error))?;
+        Ok(Self { settings, open: Mutex::new(Open::NotYet), inbox: Inbox::default() })
+    }
+
+    #[getter]
+    fn homeserver(&self) -> String {
+        self.settings.homeserver.to_string()
+    }
+
+    #[getter]
+    fn server_name(&self) -> &str {
+        &self.settings.server_name
+    }
+
+    fn close(&self) {
+        match mem::replace(&mut *self.open(), Open::NoMore) {
+            Open::Yes { keeping_token, process, .. } if process == std::process::id() => {
+                keeping_token.abort();
+            }
+            // What a parent had stays the parent's.
+            former => mem::forget(former),
+        }
+    }
+
+    #[pyo3(signature = (user_id, *, display_name=None, avatar=None, is_admin=false, user_type=None,
+        external_id=None, adopt=false, with_token=true))]
+    #[allow(clippy::too_many_arguments, clippy::fn_params_excessive_bools)]
+    fn provision_user(
+        &self,
+        py: Python<'_>,
+        user_id: String,
+        display_name: Option<String>,
+        avatar: Option<String>,
+        is_admin: bool,
+        user_type: Option<String>,
+        external_id: Option<String>,
+        adopt: bool,
+        with_token: bool,
+    ) -> PyResult<Py<PyAny>> {
+        let request = ProvisionRequest {
+            user_id,
+            display_name,
+            avatar,
+            is_admin,
+            user_type,
+            external_id,
+            adopt,
+            with_token,
+        };
+        self.run(py, |core| provision_user(core, request))
+    }
+
+    #[pyo3(signature = (user_id, *, display_name=None, avatar=None, is_admin=false, user_type=None,
+        external_id=None, adopt=false, with_token=true))]
+    #[allow(clippy::too_many_arguments, clippy::fn_params_excessive_bools)]
+    fn provision_user_async<'py>(
+        &self,
+        py: Python<'py>,
+        user_id: String,
+        display_name: Option<String>,
+        avatar: Option<String>,
+        is_admin: bool,
+        user_type: Option<String>,
+        external_id: Option<String>,
+        adopt: bool,
+        with_token: bool,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let request = ProvisionRequest {
+            user_id,
+            display_name,
+            avatar,
+            is_admin,
+            user_type,
+            external_id,
+            adopt,
+            with_token,
+        };
+        self.start(py, |core| provision_user(core, request))
+    }
+
+    #[pyo3(signature = (matrix_user_id, *, device_id=None, device_name=None, logout_others=false))]
+    fn login(
+        &self,
+        py: Python<'_>,
+        matrix_user_id: String,
+        device_id: Option<String>,
+        device_name: Option<String>,
+        logout_others: bool,
+    ) -> PyResult<Py<PyAny>> {
+        let options = LoginOptions { device_id, device_name, logout_others };
+        self.run(py, |core| login(core, matrix_user_id, options))
+    }
+
+    #[pyo3(signature = (matrix_user_id, *, device_id=None, device_name=None, logout_others=false))]
+    fn login_async<'py>(
+        &self,
+        py: Python<'py>,
+        matrix_user_id: String,
+        device_id: Option<String>,
+        device_name: Option<String>,
+        logout_others: bool,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let options = LoginOptions { device_id, device_name, logout_others };
+        self.start(py, |core| login(core, matrix_user_id, options))
+    }
+
+    fn logout(&self, py: Python<'_>, access_token: String) -> PyResult<Py<PyAny>> {
+        self.run(py, |core| logout(core, access_token.into()))
+    }
+
+    fn logout_async<'py>(
+        &self,
+        py: Python<'py>,
+        access_token: String,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        self.start(py, |core| logout(core, access_token.into()))
+    }
+
+    fn rotate_secret(&self, py: Python<'_>, matrix_user_id: String) -> PyResult<Py<PyAny>> {
+        self.run(py, |core| rotate_secret(core, matrix_user_id))
+    }
+
+    fn rotate_secret_async<'py>(
+        &self,
+        py: Python<'py>,
+        matrix_user_id: String,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        self.start(py, |core| rotate_secret(core, matrix_user_id))
+    }
+
+    #[pyo3(signature = (matrix_user_id, *, deactivate=false))]
+    fn revoke_user(
+        &self,
+        py: Python<'_>,
+        matrix_user_id: String,
+        deactivate: bool,
+    ) -> PyResult<Py<PyAny>> {
+        self.run(py, |core| revoke_user(core, matrix_user_id, deactivate))
+    }
+
+    #[pyo3(signature = (matrix_user_id, *, deactivate=false))]
+    fn revoke_user_async<'py>(
+        &self,
+        py: Python<'py>,
+        matrix_user_id: String,
+        deactivate: bool,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        self.start(py, |core| revoke_user(core, matrix_user_id, deactivate))
+    }
+
+    #[pyo3(signature = (matrix_user_id, *, display_name=None, avatar=None, access_token=None))]
+    fn update_profile(
+        &self,
+        py: Python<'_>,
+        matrix_user_id: String,
+        display_name: Option<String>,
+        avatar: Option<String>,
+        access_token: Option<String>,
+    ) -> PyResult<Py<PyAny>> {
+        let token = access_token.map(SecretString::from);
+        self.run(py, |core| update_profile(core, matrix_user_id, display_name, avatar, token))
+    }
+
+    #[pyo3(signature = (matrix_user_id, *, display_name=None, avatar=None, access_token=None))]
+    fn update_profile_async<'py>(
+        &self,
+        py: Python<'py>,
+        matrix_user_id: String,
+        display_name: Option<String>,
+        avatar: Option<String>,
+        access_token: Option<String>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let token = access_token.map(SecretString::from);
+        self.start(py, |core| update_profile(core, matrix_user_id, display_name, avatar, token))
+    }
+
+    fn list_users(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        self.run(py, list_users)
+    }
+
+    fn list_users_async<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.start(py, list_users)
+    }
+
+    #[pyo3(signature = (matrix_user_id=None))]
+    fn diagnose(&self, py: Python<'_>, matrix_user_id: Option<String>) -> PyResult<Py<PyAny>> {
+        self.run(py, |core| diagnose(core, matrix_user_id))
+    }
+
+    #[pyo3(signature = (matrix_user_id=None))]
+    fn diagnose_async<'py>(
+        &self,
+        py: Python<'py>,
+        matrix_user_id: Option<String>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        self.start(py, |core| diagnose(core, matrix_user_id))
+    }
+
+    fn __repr__(&self) -> String {
+        let ProvisioningSettings { homeserver, server_name, .. } = &self.settings;
+        format!("<Provisioner of {server_name} at {homeserver}>")
+    }
+}
+
+type Core = Arc<provisioning::Provisioner>;
+type Told<T> = Result<T, ProvisioningError>;
+
+async fn provision_user(core: Core, request: ProvisionRequest) -> Told<ProvisionedUser> {
+    let user = core.provision_user(&request).await?;
+    Ok(ProvisionedUser::of(user, core.server_name()))
+}
+
+async fn login(core: Core, user_id: String, options: LoginOptions) -> Told<Login> {
+    core.login(&user_id, &options).await.map(Login::from)
+}
+
+/// Nothing is `None`, where `()` would be an empty tuple.
+async fn logout(core: Core, access_token: SecretString) -> Told<Option<()>> {
+    core.logout(&access_token).await.map(|()| None)
+}
+
+async fn rotate_secret(core: Core, user_id: String) -> Told<RotatedSecret> {
+    core.rotate_secret(&user_id).await.map(RotatedSecret::from)
+}
+
+async fn revoke_user(core: Core, user_id: String, deactivate: bool) -> Told<RevokedUser> {
+    core.revoke_user(&user_id, deactivate).await.map(RevokedUser::from)
+}
+
+async fn update_profile(
+    core: Core,
+    user_id: String,
+    display_name: Option<String>,
+    avatar: Option<String>,
+    access_token: Option<SecretString>,
+) -> Told<Profile> {
+    let (display_name, avatar) = (display_name.as_deref(), avatar.as_deref());
+    core.update_profile(&user_id, display_name, avatar, access_token.as_ref())
+        .await
+        .map(Profile::from)
+}
+
+async fn list_users(core: Core) -> Told<Vec<ListedUser>> {
+    Ok(core.list_users().await?.into_iter().map(ListedUser::from).collect())
+}
+
+async fn diagnose(core: Core, user_id: Option<String>) -> Told<Vec<Finding>> {
+    Ok(core.diagnose(user_id.as_deref()).await.into_iter().map(Finding::from).collect())
+}
+
+impl Provisioner {
+    /// Runs a verb to its end.
+    fn run<T, F>(&self, py: Python<'_>, verb: impl FnOnce(Core) -> F) -> PyResult<Py<PyAny>>
+    where
+        T: for<'py> IntoPyObject<'py> + Send + 'static,
+        F: Future<Output = Told<T>> + Send + 'static,
+    {
+        let result = runtime::block_on(py, verb(self.core(py)?))?;
+        Answer { result, inbox: self.inbox.clone() }.into_py_any(py)
+    }
+
+    /// Starts a verb and returns what to await.
+    fn start<'py, T, F>(
+        &self,
+        py: Python<'py>,
+        verb: impl FnOnce(Core) -> F,
+    ) -> PyResult<Bound<'py, PyAny>>
+    where
+        T: for<'a> IntoPyObject<'a> + Send + 'static,
+        F: Future<Output = Told<T>> + Send + 'static,
+    {
+        let working = verb(self.core(py)?);
+        let inbox = self.inbox.clone();
+        pyo3_async_runtimes::generic::future_into_py::<runtime::Shared, _, _>(py, async {
+            Ok(Answer { result: working.await, inbox })
+        })
+    }
+
+    /// The core, which is made when it is first needed, and anew in a forked child: connections
+    /// belong to one process.
+    fn core(&self, py: Python<'_>) -> PyResult<Core> {
+        // Python must not run while the lock is held: whoever waits for it may hold the GIL.
+        match self.opened(&runtime::handle()?) {
+            Ok(Some(core)) => Ok(core),
+            Ok(None) => Err(PyRuntimeError::new_err("the Provisioner is closed")),
+            Err(error) => Err(error::to_exception(py, &error)),
+        }
+    }
+
+    fn opened(&self, handle: &Handle) -> Told<Option<Core>> {
+        let mut open = self.open();
+        match &*open {
+            Open::Yes { core, process, .. } if *process == std::process::id() => {
+                return Ok(Some(Arc::clone(core)));
+            }
+            Open::NoMore => return Ok(None),
+            Open::NotYet | Open::Yes { .. } => {}
+        }
+        let inbox = self.inbox.clone();
+        let core = Arc::new(provisioning::Provisioner::new(
+            self.settings.clone(),
+            Notices::new(move |notice| inbox.keep(notice)),
+        )?);
+        let keeping_token = handle.spawn(core.keep_token_alive()).abort_handle();
+        let process = std::process::id();
+        let present = Open::Yes { core: Arc::clone(&core), keeping_token, process };
+        // What a parent had stays the parent's.
+        mem::forget(mem::replace(&mut *open, present));
+        Ok(Some(core))
+    }
+
+    fn open(&self) -> std::sync::MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Provisioner {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl Inbox {
+    fn keep(&self, notice: Notice) {
+        let mut notices = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if notices.len() < MOST_NOTICES {
+            notices.push(notice);
+        }
+    }
+
+    /// Hands what was kept to Python's log.
+    fn log(&self, py: Python<'_>) -> PyResult<()> {
+        let notices = mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        if notices.is_empty() {
+            return Ok(());
+        }
+        let logger =
+            py.import("logging")?.call_method1("getLogger", ("synapse_vault_auth_provider",))?;
+        for Notice { level, text } in notices {
+            logger.call_method1("log", (python_level(level), "%s", text))?;
+        }
+        Ok(())
+    }
+}
+
+/// How a verb ended. Becomes its result or its exception, on a thread that may wait for Python.
+struct Answer<T> {
+    result: Told<T>,
+    inbox: Inbox,
+}
+
+impl<'py, T: IntoPyObject<'py>> IntoPyObject<'py> for Answer<T> {
+    type Target = PyAny;
+    type Output = Bound<'py, PyAny>;
+    type Error = PyErr;
+
+    fn into_pyobject(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        // A log that does not work must not cost the result.
+        if let Err(failure) = self.inbox.log(py) {
+            failure.write_unraisable(py, None);
+        }
+        match self.result {
+            Ok(value) => value.into_bound_py_any(py),
+            Err(error) => Err(error::to_exception(py, &error)),
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! What the verbs return, as Python sees it.
+
+use pyo3::IntoPyObjectExt;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::homeserver::{AccessToken, Session};
+use crate::provisioning;
+
+/// Declares a class of read-only attributes, which `as_dict` has as well.
+macro_rules! result_class {
+    ($(#[$doc:meta])* $name:ident { $($field:ident: $type:ty),+ $(,)? } shows $($shown:ident),+) => {
+        $(#[$doc])*
+        #[pyclass(frozen, get_all, module = "synapse_vault_auth_provider.provisioning")]
+        pub struct $name { $($field: $type),+ }
+
+        #[pymethods]
+        impl $name {
+            fn as_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+                let fields = PyDict::new(py);
+                $(fields.set_item(stringify!($field), self.$field.clone())?;)+
+                Ok(fields)
+            }
+
+            fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+                let mut shown = Vec::new();
+                $(shown.push(argument(py, stringify!($shown), self.$shown.clone())?);)+
+                Ok(format!("{}({})", stringify!($name), shown.join(", ")))
+            }
+        }
+    };
+}
+
+result_class! {
+    /// An account that logs in through Vault.
+    ProvisionedUser {
+        matrix_user_id: String,
+        access_token: Option<String>,
+        device_id: Option<String>,
+        home_server: String,
+        already_exists: bool,
+        warnings: Vec<String>,
+    } shows matrix_user_id, device_id, already_exists
+}
+
+result_class! {
+    /// A session.
+    Login {
+        matrix_user_id: String,
+        access_token: String,
+        device_id: String,
+        home_server: String,
+    } shows matrix_user_id, device_id
+}
+
+result_class! {
+    /// A secret that was replaced.
+    RotatedSecret {
+        matrix_user_id: String,
+        version: u32,
+        created_time: String,
+    } shows matrix_user_id, version, created_time
+}
+
+result_class! {
+    /// An account that nobody can log in to through Vault any more.
+    RevokedUser {
+        matrix_user_id: String,
+        secret_removed: bool,
+        sessions_ended: bool,
+        deactivated: bool,
+        warnings: Vec<String>,
+    } shows matrix_user_id, secret_removed, sessions_ended, deactivated
+}
+
+result_class! {
+    /// What was set of a profile.
+    Profile {
+        matrix_user_id: String,
+        display_name: Option<String>,
+        avatar_url: Option<String>,
+    } shows matrix_user_id, display_name, avatar_url
+}
+
+result_class! {
+    /// An account that Vault holds something for.
+    ListedUser {
+        matrix_user_id: String,
+        state: String,
+        external_id: Option<String>,
+    } shows matrix_user_id, state, external_id
+}
+
+result_class! {
+    /// What was found of one link of the chain that a login takes.
+    Finding {
+        link: String,
+        status: String,
+        found: String,
+        mend: Option<String>,
+    } shows link, status, found, mend
+}
+
+impl ProvisionedUser {
+    pub fn of(user: provisioning::ProvisionedUser, home_server: &str) -> Self {
+        let (access_token, device_id) = match user.token {
+            Some(token) => (Some(text(&token.access_token)), token.device_id),
+            None => (None, None),
+        };
+        Self {
+            matrix_user_id: user.matrix_user_id,
+            access_token,
+            device_id,
+            home_server: home_server.to_owned(),
+            already_exists: user.already_exists,
+            warnings: user.warnings,
+        }
+    }
+}
+
+impl From<Session> for Login {
+    fn from(session: Session) -> Self {
+        Self {
+            access_token: text(&session.access_token),
+            matrix_user_id: session.user_id,
+            device_id: session.device_id,
+            home_server: session.home_server,
+        }
+    }
+}
+
+impl From<provisioning::RotatedSecret> for RotatedSecret {
+    fn from(rotated: provisioning::RotatedSecret) -> Self {
+        let provisioning::RotatedSecret { matrix_user_id, version, created_time } = rotated;
+        Self { matrix_user_id, version, created_time }
+    }
+}
+
+impl From<provisioning::RevokedUser> for RevokedUser {
+    fn from(revoked: provisioning::RevokedUser) -> Self {
+        Self {
+            matrix_user_id: revoked.matrix_user_id,
+            secret_removed: revoked.secret_removed,
+            sessions_ended: revoked.sessions_ended,
+            deactivated: revoked.deactivated,
+            warnings: revoked.warnings,
+        }
+    }
+}
+
+impl From<provisioning::Profile> for Profile {
+    fn from(profile: provisioning::Profile) -> Self {
+        let provisioning::Profile { matrix_user_id, display_name, avatar_url } = profile;
+        Self { matrix_user_id, display_name, avatar_url }
+    }
+}
+
+impl From<provisioning::ListedUser> for ListedUser {
+    fn from(user: provisioning::ListedUser) -> Self {
+        Self {
+            matrix_user_id: user.matrix_user_id,
+            state: user.state.as_str().to_owned(),
+            external_id: user.external_id,
+        }
+    }
+}
+
+impl From<provisioning::Finding> for Finding {
+    fn from(finding: provisioning::Finding) -> Self {
+        Self {
+            link: finding.link,
+            status: finding.status.as_str().to_owned(),
+            found: finding.found,
+            mend: finding.mend,
+        }
+    }
+}
+
+/// An argument as Python writes it.
+fn argument<'py>(py: Python<'py>, name: &str, value: impl IntoPyObject<'py>) -> PyResult<String> {
+    Ok(format!("{name}={}", value.into_bound_py_any(py)?.repr()?))
+}
+
+fn text(token: &AccessToken) -> String {
+    use secrecy::ExposeSecret;
+
+    token.secret().expose_secret().to_owned()
+}

@@ -1,0 +1,97 @@
+//! What Vault says of itself and of us, for one who looks for what is wrong.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::json;
+
+use super::client::Client;
+use super::error::quote;
+use super::lease::{self, Lookup};
+use super::mounts::{self, Mounted};
+use super::request::Request;
+use super::{Address, VaultError};
+
+/// What one address of the cluster is.
+pub struct Node {
+    /// The address.
+    pub address: Address,
+    /// The status of its health: <https://developer.hashicorp.com/vault/api-docs/system/health>
+    pub health: Result<u16, VaultError>,
+}
+
+/// What is known of the token in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenState {
+    /// It is alive and ends after this time; `None` for one without an end.
+    Alive {
+        /// The time left.
+        left: Option<Duration>,
+        /// Whether it can be renewed.
+        renewable: bool,
+    },
+    /// It may not look at itself: it is dead, or has no default policy.
+    NotTold,
+}
+
+#[derive(Deserialize)]
+struct CapabilitiesAnswer {
+    data: CapabilitiesPart,
+}
+
+#[derive(Deserialize)]
+struct CapabilitiesPart {
+    capabilities: Vec<String>,
+}
+
+impl Client {
+    /// Asks every address for its health.
+    pub async fn nodes(&self) -> Vec<Node> {
+        self.identity().cluster().health_of_all().await
+    }
+
+    /// Asks for what the token in use is worth, after obtaining it.
+    ///
+    /// # Errors
+    /// What keeps us from a token, or Vault from answering.
+    pub async fn token_state(&self) -> Result<TokenState, VaultError> {
+        let held = self.identity().token().await?;
+        Ok(match lease::look_up(self.identity().cluster(), &held.token).await? {
+            Lookup::Alive(lease) => {
+                TokenState::Alive { left: lease.left(), renewable: lease.renewable }
+            }
+            Lookup::Forbidden => TokenState::NotTold,
+        })
+    }
+
+    /// What the token in use may do with a path; its mount comes first.
+    ///
+    /// API: <https://developer.hashicorp.com/vault/api-docs/system/capabilities-self>
+    ///
+    /// # Errors
+    /// When the token may not ask, or Vault does not answer.
+    pub async fn capabilities(&self, path: &str) -> Result<Vec<String>, VaultError> {
+        let body = json!({ "paths": [path] });
+        let answer = self.send(&Request::post("sys/capabilities-self", Some(body))).await?;
+        match serde_json::from_slice::<CapabilitiesAnswer>(&answer.body) {
+            Ok(answer) => Ok(answer.data.capabilities),
+            Err(_) => Err(VaultError::Unexpected(format!(
+                "Vault answered {} when asked what the token may do{}",
+                answer.status.as_u16(),
+                quote(&answer.body)
+            ))),
+        }
+    }
+
+    /// What is mounted where the secrets should be.
+    ///
+    /// # Errors
+    /// When Vault does not answer.
+    pub async fn mounted(&self) -> Result<Mounted, VaultError> {
+        match self.send(&mounts::request(self.mount())).await {
+            Ok(answer) => mounts::understand(self.mount(), &answer),
+            Err(VaultError::Denied { .. }) => Ok(Mounted::NotTold),
+            Err(error) => Err(error),
+        }
+    }
+}

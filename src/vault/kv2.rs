@@ -1,0 +1,317 @@
+//! Entries of a versioned KV secrets engine, for one who writes them.
+//!
+//! Writes are checks-and-sets: each names the version it is meant to follow, and does nothing if
+//! that is no longer the newest. An engine of version 1 cannot do that.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rustify::endpoint::Endpoint;
+use serde_json::{Map, Value};
+use vaultrs::api::kv2::requests::{
+    DeleteSecretMetadataRequest, DestroySecretVersionsRequest, ListSecretsRequest,
+    ReadSecretRequest, SetSecretRequest, SetSecretRequestOptions,
+};
+use vaultrs::api::kv2::responses::{
+    ListSecretsResponse, ReadSecretResponse, SecretVersionMetadata,
+};
+
+use super::client::Client;
+use super::error::messages;
+use super::kv::{missing, parse, unexpected};
+use super::mounts::{Mounted, Version};
+use super::transport::{Answer, Index};
+use super::{Mount, VaultError};
+
+/// A KV secrets engine of version 2.
+pub struct Kv2 {
+    client: Client,
+    configured: Option<Version>,
+    is_known_to_be: AtomicBool,
+    /// What the last write left, for those who come after it.
+    index: Mutex<Option<Index>>,
+}
+
+/// One entry, whose reads see what was written through the same value, and through the same
+/// [`Kv2`] before the value was made.
+pub struct KvEntry<'a> {
+    kv: &'a Kv2,
+    path: String,
+    index: Mutex<Option<Index>>,
+}
+
+/// The newest version of an entry.
+#[derive(Clone, Debug, Default)]
+pub struct Newest {
+    /// Its number, which the next write has to name; 0 for an entry that was never written.
+    pub version: u32,
+    /// When it was written, by Vault's clock, as of RFC 3339.
+    pub created_time: String,
+    /// What it holds; `None` if nothing, or if it was deleted or destroyed.
+    pub fields: Option<Map<String, Value>>,
+}
+
+/// A version that was written.
+#[derive(Clone, Debug)]
+pub struct Written {
+    /// Its number.
+    pub version: u32,
+    /// When, by Vault's clock, as of RFC 3339.
+    pub created_time: String,
+}
+
+impl Kv2 {
+    /// Writes with `client`. Whether the engine is of version 2 is asked unless it is configured.
+    #[must_use]
+    pub fn new(client: Client, configured: Option<Version>) -> Self {
+        let is_known_to_be = AtomicBool::new(configured == Some(Version::V2));
+        Self { client, configured, is_known_to_be, index: Mutex::default() }
+    }
+
+    /// The way to Vault.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The entry at `path`.
+    #[must_use]
+    pub fn entry(&self, path: String) -> KvEntry<'_> {
+        KvEntry { kv: self, path, index: Mutex::new(locked(&self.index).clone()) }
+    }
+
+    /// Names of entries and, with a slash behind them, of folders below `folder`.
+    ///
+    /// API: <https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v2#list-secrets>
+    ///
+    /// # Errors
+    /// [`VaultError`] when Vault does not tell. An empty folder is no error.
+    pub async fn list(&self, folder: &str) -> Result<Vec<String>, VaultError> {
+        self.make_sure().await?;
+        let mount = self.mount();
+        let request = ListSecretsRequest { mount: mount.to_string(), path: folder.to_owned() };
+        let answer = self.client.send(&request).await?;
+        match answer.status.as_u16() {
+            200 => {
+                let found: Option<ListSecretsResponse> = parse(mount, 2, &answer)?;
+                Ok(found.map(|found| found.keys).unwrap_or_default())
+            }
+            404 => missing(mount, &answer).map(|_| Vec::new()),
+            _ => Err(unexpected(mount, &answer)),
+        }
+    }
+
+    fn mount(&self) -> &Mount {
+        self.client.mount()
+    }
+
+    /// Makes sure that there are versions, before the first write that counts on them.
+    async fn make_sure(&self) -> Result<(), VaultError> {
+        if self.is_known_to_be.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let mount = self.mount();
+        let version = match self.configured {
+            Some(version) => Some(version),
+            None => match self.client.mounted().await? {
+                Mounted::Here(version) => Some(version),
+                Mounted::Below(other) => {
+                    return Err(VaultError::Unexpected(format!(
+                        "Vault has no secrets engine at {mount} but one at {other}; \
+                         check vault_kv_mount_point"
+                    )));
+                }
+                Mounted::NotTold => None,
+            },
+        };
+        match version {
+            Some(Version::V1) => Err(VaultError::Unexpected(format!(
+                "the KV engine at {mount} is of version 1, which has no check-and-set; \
+                 provisioning needs version 2 (`vault kv enable-versioning {mount}` upgrades it)"
+            ))),
+            Some(Version::V2) => {
+                self.is_known_to_be.store(true, Ordering::Relaxed);
+                Ok(())
+            }
+            // Not told: the first read or write will tell.
+            None => Ok(()),
+        }
+    }
+}
+
+impl KvEntry<'_> {
+    /// The path as an administrator would write it, mount first.
+    #[must_use]
+    pub fn path(&self) -> String {
+        format!("{}/{}", self.kv.mount(), self.path)
+    }
+
+    /// Reads the newest version.
+    ///
+    /// API: <https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v2#read-secret-version>
+    ///
+    /// # Errors
+    /// [`VaultError`] when Vault does not say what it holds.
+    pub async fn read(&self) -> Result<Newest, VaultError> {
+        self.kv.make_sure().await?;
+        let mount = self.kv.mount();
+        let answer = self.ask(None).await?;
+        match answer.status.as_u16() {
+            200 => {
+                let found: ReadSecretResponse =
+                    parse(mount, 2, &answer)?.ok_or_else(|| not_understood(mount))?;
+                let version = number(mount, found.metadata.version)?;
+                let fields = match found.data {
+                    Value::Object(fields) => Some(fields),
+                    _ => None,
+                };
+                Ok(Newest { version, created_time: found.metadata.created_time, fields })
+            }
+            404 => {
+                missing(mount, &answer)?;
+                let version = deleted_version(&answer).unwrap_or(0);
+                Ok(Newest { version: number(mount, version)?, ..Newest::default() })
+            }
+            _ => Err(unexpected(mount, &answer)),
+        }
+    }
+
+    /// Writes the version that follows `after`; `None` if another one has been written since.
+    ///
+    /// API: <https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v2#create-update-secret>
+    ///
+    /// # Errors
+    /// [`VaultError`] when Vault refuses, or does not say that it is written.
+    pub async fn write(
+        &self,
+        fields: Map<String, Value>,
+        after: u32,
+    ) -> Result<Option<Written>, VaultError> {
+        self.kv.make_sure().await?;
+        let mount = self.kv.mount();
+        let request = SetSecretRequest {
+            mount: mount.to_string(),
+            path: self.path.clone(),
+            data: Value::Object(fields),
+            options: Some(SetSecretRequestOptions { cas: after }),
+        };
+        let answer = self.send(&request).await?;
+        match answer.status.as_u16() {
+            200 => {
+                let written: SecretVersionMetadata =
+                    parse(mount, 2, &answer)?.ok_or_else(|| not_understood(mount))?;
+                self.has_written(&answer);
+                Ok(Some(Written {
+                    version: number(mount, written.version)?,
+                    created_time: written.created_time,
+                }))
+            }
+            // The text is no contract, so the version is looked at as well.
+            400 if says_check_and_set(&answer) || self.read().await?.version != after => Ok(None),
+            _ => Err(unexpected(mount, &answer)),
+        }
+    }
+
+    /// Which of these versions still hold something.
+    ///
+    /// Asked of each version, as the metadata of all takes a right of its own.
+    ///
+    /// API: <https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v2#read-secret-version>
+    ///
+    /// # Errors
+    /// [`VaultError`] when Vault does not tell.
+    pub async fn not_destroyed(&self, versions: &[u32]) -> Result<Vec<u32>, VaultError> {
+        let mut left = Vec::new();
+        for version in versions {
+            let answer = self.ask(Some((*version).into())).await?;
+            match answer.status.as_u16() {
+                200 => left.push(*version),
+                404 => drop(missing(self.kv.mount(), &answer)?),
+                _ => return Err(unexpected(self.kv.mount(), &answer)),
+            }
+        }
+        Ok(left)
+    }
+
+    /// Removes what these versions hold, for good.
+    ///
+    /// API: <https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v2#destroy-secret-versions>
+    ///
+    /// # Errors
+    /// [`VaultError`] when Vault refuses, or does not say that it is done.
+    pub async fn destroy(&self, versions: &[u32]) -> Result<(), VaultError> {
+        let request = DestroySecretVersionsRequest {
+            mount: self.kv.mount().to_string(),
+            path: self.path.clone(),
+            versions: versions.iter().copied().map(u64::from).collect(),
+        };
+        let answer = self.send(&request).await?;
+        self.done(&answer)
+    }
+
+    /// Removes the entry with all its versions, for good. One that is not there is no error.
+    ///
+    /// API: <https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v2#delete-metadata-and-all-versions>
+    ///
+    /// # Errors
+    /// [`VaultError`] when Vault refuses, or does not say that it is done.
+    pub async fn remove(&self) -> Result<(), VaultError> {
+        self.kv.make_sure().await?;
+        let request = DeleteSecretMetadataRequest {
+            mount: self.kv.mount().to_string(),
+            path: self.path.clone(),
+        };
+        let answer = self.send(&request).await?;
+        self.done(&answer)
+    }
+
+    fn done(&self, answer: &Answer) -> Result<(), VaultError> {
+        if !answer.status.is_success() {
+            return Err(unexpected(self.kv.mount(), answer));
+        }
+        self.has_written(answer);
+        Ok(())
+    }
+
+    async fn ask(&self, version: Option<u64>) -> Result<Answer, VaultError> {
+        let mount = self.kv.mount().to_string();
+        self.send(&ReadSecretRequest { mount, path: self.path.clone(), version }).await
+    }
+
+    async fn send<E: Endpoint>(&self, endpoint: &E) -> Result<Answer, VaultError> {
+        let index = locked(&self.index).clone();
+        self.kv.client.send_after(index.as_ref(), endpoint).await
+    }
+
+    fn has_written(&self, answer: &Answer) {
+        if let Some(index) = Index::of(answer) {
+            *locked(&self.index) = Some(index.clone());
+            *locked(&self.kv.index) = Some(index);
+        }
+    }
+}
+
+fn locked(index: &Mutex<Option<Index>>) -> MutexGuard<'_, Option<Index>> {
+    index.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The number of a version that was deleted or destroyed, which a 404 tells.
+fn deleted_version(answer: &Answer) -> Option<u64> {
+    let body: Value = serde_json::from_slice(&answer.body).ok()?;
+    body.pointer("/data/metadata/version")?.as_u64()
+}
+
+fn says_check_and_set(answer: &Answer) -> bool {
+    messages(&answer.body)
+        .is_some_and(|messages| messages.iter().any(|message| message.contains("check-and-set")))
+}
+
+fn number(mount: &Mount, version: u64) -> Result<u32, VaultError> {
+    u32::try_from(version).map_err(|_| not_understood(mount))
+}
+
+fn not_understood(mount: &Mount) -> VaultError {
+    VaultError::Unexpected(format!(
+        "the answer is not that of a KV version 2 engine; check that {mount} is one"
+    ))
+}
