@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.servers import BrokenVault, OpenBao, Registration, Relay, Synapse
+from tests.servers import BrokenVault, DurableOpenBao, OpenBao, Registration, Relay, Synapse
 from tests.servers.broken_vault import silence
 
 from .core import Core
-from .deployment import PATH_ROOT, Confidential, Deployment, deployed
+from .deployment import LOGGER, PATH_ROOT, Confidential, Deployment, deployed
+from .provisioning import Site
 from .restarting import Restarting
 
 if TYPE_CHECKING:
@@ -192,3 +194,49 @@ def restarting(
         yield homeserver
     finally:
         homeserver.stop()
+
+
+@pytest.fixture(scope="session")
+def shared_site(modules: Deployment) -> Site:
+    return Site(modules.synapse, modules.openbao, modules.confidential)
+
+
+@pytest.fixture
+def site(shared_site: Site, caplog: pytest.LogCaptureFixture) -> Iterator[Site]:
+    """Return where accounts are provisioned; what we log meanwhile must not be confidential."""
+    caplog.set_level("DEBUG", LOGGER)
+    yield shared_site
+    shared_site.confidential.check_text(caplog.text)
+
+
+@pytest.fixture(scope="session")
+def bare_site(
+    tmp_path_factory: pytest.TempPathFactory, openbao: OpenBao, confidential: Confidential
+) -> Iterator[Site]:
+    """Return a homeserver without the module, some of whose names an application service keeps."""
+    directory = tmp_path_factory.mktemp("bare")
+    service = {
+        "id": "irc",
+        "url": None,
+        "as_token": confidential.add("as-token-of-the-tests"),
+        "hs_token": confidential.add("hs-token-of-the-tests"),
+        "sender_localpart": "irc-bot",
+        "namespaces": {"users": [{"exclusive": True, "regex": "@irc-.*"}]},
+    }
+    (directory / "irc.yaml").write_text(json.dumps(service))
+    synapse = Synapse(
+        directory, None, settings={"app_service_config_files": [str(directory / "irc.yaml")]}
+    )
+    with deployed("bare", synapse, openbao, confidential):
+        yield Site(synapse, openbao, confidential)
+
+
+@pytest.fixture(scope="session")
+def sealed_openbao(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DurableOpenBao]:
+    """Return a Vault that answers nothing but that it is sealed."""
+    server = DurableOpenBao(tmp_path_factory.mktemp("sealed"))
+    try:
+        server.start().cli("operator", "seal")
+        yield server
+    finally:
+        server.stop()
