@@ -104,6 +104,11 @@ def test_a_variable_that_is_not_utf_8_is_named(
         ("login_timeout", "-5s", "from zero up"),
         ("login_timeout", False, "not true or false"),
         ("login_timeout", datetime.time(1), "a number"),
+        ("rotation_grace", "a while", '"250ms", "5s", "10m" or "1h"'),
+        ("rotation_grace", -1, "from zero up"),
+        ("rotation_grace", "8d", "at most 7d"),
+        ("rotation_grace", True, "not true or false"),
+        ("rotation_grace", ["10m"], "not a list"),
     ],
     ids=lambda value: str(value)[:30],
 )
@@ -148,7 +153,6 @@ def test_a_key_like_no_other_is_answered_with_all_there_are() -> None:
         "allow_registration",
         "health_endpoint",
         "m_login_password_support_enabled",
-        "rotation_grace",
     ],
 )
 def test_a_key_that_does_nothing_yet_is_refused(key: str) -> None:

@@ -1,31 +1,22 @@
 //! One user's secret, asked for until Vault answers or the login's time is over.
 
-use std::collections::HashMap;
-use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use backon::{BackoffBuilder, ExponentialBuilder};
-use futures_util::FutureExt;
-use futures_util::future::{Shared, WeakShared};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::cache::SecretCache;
 use super::decision::{Attempt, LookupError};
-use super::outcome::{Code, Outcome};
+use super::flights::{Flight, Flights, Found, Wanted};
+use super::outcome::{Code, Outcome, Severity};
+use super::patience::Patience;
+use super::rotation::Rotation;
 use crate::notice::Notices;
 use crate::settings::Settings;
 use crate::user_id::UserId;
-use crate::vault::{Client, Entry, Kv, VaultError};
-
-/// The longest wait before the second try. It doubles from try to try up to [`LONGEST_WAIT`].
-const SHORTEST_WAIT: Duration = Duration::from_millis(100);
-const LONGEST_WAIT: Duration = Duration::from_secs(2);
-
-/// With less time than this left another try is not worth it.
-const SHORTEST_LEFT: Duration = Duration::from_millis(20);
+use crate::vault::{Client, Entry, Kv, Secret, VaultError};
 
 /// How often secrets that have expired are looked for, to wipe them.
 const EVICTED_EVERY: Duration = Duration::from_secs(5);
@@ -33,31 +24,14 @@ const EVICTED_EVERY: Duration = Duration::from_secs(5);
 /// How often the log says that logins go by secrets in memory.
 const OUTAGE_SAID_EVERY: Duration = Duration::from_secs(10);
 
-/// One read of one user's secret, which several logins may wait for.
-#[derive(Clone)]
-struct Flight {
-    found: Shared<Pin<Box<dyn Future<Output = Found> + Send>>>,
-    /// Whether it has left the queue of `max_concurrent_lookups`.
-    is_under_way: Arc<AtomicBool>,
-}
-
-type Found = Result<Arc<Entry>, VaultError>;
-
-/// A flight as others find it. It ends when those who wait for it give up.
-struct Listed {
-    number: u64,
-    found: WeakShared<Pin<Box<dyn Future<Output = Found> + Send>>>,
-    is_under_way: Arc<AtomicBool>,
-}
-
 /// Decides logins by what Vault holds, riding out what may pass within a login's time.
 pub struct Lookup {
     kv: Kv,
     settings: Settings,
     cache: Option<SecretCache>,
+    rotation: Option<Rotation>,
     permits: Semaphore,
-    flights: Mutex<HashMap<UserId, Listed>>,
-    flight_number: AtomicU64,
+    flights: Arc<Flights>,
     /// Why Vault did not answer when it was asked last; `None` if it did.
     outage: Mutex<Option<VaultError>>,
     outage_said: Mutex<Option<Instant>>,
@@ -72,12 +46,16 @@ impl Lookup {
     pub fn new(settings: Settings, notices: Notices) -> Result<Self, VaultError> {
         let client = Client::new(&settings.vault, notices.clone())?;
         let permits = usize::try_from(settings.max_concurrent_lookups).unwrap_or(1);
+        let rotation = Rotation::new(settings.rotation_grace, notices.clone());
+        if let Some(rotation) = &rotation {
+            rotation.warn_if_useless(settings.vault.kv_version, None);
+        }
         Ok(Self {
             kv: Kv::new(client, settings.vault.kv_version),
             cache: SecretCache::new(settings.cache),
+            rotation,
             permits: Semaphore::new(permits.min(Semaphore::MAX_PERMITS)),
-            flights: Mutex::default(),
-            flight_number: AtomicU64::new(0),
+            flights: Arc::default(),
             outage: Mutex::default(),
             outage_said: Mutex::default(),
             notices,
@@ -117,24 +95,69 @@ impl Lookup {
 
     /// Decides a login within `login_timeout`.
     pub async fn decide(self: &Arc<Self>, attempt: &Attempt) -> Outcome {
-        let deadline = Instant::now() + self.settings.login_timeout;
-        let mut waits = full_jitter();
-        let mut last_error = None;
+        let mut patience = Patience::new(self.settings.login_timeout);
+        let newest = Wanted { user_id: attempt.user_id.clone(), number: None };
+        let (outcome, entry) =
+            self.ask(attempt, &newest, &mut patience, |found| attempt.judge(found)).await;
+        match (&self.rotation, entry) {
+            (Some(rotation), Some(entry)) if outcome.code.severity() == Severity::Refused => {
+                self.decide_by_former(attempt, rotation, &entry, &mut patience, outcome).await
+            }
+            _ => outcome,
+        }
+    }
+
+    /// Asks for the version before the newest one, if a hash of it is still accepted.
+    ///
+    /// If it is not, another read is made all the same, and what it finds does not matter: the
+    /// time taken must not tell who has a secret, nor whose was replaced a short while ago.
+    async fn decide_by_former(
+        self: &Arc<Self>,
+        attempt: &Attempt,
+        rotation: &Rotation,
+        newest: &Entry,
+        patience: &mut Patience,
+        refusal: Outcome,
+    ) -> Outcome {
+        let former = rotation.former(newest);
+        let number = Some(former.map_or(1, |former| former.number));
+        let wanted = Wanted { user_id: attempt.user_id.clone(), number };
+        let (outcome, _) = self
+            .ask(attempt, &wanted, patience, |found| match former {
+                Some(former) => attempt.judge_by_former(found, former, &refusal),
+                None => attempt.judge_in_vain(&refusal),
+            })
+            .await;
+        outcome
+    }
+
+    /// Asks for one version of an entry until there is an answer to judge by.
+    ///
+    /// Returns the entry with the outcome if it was decided by one.
+    async fn ask(
+        self: &Arc<Self>,
+        attempt: &Attempt,
+        wanted: &Wanted,
+        patience: &mut Patience,
+        judge: impl Fn(Result<&Entry, LookupError>) -> Outcome,
+    ) -> (Outcome, Option<Arc<Entry>>) {
         // What a flight finds that was under way already may be older than this login: it may let
         // somebody in, but only one that began later turns them away.
         let mut is_late_enough = false;
+        patience.last_error = None;
         loop {
-            let (flight, is_ours) = self.fly(&attempt.user_id);
-            let Ok(found) = timeout_at(deadline, flight.found).await else {
-                let is_under_way = flight.is_under_way.load(Ordering::Relaxed);
-                return self.out_of_time(attempt, last_error, is_under_way);
+            let (flight, is_ours) = self.fly(wanted);
+            let Ok(found) = timeout_at(patience.deadline, flight.found.clone()).await else {
+                return (self.out_of_time(attempt, patience, &flight, judge), None);
             };
             let error = match found {
                 Err(error) if error.is_transient() => error,
-                found => {
-                    let outcome = attempt.judge(found.as_deref().map_err(|e| e.clone().into()));
-                    if is_ours || is_late_enough || outcome.code == Code::Ok {
-                        return outcome;
+                Err(error) => return (judge(Err(error.into())), None),
+                Ok(entry) => {
+                    let outcome = judge(Ok(&entry));
+                    let is_accepted = outcome.code.severity() == Severity::Accepted;
+                    if is_ours || is_late_enough || is_accepted {
+                        return (outcome, Some(entry));
                     }
                     is_late_enough = true;
                     continue;
@@ -142,16 +165,11 @@ impl Lookup {
             };
             is_late_enough = true;
             if let Some(outcome) = self.accept_as_stale(attempt, &error) {
-                return outcome;
+                return (outcome, None);
             }
-            let left = deadline.saturating_duration_since(Instant::now());
-            let hint = error.retry_after().unwrap_or_default();
-            if left < SHORTEST_LEFT || left < hint {
-                return attempt.judge(Err(error.into()));
+            if let Err(error) = patience.wait_out(error).await {
+                return (judge(Err(error.into())), None);
             }
-            let wait = waits.next().unwrap_or(LONGEST_WAIT).min(left / 2);
-            sleep(wait.max(hint)).await;
-            last_error = Some(error);
         }
     }
 
@@ -159,19 +177,20 @@ impl Lookup {
     fn out_of_time(
         &self,
         attempt: &Attempt,
-        last_error: Option<VaultError>,
-        is_under_way: bool,
+        patience: &mut Patience,
+        flight: &Flight,
+        judge: impl Fn(Result<&Entry, LookupError>) -> Outcome,
     ) -> Outcome {
-        let error = match last_error {
+        let error = match patience.last_error.take() {
             Some(error) => error,
-            None if is_under_way => self.timed_out(),
+            None if flight.is_under_way() => self.timed_out(),
             // The others before this one wait because Vault is away: then it is, for this one too.
             None => match lock(&self.outage).clone() {
                 Some(error) if self.is_known_stale(attempt) => error,
-                _ => return attempt.judge(Err(LookupError::Overloaded)),
+                _ => return judge(Err(LookupError::Overloaded)),
             },
         };
-        self.accept_as_stale(attempt, &error).unwrap_or_else(|| attempt.judge(Err(error.into())))
+        self.accept_as_stale(attempt, &error).unwrap_or_else(|| judge(Err(error.into())))
     }
 
     /// Accepts a login by a secret in memory because Vault does not answer; `None` if that is not
@@ -195,49 +214,44 @@ impl Lookup {
         })
     }
 
-    /// Joins the read of this user's secret that is under way, or starts one. Says whether it
-    /// started it.
-    fn fly(self: &Arc<Self>, user_id: &UserId) -> (Flight, bool) {
-        let mut flights = lock(&self.flights);
-        if let Some(listed) = flights.get(user_id)
-            && let Some(found) = listed.found.upgrade()
-        {
-            let is_under_way = Arc::clone(&listed.is_under_way);
-            return (Flight { found, is_under_way }, false);
-        }
-        let number = self.flight_number.fetch_add(1, Ordering::Relaxed);
-        let is_under_way = Arc::new(AtomicBool::new(false));
-        let unlist = Unlist { lookup: Arc::clone(self), user_id: user_id.clone(), number };
-        let set_off = Arc::clone(&is_under_way);
-        let found = async move {
-            let found = unlist.lookup.read(&unlist.user_id, &set_off).await;
-            // Nobody may join any more: what comes now must be answered by what Vault holds now.
-            drop(unlist);
-            found
-        };
-        let found = found.boxed().shared();
-        if let Some(weak) = found.downgrade() {
-            let is_under_way = Arc::clone(&is_under_way);
-            flights.insert(user_id.clone(), Listed { number, found: weak, is_under_way });
-        }
-        (Flight { found, is_under_way }, true)
+    /// Joins the read that is under way, or starts one. Says whether it started it.
+    fn fly(self: &Arc<Self>, wanted: &Wanted) -> (Flight, bool) {
+        self.flights.join_or_start(wanted, |set_off| {
+            let lookup = Arc::clone(self);
+            let wanted = wanted.clone();
+            async move { lookup.read(&wanted, &set_off).await }
+        })
     }
 
-    /// Reads once, and keeps what was read as far as that is allowed.
-    async fn read(&self, user_id: &UserId, set_off: &AtomicBool) -> Found {
+    /// Reads once, and keeps what was read as far as that is allowed: of the newest version only.
+    async fn read(&self, wanted: &Wanted, set_off: &AtomicBool) -> Found {
         // It is never closed, so there is always a permit to wait for.
         let _permit = self.permits.acquire().await;
         set_off.store(true, Ordering::Relaxed);
-        let path = self.settings.vault.path_root.entry_of(user_id);
-        let found = self.kv.read_login_secret(&path).await;
+        let path = self.settings.vault.path_root.entry_of(&wanted.user_id);
+        let found = match wanted.number {
+            Some(number) => self.kv.read_version(&path, number).await,
+            None => self.kv.read_login_secret(&path).await,
+        };
         *lock(&self.outage) = found.as_ref().err().filter(|error| error.allows_stale()).cloned();
         let entry = found?;
-        match (&self.cache, &entry) {
-            (None, _) => {}
-            (Some(cache), Entry::Secret(secret)) => cache.remember(user_id, secret),
-            (Some(cache), Entry::Missing | Entry::Unusable(_)) => cache.forget(user_id),
+        if wanted.number.is_none() {
+            self.remember(&wanted.user_id, &entry);
+            if let Some(rotation) = &self.rotation {
+                rotation.warn_if_useless(self.kv.known_version(), Some(&entry));
+            }
         }
         Ok(Arc::new(entry))
+    }
+
+    fn remember(&self, user_id: &UserId, newest: &Entry) {
+        match (&self.cache, newest) {
+            (None, _) => {}
+            (Some(cache), Entry::Secret(Secret { login_secret, .. })) => {
+                cache.remember(user_id, login_secret);
+            }
+            (Some(cache), Entry::Missing | Entry::Unusable(_)) => cache.forget(user_id),
+        }
     }
 
     fn timed_out(&self) -> VaultError {
@@ -248,34 +262,6 @@ impl Lookup {
     }
 }
 
-/// Takes a flight off the list when it ends, also when nobody waits for it any more.
-struct Unlist {
-    lookup: Arc<Lookup>,
-    user_id: UserId,
-    number: u64,
-}
-
-impl Drop for Unlist {
-    fn drop(&mut self) {
-        let mut flights = lock(&self.lookup.flights);
-        if flights.get(&self.user_id).is_some_and(|listed| listed.number == self.number) {
-            flights.remove(&self.user_id);
-        }
-    }
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Exponential waits, each anywhere between nothing and its bound: clients that fail together do
-/// not come back together. After
-/// <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>.
-fn full_jitter() -> impl Iterator<Item = Duration> {
-    ExponentialBuilder::new()
-        .with_min_delay(SHORTEST_WAIT)
-        .with_max_delay(LONGEST_WAIT)
-        .without_max_times()
-        .build()
-        .map(|bound| bound.mul_f64(fastrand::f64()))
 }

@@ -2,9 +2,12 @@
 
 mod cache;
 mod decision;
+mod flights;
 mod lookup;
 mod mailbox;
 mod outcome;
+mod patience;
+mod rotation;
 mod service;
 
 pub use outcome::{Code, Outcome, Severity};

@@ -48,6 +48,8 @@ pub struct Settings {
     pub max_concurrent_lookups: u32,
     /// What is kept in memory.
     pub cache: CacheSettings,
+    /// How long the secret before a rotation goes on opening its account.
+    pub rotation_grace: Duration,
 }
 
 /// What is kept in memory.
@@ -75,6 +77,7 @@ impl Settings {
         let login_timeout = section.timeout("login_timeout", Duration::from_secs(10));
         let max_concurrent_lookups = section.count("max_concurrent_lookups", 256, 65_536);
         let cache = section.section_or_empty("cache");
+        let rotation_grace = section.duration("rotation_grace", Duration::ZERO);
         // A misspelt key is what made another one missing: say the former.
         section.refuse_unknown_keys()?;
         Ok(Self {
@@ -82,6 +85,7 @@ impl Settings {
             login_timeout: login_timeout?,
             max_concurrent_lookups: max_concurrent_lookups?,
             cache: CacheSettings::read(cache?)?,
+            rotation_grace: rotation_grace?,
         })
     }
 }

@@ -4,7 +4,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 use serde_json::{Map, Value};
@@ -14,27 +13,14 @@ use vaultrs::api::kv2::requests::ReadSecretRequest;
 use vaultrs::api::kv2::responses::ReadSecretResponse;
 
 use super::client::Client;
+use super::entry::{Entry, Revision};
 use super::error::{messages, quote};
 use super::mounts::{self, Mounted, Version};
 use super::transport::Answer;
 use super::{Mount, VaultError};
 
-/// The field of an entry that holds a user's secret.
-pub const LOGIN_SECRET: &str = "login_secret";
-
 /// How long a detected version is taken for granted although nothing is found.
 const GOOD_FOR: Duration = Duration::from_secs(60);
-
-/// What Vault holds for one user.
-#[derive(Clone, Debug)]
-pub enum Entry {
-    /// A secret that can open the account.
-    Secret(SecretString),
-    /// Nothing: never written, deleted or destroyed.
-    Missing,
-    /// An entry whose `login_secret` can open nothing. Says why.
-    Unusable(&'static str),
-}
 
 /// What Vault said the version is, and when it was asked. What it did not say is never kept.
 #[derive(Clone, Copy, Default)]
@@ -75,14 +61,14 @@ impl Kv {
     /// [`VaultError`] when Vault does not say what it holds.
     pub async fn read_login_secret(&self, path: &str) -> Result<Entry, VaultError> {
         let known = *self.known();
-        let result = self.read(path).await;
+        let result = self.read(path, None).await;
         match &result {
             // Perhaps the engine was given versions since.
             Err(VaultError::Unexpected(_))
                 if self.configured.is_none() && known.version.is_some() =>
             {
                 self.known().version = None;
-                self.read(path).await
+                self.read(path, None).await
             }
             // Or one of another version is mounted there, where every user seems to be missing.
             Ok(Entry::Missing) => {
@@ -96,7 +82,7 @@ impl Kv {
                             self.client.mount()
                         )))
                     }
-                    (None, Some(_)) if is_old => self.read(path).await,
+                    (None, Some(_)) if is_old => self.read(path, None).await,
                     _ => result,
                 }
             }
@@ -104,16 +90,30 @@ impl Kv {
         }
     }
 
-    async fn read(&self, path: &str) -> Result<Entry, VaultError> {
-        match self.version().await? {
-            Version::V1 => self.read_v1(path).await,
-            Version::V2 => self.read_v2(path).await,
+    /// Reads one version of the entry at `path`; an engine of version 1 keeps none.
+    ///
+    /// # Errors
+    /// [`VaultError`] when Vault does not say what it holds.
+    pub async fn read_version(&self, path: &str, number: u64) -> Result<Entry, VaultError> {
+        self.read(path, Some(number)).await
+    }
+
+    /// The version of the engine, as far as it is known by now.
+    #[must_use]
+    pub fn known_version(&self) -> Option<Version> {
+        self.configured.or(self.known().version)
+    }
+
+    async fn read(&self, path: &str, number: Option<u64>) -> Result<Entry, VaultError> {
+        match (self.version().await?, number) {
+            (Version::V1, None) => self.read_v1(path).await,
+            (Version::V1, Some(_)) => Ok(Entry::Missing),
+            (Version::V2, number) => self.read_v2(path, number).await,
         }
     }
 
     async fn version(&self) -> Result<Version, VaultError> {
-        let known = self.known().version;
-        if let Some(version) = self.configured.or(known) {
+        if let Some(version) = self.known_version() {
             return Ok(version);
         }
         if let Some(version) = self.detect().await? {
@@ -154,15 +154,17 @@ impl Kv {
     }
 
     /// API: <https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v2#read-secret-version>
-    async fn read_v2(&self, path: &str) -> Result<Entry, VaultError> {
+    async fn read_v2(&self, path: &str, version: Option<u64>) -> Result<Entry, VaultError> {
         let mount = self.client.mount();
         let request =
-            ReadSecretRequest { mount: mount.to_string(), path: path.to_owned(), version: None };
+            ReadSecretRequest { mount: mount.to_string(), path: path.to_owned(), version };
         let answer = self.client.send(&request).await?;
         match answer.status.as_u16() {
             200 => {
                 let version: Option<ReadSecretResponse> = parse(mount, 2, &answer)?;
-                Ok(version.map_or(Entry::Missing, |version| entry(version.data)))
+                Ok(version.map_or(Entry::Missing, |version| {
+                    Entry::of(version.data, Revision::of(&version.metadata, answer.date))
+                }))
             }
             404 => missing(mount, &answer),
             _ => Err(unexpected(mount, &answer)),
@@ -177,7 +179,7 @@ impl Kv {
         match answer.status.as_u16() {
             200 => {
                 let fields: Option<Map<String, Value>> = parse(mount, 1, &answer)?;
-                Ok(fields.map_or(Entry::Missing, |fields| entry(Value::Object(fields))))
+                Ok(fields.map_or(Entry::Missing, |fields| Entry::of(Value::Object(fields), None)))
             }
             404 if has_warnings(&answer) => Err(VaultError::Unexpected(format!(
                 "the KV engine at {mount} is not of version 1; check vault_kv_version"
@@ -189,18 +191,6 @@ impl Kv {
 
     fn known(&self) -> std::sync::MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-pub(super) fn entry(data: Value) -> Entry {
-    let Value::Object(mut fields) = data else { return Entry::Missing };
-    match fields.remove(LOGIN_SECRET) {
-        Some(Value::String(secret)) if secret.is_empty() => {
-            Entry::Unusable("its login_secret is empty")
-        }
-        Some(Value::String(secret)) => Entry::Secret(SecretString::from(secret)),
-        Some(_) => Entry::Unusable("its login_secret is not a string"),
-        None => Entry::Unusable("it has no login_secret"),
     }
 }
 

@@ -9,8 +9,8 @@
 //! * [`identity`] has the token, from [`auth`], [`token_file`] or the configuration, and
 //!   [`lifetime`] keeps it alive; how long it lives is [`lease`]'s to ask.
 //! * [`client`] sends requests with that token.
-//! * [`kv`] reads secrets with it, [`kv2`] writes them; [`mounts`] tells which version of the engine
-//!   holds them.
+//! * [`kv`] reads secrets with it, [`kv2`] writes them; [`entry`] is what they hold, and [`mounts`]
+//!   tells in which version of the engine.
 //! * [`diagnosis`] asks what else may be wrong.
 
 mod address;
@@ -19,6 +19,7 @@ mod client;
 mod cluster;
 mod credential;
 mod diagnosis;
+mod entry;
 mod error;
 mod identity;
 mod kv;
@@ -40,9 +41,10 @@ pub use address::Address;
 pub use client::Client;
 pub use credential::{Credential, SecretFile};
 pub use diagnosis::{Node, TokenState};
+pub use entry::{Entry, LOGIN_SECRET, Revision, Secret};
 pub use error::VaultError;
 pub use identity::Source;
-pub use kv::{Entry, Kv, LOGIN_SECRET};
+pub use kv::Kv;
 pub use kv2::{Kv2, KvEntry, Newest, Written};
 pub use mounts::{Mounted, Version};
 pub use path::{Mount, PathRoot};

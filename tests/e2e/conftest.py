@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 READ_USERS = f'path "secret/data/{PATH_ROOT}/*" {{ capabilities = ["read"] }}'
 """All that the module's token must be allowed."""
 
+EVERYTHING_ON = {"rotation_grace": "1h"}
+"""The module's settings that are off by default and let more in."""
+
 
 @pytest.fixture(scope="session")
 def confidential() -> Confidential:
@@ -89,6 +92,27 @@ def deployment(request: pytest.FixtureRequest) -> Deployment:
     """Return one homeserver after the other; tests that use this hold for both."""
     found: Deployment = request.getfixturevalue(request.param.value)
     return found
+
+
+@pytest.fixture(scope="session")
+def equipped(
+    tmp_path_factory: pytest.TempPathFactory,
+    openbao: OpenBao,
+    vault_token: str,
+    confidential: Confidential,
+) -> Iterator[Deployment]:
+    """Return a homeserver whose administrator has turned on everything that is off by default."""
+    synapse = Synapse(
+        tmp_path_factory.mktemp("equipped"),
+        {
+            "vault_url": openbao.url,
+            "vault_token": vault_token,
+            "vault_path_root": PATH_ROOT,
+            **EVERYTHING_ON,
+        },
+    )
+    with deployed("equipped", synapse, openbao, confidential) as deployment:
+        yield deployment
 
 
 @pytest.fixture(scope="session")

@@ -70,6 +70,10 @@ Meddling = Callable[[Request], Reply | Reset | Silence | None]
 """What becomes of a request that is not handed on; `None` to hand it on."""
 
 
+Editing = Callable[[Reply], Reply]
+"""What becomes of an answer of the server's before it is handed back."""
+
+
 class Relay:
     """Hands requests at `url` on to the server `target`, or does with them what `meddle` says.
 
@@ -82,6 +86,7 @@ class Relay:
         self.url = f"http://127.0.0.1:{self.port}"
         self.requests: list[Request] = []
         self.meddle: Meddling | None = None
+        self.edit: Editing | None = None
         self.delay = 0.0
         self.reads_in_flight = 0
         self.most_reads_in_flight = 0
@@ -151,6 +156,8 @@ class Relay:
             self._requests_go_on.wait(LONGEST_HOLD)
             time.sleep(self.delay)
             answer = self._hand_on(request, body)
+            if self.edit is not None and isinstance(answer, Reply):
+                answer = self.edit(answer)
             if not self._answers_go_on.is_set():
                 self.answers_held += 1
                 self._answers_go_on.wait(LONGEST_HOLD)
@@ -229,7 +236,8 @@ def _server(relay: Relay) -> ThreadingHTTPServer:
                 content = answer.body
                 if not isinstance(content, bytes):
                     content = json.dumps(content).encode()
-                self.send_response(answer.status)
+                # Not `send_response`, which has a Date of its own.
+                self.send_response_only(answer.status)
                 for name, value in answer.headers.items():
                     if name.lower() not in _NOT_HANDED_ON:
                         self.send_header(name, value)

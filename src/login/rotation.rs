@@ -1,0 +1,96 @@
+//! Secrets that were just replaced, which go on opening their account for a while.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
+
+use crate::notice::Notices;
+use crate::vault::{Entry, Secret, Version};
+
+/// How long the secret before a rotation is accepted beside the new one.
+pub struct Rotation {
+    grace: Duration,
+    notices: Notices,
+    has_warned: AtomicBool,
+}
+
+/// The version before the newest one, while that is young.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Former {
+    /// The version's number.
+    pub number: u64,
+    /// Until when it is accepted, by Vault's clock.
+    pub until: SystemTime,
+}
+
+impl Rotation {
+    /// The rule of the configuration; `None` if a new secret ends the old one at once.
+    pub fn new(grace: Duration, notices: Notices) -> Option<Self> {
+        let has_warned = AtomicBool::new(false);
+        (!grace.is_zero()).then_some(Self { grace, notices, has_warned })
+    }
+
+    /// The version that may open the account beside the newest one; `None` if there is none.
+    ///
+    /// A deleted, destroyed or unusable newest version stands for nothing but itself: whoever made
+    /// it so wants nobody to get in.
+    pub fn former(&self, newest: &Entry) -> Option<Former> {
+        let Entry::Secret(Secret { revision: Some(newest), .. }) = newest else { return None };
+        let number = newest.number.checked_sub(1).filter(|number| *number > 0)?;
+        let until = newest.created.checked_add(self.grace)?;
+        (newest.age() < self.grace).then_some(Former { number, until })
+    }
+
+    /// Says once that the rule has no effect, if that shows.
+    pub fn warn_if_useless(&self, engine: Option<Version>, newest: Option<&Entry>) {
+        let reason = match (engine, newest) {
+            (Some(Version::V1), _) => "the KV engine is of version 1, which keeps one secret only",
+            (_, Some(Entry::Secret(Secret { revision: None, .. }))) => {
+                "Vault's answers do not tell when a secret was written and what time it is now; \
+                 check what stands between the module and Vault"
+            }
+            _ => return,
+        };
+        if !self.has_warned.swap(true, Ordering::Relaxed) {
+            self.notices.warning(format!("rotation_grace has no effect: {reason}"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vault::Revision;
+
+    const GRACE: Duration = Duration::from_secs(600);
+
+    fn rotation() -> Rotation {
+        Rotation::new(GRACE, Notices::new(|_| {})).unwrap()
+    }
+
+    fn newest(number: u64, age: u64) -> Entry {
+        let created = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
+        let answered = created + Duration::from_secs(age);
+        let revision = Some(Revision { number, created, answered });
+        Entry::Secret(Secret { login_secret: "s".into(), revision })
+    }
+
+    #[test]
+    fn the_version_before_a_young_one_is_accepted() {
+        let former = rotation().former(&newest(5, 599)).unwrap();
+        assert_eq!(former.number, 4);
+        let until = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_600);
+        assert_eq!(former.until, until);
+    }
+
+    #[test]
+    fn nothing_else_is() {
+        assert_eq!(rotation().former(&newest(5, 600)), None);
+        assert_eq!(rotation().former(&newest(1, 0)), None);
+        assert_eq!(rotation().former(&newest(0, 0)), None);
+        assert_eq!(rotation().former(&Entry::Missing), None);
+        assert_eq!(rotation().former(&Entry::Unusable("empty")), None);
+        let untold = Entry::Secret(Secret { login_secret: "s".into(), revision: None });
+        assert_eq!(rotation().former(&untold), None);
+        assert!(Rotation::new(Duration::ZERO, Notices::new(|_| {})).is_none());
+    }
+}

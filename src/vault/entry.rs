@@ -1,0 +1,109 @@
+//! What a user's entry holds: the secret, and beside it what may be known of the account.
+
+use std::time::{Duration, SystemTime};
+
+use secrecy::SecretString;
+use serde_json::Value;
+use vaultrs::api::kv2::responses::SecretVersionMetadata;
+
+/// The field of an entry that holds a user's secret.
+pub const LOGIN_SECRET: &str = "login_secret";
+
+/// What Vault holds for one user.
+#[derive(Clone, Debug)]
+pub enum Entry {
+    /// A secret that can open the account.
+    Secret(Secret),
+    /// Nothing: never written, deleted or destroyed.
+    Missing,
+    /// An entry whose `login_secret` can open nothing. Says why.
+    Unusable(&'static str),
+}
+
+/// An entry that can open the account.
+#[derive(Clone, Debug)]
+pub struct Secret {
+    /// What opens it.
+    pub login_secret: SecretString,
+    /// Which version of the entry this is, as far as Vault told.
+    pub revision: Option<Revision>,
+}
+
+/// A version of an entry, and when it was written, all by Vault's own clocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Revision {
+    /// The version's number, from one up.
+    pub number: u64,
+    /// When it was written.
+    pub created: SystemTime,
+    /// When Vault answered with it, to the second.
+    pub answered: SystemTime,
+}
+
+impl Revision {
+    /// Reads what Vault told of a version; `None` unless it told all of it.
+    ///
+    /// `date` is that of the answer, in seconds since 1970.
+    #[must_use]
+    pub fn of(metadata: &SecretVersionMetadata, date: Option<u64>) -> Option<Self> {
+        let created = humantime::parse_rfc3339(&metadata.created_time).ok()?;
+        let answered = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(date?))?;
+        Some(Self { number: metadata.version, created, answered })
+    }
+
+    /// How old the version was when Vault answered; nothing if the clocks of its nodes disagree.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        self.answered.duration_since(self.created).unwrap_or_default()
+    }
+}
+
+impl Entry {
+    /// Reads the fields of an entry.
+    pub(super) fn of(fields: Value, revision: Option<Revision>) -> Self {
+        let Value::Object(mut fields) = fields else { return Self::Missing };
+        match fields.remove(LOGIN_SECRET) {
+            Some(Value::String(secret)) if secret.is_empty() => {
+                Self::Unusable("its login_secret is empty")
+            }
+            Some(Value::String(secret)) => {
+                Self::Secret(Secret { login_secret: SecretString::from(secret), revision })
+            }
+            Some(_) => Self::Unusable("its login_secret is not a string"),
+            None => Self::Unusable("it has no login_secret"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn revision(created: &str, date: Option<u64>) -> Option<Revision> {
+        let metadata = serde_json::json!({
+            "created_time": created, "deletion_time": "", "destroyed": false, "version": 3,
+        });
+        Revision::of(&serde_json::from_value(metadata).unwrap(), date)
+    }
+
+    #[test]
+    fn the_age_of_a_version_is_by_vaults_clocks() {
+        for (created, date, age) in [
+            ("2001-09-09T01:46:40.000000001Z", 1_000_000_600, 599),
+            ("2001-09-09T01:46:40Z", 1_000_000_600, 600),
+            // A second is cut off, and nodes may disagree.
+            ("2001-09-09T01:46:40.9Z", 1_000_000_000, 0),
+            ("2001-09-10T01:46:40Z", 1_000_000_000, 0),
+        ] {
+            assert_eq!(revision(created, Some(date)).unwrap().age().as_secs(), age, "{created}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_told_is_not_made_up() {
+        assert_eq!(revision("2001-09-09T01:46:40Z", None), None);
+        assert_eq!(revision("2001-09-09T01:46:40Z", Some(u64::MAX)), None);
+        assert_eq!(revision("", Some(1_000_000_000)), None);
+        assert_eq!(revision("yesterday", Some(1_000_000_000)), None);
+    }
+}
