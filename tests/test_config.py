@@ -109,6 +109,8 @@ def test_a_variable_that_is_not_utf_8_is_named(
         ("rotation_grace", "8d", "at most 7d"),
         ("rotation_grace", True, "not true or false"),
         ("rotation_grace", ["10m"], "not a list"),
+        ("m_login_password_support_enabled", "yes", "must be true or false, not a string"),
+        ("m_login_password_support_enabled", 1, "must be true or false, not a number"),
     ],
     ids=lambda value: str(value)[:30],
 )
@@ -152,7 +154,6 @@ def test_a_key_like_no_other_is_answered_with_all_there_are() -> None:
     [
         "allow_registration",
         "health_endpoint",
-        "m_login_password_support_enabled",
     ],
 )
 def test_a_key_that_does_nothing_yet_is_refused(key: str) -> None:

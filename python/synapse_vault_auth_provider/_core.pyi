@@ -19,6 +19,7 @@ __all__ = [
     "Settings",
     "SettingsError",
     "__version__",
+    "is_token_hash",
     "token_hash",
 ]
 
@@ -43,6 +44,9 @@ def token_hash(login_secret: str, user_id: str) -> str:
         UnicodeEncodeError: One of them holds a lone surrogate, which UTF-8 cannot express.
     """
 
+def is_token_hash(value: object) -> bool:
+    """Tell whether a value of any type has the form of a token hash: 64 hex digits."""
+
 class SettingsError(ValueError):
     """One key of the configuration is wrong.
 
@@ -66,6 +70,10 @@ class Settings:
             SettingsError: The first key that is unknown, missing, of the wrong type, or out of
                 range.
         """
+
+    @property
+    def m_login_password_support_enabled(self) -> bool:
+        """Whether a token hash is also taken as the password of ``m.login.password``."""
 
 @final
 class Outcome:

@@ -30,7 +30,9 @@ class OutcomeLog:
         self._clock = clock
         self._troubles: dict[tuple[str, str], tuple[float, int]] = {}
 
-    def record(self, user: object, outcome: Outcome, seconds: float) -> None:
+    def record(
+        self, user: object, outcome: Outcome, seconds: float, *, as_password: bool = False
+    ) -> None:
         """Log how a login ended.
 
         A success goes to INFO, a refusal to WARNING, and trouble to ERROR; a trouble that is
@@ -40,16 +42,18 @@ class OutcomeLog:
             user: Who wanted to log in, as far as that is known; of any type.
             outcome: How it ended.
             seconds: How long it took.
+            as_password: Whether the token hash came as the password of ``m.login.password``.
         """
         level, suffix = self._level(outcome)
         logger.log(
             level,
-            "Login of %s: %s: %s%s [%.0f ms]%s",
+            "Login of %s: %s: %s%s [%.0f ms%s]%s",
             _shown(user),
             outcome.code,
             outcome.reason,
             f" ({outcome.path!r})" if outcome.path and not outcome.accepted else "",
             seconds * 1000,
+            ", as a password" if as_password else "",
             suffix,
         )
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-from ._core import LoginService, Outcome, Settings
+from ._core import LoginService, Outcome, Settings, is_token_hash
 from .config import parse_config
 from .outcomes import OutcomeLog, logger
 
@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     CheckAuthResult = tuple[str, Callable[[LoginResponse], Awaitable[None]] | None] | None
 
 LOGIN_TYPE = "io.t2bot.vault"
-LOGIN_FIELDS = ("token_hash",)
+PASSWORD_LOGIN_TYPE = "m.login.password"  # noqa: S105 (the name of a type)
+
+TOKEN_HASH_FIELDS = {LOGIN_TYPE: "token_hash", PASSWORD_LOGIN_TYPE: "password"}
+"""Where a login of each type has the token hash."""
 
 
 class VaultAuthProvider:
@@ -52,12 +55,15 @@ class VaultAuthProvider:
         if module_api is None or (api and account_handler):
             raise TypeError("VaultAuthProvider takes either api or account_handler")
         self._api: ModuleApi = module_api
+        self._takes_passwords = config.m_login_password_support_enabled
         self._service = LoginService(config, self._api.server_name)
         self._logins = ReactorLogins(self._service, reactor)
         self._log = OutcomeLog()
         if api is not None:
             api.register_password_auth_provider_callbacks(
-                auth_checkers={(LOGIN_TYPE, LOGIN_FIELDS): self.check_auth}
+                auth_checkers=dict.fromkeys(
+                    self.get_supported_login_types().items(), self.check_auth
+                )
             )
 
     @staticmethod
@@ -65,10 +71,13 @@ class VaultAuthProvider:
         """Check the module's configuration; see `synapse_vault_auth_provider.config`."""
         return parse_config(config)
 
-    @staticmethod
-    def get_supported_login_types() -> dict[str, tuple[str, ...]]:
-        """Return the login types and their fields, for ``password_providers:``."""
-        return {LOGIN_TYPE: LOGIN_FIELDS}
+    def get_supported_login_types(self) -> dict[str, tuple[str, ...]]:
+        """Return the login types and their fields. ``password_providers:`` asks for them."""
+        return {
+            login_type: (field,)
+            for login_type, field in TOKEN_HASH_FIELDS.items()
+            if login_type != PASSWORD_LOGIN_TYPE or self._takes_passwords
+        }
 
     async def check_auth(
         self, username: str, login_type: str, login_dict: dict[str, Any]
@@ -77,8 +86,8 @@ class VaultAuthProvider:
 
         Args:
             username: The user id or its localpart, as the client sent it.
-            login_type: ``io.t2bot.vault``.
-            login_dict: The fields of the login; ``token_hash`` may be of any type.
+            login_type: One of `get_supported_login_types`.
+            login_dict: The fields of the login, of any types.
 
         Returns:
             The canonical user id and no callback, or ``None`` for a refusal. Raises nothing but
@@ -86,8 +95,13 @@ class VaultAuthProvider:
         """
         from twisted.internet.defer import CancelledError
 
+        as_password = login_type == PASSWORD_LOGIN_TYPE
+        token_hash = login_dict.get(TOKEN_HASH_FIELDS[login_type])
+        if as_password and not is_token_hash(token_hash):
+            # Somebody's ordinary password. It is Synapse's to judge, and none of our business.
+            return None
         try:
-            return await self._decide(username, login_dict.get("token_hash"))
+            return await self._decide(username, token_hash, as_password=as_password)
         except CancelledError:
             raise
         except Exception:  # noqa: BLE001 (whatever it is, it must not get out)
@@ -95,10 +109,13 @@ class VaultAuthProvider:
             logger.exception("A login of type %s failed for a reason of ours", login_type)
             return None
 
-    async def _decide(self, username: str, token_hash: object) -> CheckAuthResult:
+    async def _decide(
+        self, username: str, token_hash: object, *, as_password: bool
+    ) -> CheckAuthResult:
         started = time.monotonic()
         user_id, outcome = await self._ask(username, token_hash)
-        self._log.record(user_id, outcome, time.monotonic() - started)
+        seconds = time.monotonic() - started
+        self._log.record(user_id, outcome, seconds, as_password=as_password)
         return (user_id, None) if outcome.accepted else None
 
     async def _ask(self, username: str, token_hash: object) -> tuple[str, Outcome]:

@@ -19,6 +19,8 @@ mod _core {
     use pyo3::exceptions::PyValueError;
     use pyo3::prelude::*;
 
+    use crate::token_hash::PresentedHash;
+
     #[pymodule_export]
     use super::provisioning::{
         Finding, ListedUser, Login, Profile, ProvisionedUser, Provisioner, RevokedUser,
@@ -48,6 +50,12 @@ mod _core {
             ));
         }
         Ok(crate::token_hash::token_hash(login_secret, user_id))
+    }
+
+    /// See `_core.pyi`.
+    #[pyfunction]
+    fn is_token_hash(value: &Bound<'_, PyAny>) -> bool {
+        super::service::text(value).and_then(PresentedHash::parse).is_some()
     }
 }
 

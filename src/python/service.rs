@@ -107,7 +107,7 @@ impl LoginService {
 }
 
 /// The UTF-8 of a `str`; `None` for what is no `str` and for one with lone surrogates.
-fn text<'a>(value: &'a Bound<'_, PyAny>) -> Option<&'a str> {
+pub fn text<'a>(value: &'a Bound<'_, PyAny>) -> Option<&'a str> {
     value.cast::<PyString>().ok()?.to_str().ok()
 }
 

@@ -33,6 +33,11 @@ impl Settings {
             .map_err(|error| SettingsError::new_err((error.key, error.message)))
     }
 
+    #[getter]
+    fn m_login_password_support_enabled(&self) -> bool {
+        self.0.m_login_password_support_enabled
+    }
+
     fn __repr__(&self) -> String {
         format!("{:?}", self.0)
     }

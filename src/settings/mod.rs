@@ -50,6 +50,8 @@ pub struct Settings {
     pub cache: CacheSettings,
     /// How long the secret before a rotation goes on opening its account.
     pub rotation_grace: Duration,
+    /// Whether a token hash is also taken as the password of `m.login.password`.
+    pub m_login_password_support_enabled: bool,
 }
 
 /// What is kept in memory.
@@ -78,6 +80,7 @@ impl Settings {
         let max_concurrent_lookups = section.count("max_concurrent_lookups", 256, 65_536);
         let cache = section.section_or_empty("cache");
         let rotation_grace = section.duration("rotation_grace", Duration::ZERO);
+        let m_login_password = section.boolean("m_login_password_support_enabled");
         // A misspelt key is what made another one missing: say the former.
         section.refuse_unknown_keys()?;
         Ok(Self {
@@ -86,6 +89,7 @@ impl Settings {
             max_concurrent_lookups: max_concurrent_lookups?,
             cache: CacheSettings::read(cache?)?,
             rotation_grace: rotation_grace?,
+            m_login_password_support_enabled: m_login_password?.unwrap_or(false),
         })
     }
 }

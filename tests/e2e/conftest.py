@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 READ_USERS = f'path "secret/data/{PATH_ROOT}/*" {{ capabilities = ["read"] }}'
 """All that the module's token must be allowed."""
 
-EVERYTHING_ON = {"rotation_grace": "1h"}
-"""The module's settings that are off by default and let more in."""
+EVERYTHING_ON = {"rotation_grace": "1h", "m_login_password_support_enabled": True}
+"""The module's settings that are off by default."""
 
 
 @pytest.fixture(scope="session")
@@ -112,6 +112,29 @@ def equipped(
         },
     )
     with deployed("equipped", synapse, openbao, confidential) as deployment:
+        yield deployment
+
+
+@pytest.fixture(scope="session")
+def passwordless(
+    tmp_path_factory: pytest.TempPathFactory,
+    openbao: OpenBao,
+    vault_token: str,
+    confidential: Confidential,
+) -> Iterator[Deployment]:
+    """Return one that is so too, has no passwords of its own, and names the module as in 2018."""
+    synapse = Synapse(
+        tmp_path_factory.mktemp("passwordless"),
+        {
+            "vault_url": openbao.url,
+            "vault_token": vault_token,
+            "vault_path_root": PATH_ROOT,
+            **EVERYTHING_ON,
+        },
+        registration=Registration.LEGACY,
+        settings={"password_config": {"localdb_enabled": False}},
+    )
+    with deployed("passwordless", synapse, openbao, confidential) as deployment:
         yield deployment
 
 

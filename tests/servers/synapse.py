@@ -150,14 +150,14 @@ class Synapse(Server):
             file.seek(since)
             return parse(file.read().decode(errors="replace"))
 
-    def register(self, localpart: str) -> str:
-        """Create an account with a password that nobody knows; return its user id.
+    def register(self, localpart: str, password: str | None = None) -> str:
+        """Create an account; return its user id. Without a password given, nobody knows it.
 
         API: https://element-hq.github.io/synapse/latest/admin_api/register_api.html
         """
         url = f"{self.url}/_synapse/admin/v1/register"
         nonce = requests.get(url, timeout=30).json()["nonce"]
-        password = secrets.token_urlsafe()
+        password = password or secrets.token_urlsafe()
         message = b"\0".join([nonce.encode(), localpart.encode(), password.encode(), b"notadmin"])
         body = {
             "nonce": nonce,
