@@ -60,6 +60,17 @@ impl UserId {
         Ok(Self(user_id.to_owned()))
     }
 
+    /// Whether a new account may have the id: its localpart is of today's grammar.
+    #[must_use]
+    pub fn may_be_registered(&self) -> bool {
+        let localpart = self.0.strip_prefix('@').and_then(|rest| rest.split_once(':'));
+        localpart.is_some_and(|(localpart, _)| {
+            localpart.bytes().all(|byte| {
+                byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._=-/+".contains(&byte)
+            })
+        })
+    }
+
     /// The whole id, `@localpart:server`.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -123,6 +134,21 @@ mod tests {
             assert_eq!(UserId::parse(id, "example.org").unwrap().as_str(), id);
         }
         assert!(UserId::parse("@a:[2001:db8::1]:8448", "[2001:db8::1]:8448").is_ok());
+    }
+
+    #[test]
+    fn ids_of_todays_grammar() {
+        for (id, expected) in [
+            ("@alice:example.org", true),
+            ("@a-z_0.9=/+:example.org", true),
+            ("@Alice:example.org", false),
+            ("@a b:example.org", false),
+            ("@ü:example.org", false),
+            ("@a~:example.org", false),
+        ] {
+            let user_id = UserId::parse(id, "example.org").unwrap();
+            assert_eq!(user_id.may_be_registered(), expected, "{id:?}");
+        }
     }
 
     #[test]

@@ -111,6 +111,8 @@ def test_a_variable_that_is_not_utf_8_is_named(
         ("rotation_grace", ["10m"], "not a list"),
         ("m_login_password_support_enabled", "yes", "must be true or false, not a string"),
         ("m_login_password_support_enabled", 1, "must be true or false, not a number"),
+        ("allow_registration", "true", "must be true or false, not a string"),
+        ("allow_registration", [], "must be true or false, not a list"),
     ],
     ids=lambda value: str(value)[:30],
 )
@@ -152,7 +154,6 @@ def test_a_key_like_no_other_is_answered_with_all_there_are() -> None:
 @pytest.mark.parametrize(
     "key",
     [
-        "allow_registration",
         "health_endpoint",
     ],
 )

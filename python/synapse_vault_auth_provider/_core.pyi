@@ -92,12 +92,26 @@ class Outcome:
         """The path in Vault that was read, mount first; ``None`` if Vault was not asked."""
 
     @property
+    def display_name(self) -> str | None:
+        """What Vault says that a new account is to be called; ``None`` if it does not say."""
+
+    @property
     def accepted(self) -> bool:
-        """Whether the login is to succeed."""
+        """Whether the login is to succeed, once the user is registered who wants it."""
+
+    @property
+    def wants_registration(self) -> bool:
+        """Whether the homeserver has no such user and is to register them."""
 
     @property
     def trouble(self) -> bool:
         """Whether the login failed because something is broken, whatever its hash was."""
+
+    def refused_registration(self, reason: str) -> Outcome:
+        """Return what becomes of the login if the homeserver does not register the user."""
+
+    def registered_before(self) -> Outcome:
+        """Return what becomes of the login if another one had the user registered meanwhile."""
 
 @final
 class LoginService:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ._core import LoginService, Outcome, Settings, is_token_hash
 from .config import parse_config
 from .outcomes import OutcomeLog, logger
+from .registration import register
 
 if TYPE_CHECKING:
     from synapse.module_api import LoginResponse, ModuleApi
@@ -114,6 +115,8 @@ class VaultAuthProvider:
     ) -> CheckAuthResult:
         started = time.monotonic()
         user_id, outcome = await self._ask(username, token_hash)
+        if outcome.wants_registration:
+            outcome = await register(self._api, user_id, outcome)
         seconds = time.monotonic() - started
         self._log.record(user_id, outcome, seconds, as_password=as_password)
         return (user_id, None) if outcome.accepted else None

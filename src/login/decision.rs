@@ -14,6 +14,8 @@ pub struct Attempt {
     pub user_id: UserId,
     /// Whether the homeserver has the user.
     pub is_registered: bool,
+    /// Whether the right hash registers a user whom it does not have.
+    pub may_register: bool,
     /// What the client sent.
     pub presented: PresentedHash,
 }
@@ -43,14 +45,12 @@ impl Attempt {
         let matches = self.is_hash_of(found.as_ref().ok().copied());
         match found {
             Err(error) => Outcome::from(&error),
-            _ if !self.is_registered => {
-                Outcome::new(Code::UnknownUser, "the homeserver has no such user")
-            }
+            Ok(Entry::Secret(secret)) if matches => self.accept(secret, "the token hash is right"),
+            Ok(_) if !self.is_registered => unknown_user(),
             Ok(Entry::Missing) => Outcome::new(Code::NoSecret, "Vault has no secret for the user"),
             Ok(Entry::Unusable(why)) => {
                 Outcome::new(Code::UnusableSecret, format!("Vault's entry is unusable: {why}"))
             }
-            Ok(Entry::Secret(_)) if matches => Outcome::new(Code::Ok, "the token hash is right"),
             Ok(Entry::Secret(_)) => {
                 Outcome::new(Code::BadHash, "the token hash is not that of the user's secret")
             }
@@ -67,15 +67,15 @@ impl Attempt {
         let matches = self.is_hash_of(found.as_ref().ok().copied());
         match found {
             Err(error) => Outcome::from(&error),
-            Ok(_) if matches && self.is_registered => Outcome::new(
-                Code::Ok,
-                format!(
-                    "the token hash is that of the secret before (version {}), \
-                     which is accepted until {}",
-                    former.number,
-                    humantime::format_rfc3339_seconds(former.until)
-                ),
-            ),
+            Ok(Entry::Secret(secret)) if matches => {
+                let number = former.number;
+                let until = humantime::format_rfc3339_seconds(former.until);
+                let reason = format!(
+                    "the token hash is that of the secret before (version {number}), \
+                     which is accepted until {until}"
+                );
+                self.accept(secret, &reason)
+            }
             Ok(_) => refusal.clone(),
         }
     }
@@ -84,6 +84,22 @@ impl Attempt {
     pub fn judge_in_vain(&self, refusal: &Outcome) -> Outcome {
         let _ = std::hint::black_box(self.is_hash_of(None));
         refusal.clone()
+    }
+
+    /// The outcome of a login whose hash is right.
+    fn accept(&self, secret: &Secret, reason: &str) -> Outcome {
+        if self.is_registered {
+            Outcome::new(Code::Ok, reason)
+        } else if !self.may_register {
+            unknown_user()
+        } else if self.user_id.may_be_registered() {
+            let reason = format!("the account is new, and {reason}");
+            let display_name = secret.display_name.clone();
+            Outcome { display_name, ..Outcome::new(Code::Registered, reason) }
+        } else {
+            let reason = "a new user id is of the letters a to z, digits and ._=-/+";
+            Outcome::new(Code::RegistrationRefused, reason)
+        }
     }
 
     fn is_hash_of(&self, found: Option<&Entry>) -> bool {
@@ -95,20 +111,30 @@ impl Attempt {
     }
 }
 
+fn unknown_user() -> Outcome {
+    Outcome::new(Code::UnknownUser, "the homeserver has no such user")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::token_hash::token_hash;
 
-    fn judge(is_registered: bool, secret_hashed: &str, found: Result<&Entry, LookupError>) -> Code {
-        let user_id = UserId::parse("@alice:example.org", "example.org").unwrap();
+    fn attempt(user_id: &str, secret_hashed: &str) -> Attempt {
+        let user_id = UserId::parse(user_id, "example.org").unwrap();
         let hash = token_hash(secret_hashed, user_id.as_str());
         let presented = PresentedHash::parse(&hash).unwrap();
-        Attempt { user_id, is_registered, presented }.judge(found).code
+        Attempt { user_id, is_registered: true, may_register: false, presented }
+    }
+
+    fn judge(is_registered: bool, secret_hashed: &str, found: Result<&Entry, LookupError>) -> Code {
+        let attempt = attempt("@alice:example.org", secret_hashed);
+        Attempt { is_registered, ..attempt }.judge(found).code
     }
 
     fn secret(text: &str) -> Entry {
-        Entry::Secret(Secret { login_secret: text.into(), revision: None })
+        let display_name = Some("Alice".to_owned());
+        Entry::Secret(Secret { login_secret: text.into(), display_name, revision: None })
     }
 
     #[test]
@@ -129,5 +155,40 @@ mod tests {
         assert_eq!(judge(true, "", Err(error())), Code::VaultDenied);
         assert_eq!(judge(false, "", Err(error())), Code::VaultDenied);
         assert_eq!(judge(true, "", Err(LookupError::Overloaded)), Code::Overloaded);
+    }
+
+    #[test]
+    fn only_the_right_hash_registers_a_user_and_only_of_todays_grammar() {
+        let judge = |user_id: &str, hashed: &str, found: &Entry| {
+            let attempt = attempt(user_id, hashed);
+            Attempt { is_registered: false, may_register: true, ..attempt }.judge(Ok(found))
+        };
+        let registered = judge("@alice:example.org", "s", &secret("s"));
+        assert_eq!(registered.code, Code::Registered);
+        assert_eq!(registered.display_name.as_deref(), Some("Alice"));
+        assert_eq!(judge("@Alice:example.org", "s", &secret("s")).code, Code::RegistrationRefused);
+        for (hashed, found) in [("t", secret("s")), ("", Entry::Missing), ("", Entry::Unusable(""))]
+        {
+            assert_eq!(judge("@alice:example.org", hashed, &found).code, Code::UnknownUser);
+        }
+    }
+
+    #[test]
+    fn the_right_hash_of_the_version_before_counts_like_that_of_the_newest() {
+        let former = Former { number: 3, until: std::time::SystemTime::UNIX_EPOCH };
+        let refusal = Outcome::new(Code::BadHash, "");
+        let judge = |hashed: &str, found: Result<&Entry, LookupError>| {
+            let attempt = attempt("@alice:example.org", hashed);
+            attempt.judge_by_former(found, former, &refusal)
+        };
+        let accepted = judge("s", Ok(&secret("s")));
+        assert_eq!(accepted.code, Code::Ok);
+        assert!(
+            accepted.reason.ends_with("(version 3), which is accepted until 1970-01-01T00:00:00Z")
+        );
+        assert_eq!(judge("t", Ok(&secret("s"))), refusal);
+        assert_eq!(judge("", Ok(&Entry::Missing)), refusal);
+        assert_eq!(judge("s", Err(LookupError::Overloaded)).code, Code::Overloaded);
+        assert_eq!(attempt("@alice:example.org", "").judge_in_vain(&refusal), refusal);
     }
 }

@@ -34,6 +34,10 @@ pub enum Code {
     Timeout,
     /// Too many others were being looked up all the time.
     Overloaded,
+    /// The hash is right, and the homeserver, which has no such user, is to register them.
+    Registered,
+    /// The hash is right, and there will be no account of that name.
+    RegistrationRefused,
 }
 
 /// How much an administrator should care.
@@ -65,6 +69,8 @@ impl Code {
             Self::VaultError => "vault_error",
             Self::Timeout => "timeout",
             Self::Overloaded => "overloaded",
+            Self::Registered => "registered",
+            Self::RegistrationRefused => "registration_refused",
         }
     }
 
@@ -72,14 +78,15 @@ impl Code {
     #[must_use]
     pub fn severity(self) -> Severity {
         match self {
-            Self::Ok => Severity::Accepted,
+            Self::Ok | Self::Registered => Severity::Accepted,
             Self::BadHash
             | Self::MalformedHash
             | Self::UnknownUser
             | Self::ForeignUser
             | Self::UnsafeUserId
             | Self::NoSecret
-            | Self::UnusableSecret => Severity::Refused,
+            | Self::UnusableSecret
+            | Self::RegistrationRefused => Severity::Refused,
             Self::VaultDenied
             | Self::VaultUnavailable
             | Self::VaultError
@@ -98,13 +105,29 @@ pub struct Outcome {
     pub reason: String,
     /// The path in Vault that was read, if one was.
     pub path: Option<String>,
+    /// What the new account of [`Code::Registered`] is called, if Vault says so.
+    pub display_name: Option<String>,
 }
 
 impl Outcome {
     /// An outcome that Vault had no part in.
     #[must_use]
     pub fn new(code: Code, reason: impl Into<String>) -> Self {
-        Self { code, reason: reason.into(), path: None }
+        Self { code, reason: reason.into(), path: None, display_name: None }
+    }
+
+    /// This login, after the homeserver would not register the user.
+    #[must_use]
+    pub fn refused_registration(&self, reason: &str) -> Self {
+        let reason = format!("the homeserver does not register the user: {reason}");
+        Self { path: self.path.clone(), ..Self::new(Code::RegistrationRefused, reason) }
+    }
+
+    /// This login, after another one had the user registered just before.
+    #[must_use]
+    pub fn registered_before(&self) -> Self {
+        let reason = "the token hash is right (another login registered the user just before)";
+        Self { path: self.path.clone(), ..Self::new(Code::Ok, reason) }
     }
 
     /// The token hash that came was not of its form.

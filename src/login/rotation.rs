@@ -71,7 +71,7 @@ mod tests {
         let created = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
         let answered = created + Duration::from_secs(age);
         let revision = Some(Revision { number, created, answered });
-        Entry::Secret(Secret { login_secret: "s".into(), revision })
+        Entry::Secret(Secret { login_secret: "s".into(), display_name: None, revision })
     }
 
     #[test]
@@ -89,7 +89,8 @@ mod tests {
         assert_eq!(rotation().former(&newest(0, 0)), None);
         assert_eq!(rotation().former(&Entry::Missing), None);
         assert_eq!(rotation().former(&Entry::Unusable("empty")), None);
-        let untold = Entry::Secret(Secret { login_secret: "s".into(), revision: None });
+        let Entry::Secret(secret) = newest(5, 0) else { unreachable!() };
+        let untold = Entry::Secret(Secret { revision: None, ..secret });
         assert_eq!(rotation().former(&untold), None);
         assert!(Rotation::new(Duration::ZERO, Notices::new(|_| {})).is_none());
     }

@@ -170,7 +170,8 @@ impl LoginService {
         if running.process != used_in {
             return Err(ServiceError::Forked { started_in: running.process, used_in });
         }
-        let attempt = Attempt { user_id, is_registered, presented };
+        let may_register = self.settings.allow_registration;
+        let attempt = Attempt { user_id, is_registered, may_register, presented };
         let lookup = Arc::clone(&running.lookup);
         if let Some(outcome) = lookup.accept_from_memory(&attempt) {
             return Ok(Some(outcome));

@@ -31,6 +31,11 @@ impl Outcome {
     }
 
     #[getter]
+    fn display_name(&self) -> Option<&str> {
+        self.0.display_name.as_deref()
+    }
+
+    #[getter]
     fn accepted(&self) -> bool {
         self.0.code.severity() == login::Severity::Accepted
     }
@@ -38,6 +43,19 @@ impl Outcome {
     #[getter]
     fn trouble(&self) -> bool {
         self.0.code.severity() == login::Severity::Trouble
+    }
+
+    #[getter]
+    fn wants_registration(&self) -> bool {
+        self.0.code == login::Code::Registered
+    }
+
+    fn refused_registration(&self, reason: &str) -> Self {
+        Self(self.0.refused_registration(reason))
+    }
+
+    fn registered_before(&self) -> Self {
+        Self(self.0.registered_before())
     }
 
     fn __repr__(&self) -> String {

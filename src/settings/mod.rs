@@ -52,6 +52,8 @@ pub struct Settings {
     pub rotation_grace: Duration,
     /// Whether a token hash is also taken as the password of `m.login.password`.
     pub m_login_password_support_enabled: bool,
+    /// Whether the right hash registers a user whom the homeserver does not have.
+    pub allow_registration: bool,
 }
 
 /// What is kept in memory.
@@ -81,6 +83,7 @@ impl Settings {
         let cache = section.section_or_empty("cache");
         let rotation_grace = section.duration("rotation_grace", Duration::ZERO);
         let m_login_password = section.boolean("m_login_password_support_enabled");
+        let allow_registration = section.boolean("allow_registration");
         // A misspelt key is what made another one missing: say the former.
         section.refuse_unknown_keys()?;
         Ok(Self {
@@ -90,6 +93,7 @@ impl Settings {
             cache: CacheSettings::read(cache?)?,
             rotation_grace: rotation_grace?,
             m_login_password_support_enabled: m_login_password?.unwrap_or(false),
+            allow_registration: allow_registration?.unwrap_or(false),
         })
     }
 }

@@ -373,12 +373,14 @@ fn what_loosens_anything_is_off_unless_configured() {
     let settings = parse(with("login_timeout", json!(1))).unwrap();
     assert!(settings.rotation_grace.is_zero());
     assert!(!settings.m_login_password_support_enabled);
+    assert!(!settings.allow_registration);
     let settings = parse(with("rotation_grace", json!("10m"))).unwrap();
     assert_eq!(settings.rotation_grace, Duration::from_secs(600));
     for (key, value, expected) in [
         ("rotation_grace", json!("soon"), "\"250ms\""),
         ("rotation_grace", json!(true), "not true or false"),
         ("m_login_password_support_enabled", json!("yes"), "true or false, not a string"),
+        ("allow_registration", json!(1), "true or false, not a number"),
     ] {
         let text = error(with(key, value));
         assert!(text.starts_with(&format!("{key}: ")), "{text}");

@@ -9,6 +9,12 @@ use vaultrs::api::kv2::responses::SecretVersionMetadata;
 /// The field of an entry that holds a user's secret.
 pub const LOGIN_SECRET: &str = "login_secret";
 
+/// The field with the name that a new account is shown under.
+const DISPLAY_NAME: &str = "display_name";
+
+/// Longest display name that homeservers take, in characters.
+const LONGEST_DISPLAY_NAME: usize = 256;
+
 /// What Vault holds for one user.
 #[derive(Clone, Debug)]
 pub enum Entry {
@@ -25,6 +31,8 @@ pub enum Entry {
 pub struct Secret {
     /// What opens it.
     pub login_secret: SecretString,
+    /// What the account is to be called, should it be new.
+    pub display_name: Option<String>,
     /// Which version of the entry this is, as far as Vault told.
     pub revision: Option<Revision>,
 }
@@ -66,18 +74,45 @@ impl Entry {
             Some(Value::String(secret)) if secret.is_empty() => {
                 Self::Unusable("its login_secret is empty")
             }
-            Some(Value::String(secret)) => {
-                Self::Secret(Secret { login_secret: SecretString::from(secret), revision })
-            }
+            Some(Value::String(secret)) => Self::Secret(Secret {
+                login_secret: SecretString::from(secret),
+                display_name: fields.get(DISPLAY_NAME).and_then(display_name),
+                revision,
+            }),
             Some(_) => Self::Unusable("its login_secret is not a string"),
             None => Self::Unusable("it has no login_secret"),
         }
     }
 }
 
+/// A name to show, on one line and not too long; `None` for what is none.
+fn display_name(value: &Value) -> Option<String> {
+    let printable = value.as_str()?.chars().filter(|character| !character.is_control());
+    let name: String = printable.take(LONGEST_DISPLAY_NAME).collect();
+    Some(name.trim().to_owned()).filter(|name| !name.is_empty())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn display_names_are_short_text_on_one_line() {
+        use serde_json::json;
+
+        let long = "ü".repeat(300);
+        for (value, name) in [
+            (json!("Alice"), Some("Alice")),
+            (json!(" Alice\n of\0 Wonderland "), Some("Alice of Wonderland")),
+            (json!(long), Some(&long[..512])),
+            (json!(""), None),
+            (json!("\n"), None),
+            (json!(5), None),
+            (json!(["Alice"]), None),
+        ] {
+            assert_eq!(display_name(&value).as_deref(), name);
+        }
+    }
 
     fn revision(created: &str, date: Option<u64>) -> Option<Revision> {
         let metadata = serde_json::json!({

@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 READ_USERS = f'path "secret/data/{PATH_ROOT}/*" {{ capabilities = ["read"] }}'
 """All that the module's token must be allowed."""
 
-EVERYTHING_ON = {"rotation_grace": "1h", "m_login_password_support_enabled": True}
+EVERYTHING_ON = {
+    "rotation_grace": "1h",
+    "m_login_password_support_enabled": True,
+    "allow_registration": True,
+}
 """The module's settings that are off by default."""
 
 
@@ -102,14 +106,25 @@ def equipped(
     confidential: Confidential,
 ) -> Iterator[Deployment]:
     """Return a homeserver whose administrator has turned on everything that is off by default."""
+    directory = tmp_path_factory.mktemp("equipped")
+    bridge = {
+        "id": "bridge",
+        "url": None,
+        "as_token": "a token of the bridge",
+        "hs_token": "a token of the homeserver",
+        "sender_localpart": "bridge",
+        "namespaces": {"users": [{"exclusive": True, "regex": "@bridge_.*"}]},
+    }
+    (directory / "bridge.yaml").write_text(json.dumps(bridge))
     synapse = Synapse(
-        tmp_path_factory.mktemp("equipped"),
+        directory,
         {
             "vault_url": openbao.url,
             "vault_token": vault_token,
             "vault_path_root": PATH_ROOT,
             **EVERYTHING_ON,
         },
+        settings={"app_service_config_files": [str(directory / "bridge.yaml")]},
     )
     with deployed("equipped", synapse, openbao, confidential) as deployment:
         yield deployment

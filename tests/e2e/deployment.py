@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import requests
 
-    from tests.servers import OpenBao, Synapse
+    from tests.servers import OpenBao, Synapse, SynapseProcess
     from tests.servers.log import Record
 
 LOGGER = "synapse_vault_auth_provider"
@@ -53,7 +53,7 @@ class Confidential:
     def __len__(self) -> int:
         return len(self._texts)
 
-    def check(self, synapse: Synapse) -> None:
+    def check(self, synapse: SynapseProcess) -> None:
         """Fail if one of them is in what the homeserver wrote."""
         self.check_text(synapse.log() + synapse.output())
 

