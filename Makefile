@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 WHEEL_DIR := target/wheels-dev
+PROMETHEUS := target/prometheus
 KEEP ?=
 # More than there may be processors, as the tests wait more than they compute.
 TEST_PROCESSES ?= 4
@@ -12,7 +13,7 @@ TEST_PROCESSES ?= 4
 .ONESHELL:
 .SHELLFLAGS := -euc
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format test-rust test-python wheel install lock clean
+.PHONY: help demo test lint format test-rust test-python wheel install prometheus lock clean
 
 help: ## List the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -38,7 +39,7 @@ test-rust: ## Run the unit tests of the core
 	if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --locked; else cargo test --locked; fi
 
 # A file's tests share servers, so they stay together; tests/conftest.py has the order of files.
-test-python: install ## Run the Python tests, unit and end to end
+test-python: install prometheus ## Run the Python tests, unit and end to end
 	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 wheel: $(VENV)/stamp ## Build the wheel as it is released
@@ -48,6 +49,22 @@ install: $(VENV)/stamp ## Build the wheel without optimization and install it fo
 	@rm -rf $(WHEEL_DIR)
 	$(BIN)/maturin build --quiet --profile dev --locked --out $(WHEEL_DIR)
 	$(BIN)/pip install --quiet --force-reinstall --no-deps $(WHEEL_DIR)/*.whl
+
+prometheus: ## Fetch Debian's Prometheus, which tests alerts and metrics, if there is none
+	@if command -v promtool >/dev/null || test -x $(PROMETHEUS)/usr/bin/promtool; then exit 0; fi
+	command -v apt-get >/dev/null || {
+	  echo 'promtool is missing: the tests that need it are skipped' >&2; exit 0; }
+	rm -rf $(PROMETHEUS)
+	mkdir -p $(PROMETHEUS)
+	cd $(PROMETHEUS)
+	as_root=; test "$$(id -u)" = 0 || as_root='sudo -n'
+	apt-get download -qq prometheus 2>/dev/null || {
+	  $$as_root apt-get update -qq || true
+	  apt-get download -qq prometheus 2>/dev/null || {
+	    echo 'cannot fetch promtool: the tests that need it are skipped' >&2; exit 0; }; }
+	dpkg-deb --fsys-tarfile prometheus_*.deb |
+	  tar --extract ./usr/bin/prometheus ./usr/bin/promtool
+	rm prometheus_*.deb
 
 $(VENV)/stamp: requirements/dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || {

@@ -6,6 +6,9 @@ from typing import Any, Literal, final
 from typing_extensions import Self
 
 __all__ = [
+    "OUTCOMES",
+    "VAULT_REQUEST_BUCKETS",
+    "Counts",
     "Finding",
     "ListedUser",
     "Login",
@@ -25,6 +28,12 @@ __all__ = [
 
 __version__: str
 """The version of the package, from ``Cargo.toml``."""
+
+OUTCOMES: list[str]
+"""The names of all outcomes."""
+
+VAULT_REQUEST_BUCKETS: list[float]
+"""Upper bounds of the buckets in `Counts.vault_requests`, in seconds."""
 
 def token_hash(login_secret: str, user_id: str) -> str:
     """Compute what a client presents to log in, instead of the secret itself.
@@ -114,10 +123,37 @@ class Outcome:
         """Return what becomes of the login if another one had the user registered meanwhile."""
 
 @final
+class Counts:
+    """What has been counted of the logins' way to Vault since the service started."""
+
+    @property
+    def vault_requests(self) -> dict[str, tuple[list[int], float]]:
+        """For each kind of request how many took at most how long, and all together in seconds.
+
+        The numbers are for `VAULT_REQUEST_BUCKETS`; behind them is one more, of all requests.
+        """
+
+    @property
+    def vault_retries(self) -> int:
+        """Requests that were sent again because one before had failed for a moment."""
+
+    @property
+    def cache(self) -> dict[str, int]:
+        """Logins accepted from memory (``hit``, ``stale``), and those that were not (``miss``)."""
+
+    @property
+    def vault_token_expiry(self) -> float | None:
+        """When the module's token ends, in seconds since 1970; ``None`` if that is not known."""
+
+    @property
+    def lookups_in_flight(self) -> int:
+        """Reads of entries that are under way now."""
+
+@final
 class LoginService:
     """Decides logins on threads of its own, which never touch the interpreter.
 
-    All methods return at once and belong on one thread, the reactor's.
+    All methods return at once and, but for `counts`, belong on one thread, the reactor's.
     """
 
     def __new__(cls, settings: Settings, server_name: str) -> LoginService:
@@ -170,6 +206,9 @@ class LoginService:
         Raises:
             RuntimeError: The process forked since `start`.
         """
+
+    def counts(self) -> Counts:
+        """Return what has been counted since `start`. May be called on any thread."""
 
     def drain(self) -> tuple[list[tuple[int, Outcome]], list[tuple[int, str]]]:
         """Return what has come out since the last call.

@@ -50,6 +50,7 @@ class VaultAuthProvider:
         """
         from twisted.internet import reactor
 
+        from .metrics import LoginMetrics
         from .reactor import ReactorLogins
 
         module_api = api or account_handler
@@ -60,6 +61,7 @@ class VaultAuthProvider:
         self._service = LoginService(config, self._api.server_name)
         self._logins = ReactorLogins(self._service, reactor)
         self._log = OutcomeLog()
+        self._metrics = LoginMetrics(self._api.server_name, self._service)
         if api is not None:
             api.register_password_auth_provider_callbacks(
                 auth_checkers=dict.fromkeys(
@@ -119,6 +121,7 @@ class VaultAuthProvider:
             outcome = await register(self._api, user_id, outcome)
         seconds = time.monotonic() - started
         self._log.record(user_id, outcome, seconds, as_password=as_password)
+        self._metrics.record(outcome, seconds)
         return (user_id, None) if outcome.accepted else None
 
     async def _ask(self, username: str, token_hash: object) -> tuple[str, Outcome]:

@@ -7,6 +7,7 @@ use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use secrecy::SecretString;
 
+use crate::metrics::Counter;
 use crate::settings::CacheSettings;
 use crate::user_id::UserId;
 
@@ -16,6 +17,19 @@ use crate::user_id::UserId;
 pub struct SecretCache {
     secrets: Cache<UserId, Arc<Remembered>>,
     settings: CacheSettings,
+    /// What came of asking it.
+    pub uses: CacheUses,
+}
+
+/// What came of asking the cache.
+#[derive(Default)]
+pub struct CacheUses {
+    /// Logins that were accepted without asking Vault.
+    pub hits: Counter,
+    /// Logins that might have been, and were not.
+    pub misses: Counter,
+    /// Logins that were accepted because Vault did not answer.
+    pub stale: Counter,
 }
 
 struct Remembered {
@@ -36,7 +50,7 @@ impl SecretCache {
             .eviction_policy(EvictionPolicy::lru())
             .time_to_live(settings.ttl.max(settings.stale_if_error))
             .build();
-        Some(Self { secrets, settings })
+        Some(Self { secrets, settings, uses: CacheUses::default() })
     }
 
     /// Keeps a secret that Vault holds now.
@@ -50,9 +64,15 @@ impl SecretCache {
         self.secrets.invalidate(user_id);
     }
 
-    /// Whether `fits` holds for a secret that is young enough not to ask Vault.
+    /// Whether `fits` holds for a secret that is young enough not to ask Vault. Counts the answer.
     pub fn fresh(&self, user_id: &UserId, fits: impl FnOnce(&SecretString) -> bool) -> bool {
-        self.check(user_id, self.settings.ttl, fits)
+        let is_hit = self.check(user_id, self.settings.ttl, fits);
+        if is_hit {
+            self.uses.hits.count();
+        } else if !self.settings.ttl.is_zero() {
+            self.uses.misses.count();
+        }
+        is_hit
     }
 
     /// Whether `fits` holds for a secret that is young enough to serve while Vault is away.

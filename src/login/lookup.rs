@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::cache::SecretCache;
+use super::counts::Counts;
 use super::decision::{Attempt, LookupError};
 use super::flights::{Flight, Flights, Found, Wanted};
 use super::outcome::{Code, Outcome, Severity};
@@ -31,6 +32,7 @@ pub struct Lookup {
     cache: Option<SecretCache>,
     rotation: Option<Rotation>,
     permits: Semaphore,
+    most_in_flight: usize,
     flights: Arc<Flights>,
     /// Why Vault did not answer when it was asked last; `None` if it did.
     outage: Mutex<Option<VaultError>>,
@@ -45,7 +47,8 @@ impl Lookup {
     /// When TLS cannot be set up.
     pub fn new(settings: Settings, notices: Notices) -> Result<Self, VaultError> {
         let client = Client::new(&settings.vault, notices.clone())?;
-        let permits = usize::try_from(settings.max_concurrent_lookups).unwrap_or(1);
+        let most_in_flight = usize::try_from(settings.max_concurrent_lookups).unwrap_or(1);
+        let most_in_flight = most_in_flight.min(Semaphore::MAX_PERMITS);
         let rotation = Rotation::new(settings.rotation_grace, notices.clone());
         if let Some(rotation) = &rotation {
             rotation.warn_if_useless(settings.vault.kv_version, None);
@@ -54,7 +57,8 @@ impl Lookup {
             kv: Kv::new(client, settings.vault.kv_version),
             cache: SecretCache::new(settings.cache),
             rotation,
-            permits: Semaphore::new(permits.min(Semaphore::MAX_PERMITS)),
+            permits: Semaphore::new(most_in_flight),
+            most_in_flight,
             flights: Arc::default(),
             outage: Mutex::default(),
             outage_said: Mutex::default(),
@@ -67,6 +71,22 @@ impl Lookup {
     pub fn path_of(&self, user_id: &UserId) -> String {
         let vault = &self.settings.vault;
         format!("{}/{}", vault.mount, vault.path_root.entry_of(user_id))
+    }
+
+    /// What has been counted so far.
+    pub fn counts(&self) -> Counts {
+        let client = self.kv.client();
+        let uses = self.cache.as_ref().map(|cache| &cache.uses);
+        let in_flight = self.most_in_flight.saturating_sub(self.permits.available_permits());
+        Counts {
+            vault_requests: client.traffic().requests(),
+            vault_retries: client.traffic().retries.get(),
+            cache_hits: uses.map_or(0, |uses| uses.hits.get()),
+            cache_misses: uses.map_or(0, |uses| uses.misses.get()),
+            cache_stale: uses.map_or(0, |uses| uses.stale.get()),
+            vault_token_end: client.token_end(),
+            lookups_in_flight: in_flight,
+        }
     }
 
     /// Keeps the token alive; never returns. Run it beside the logins.
@@ -147,6 +167,9 @@ impl Lookup {
         patience.last_error = None;
         loop {
             let (flight, is_ours) = self.fly(wanted);
+            if is_ours && patience.last_error.is_some() {
+                self.kv.client().traffic().retries.count();
+            }
             let Ok(found) = timeout_at(patience.deadline, flight.found.clone()).await else {
                 return (self.out_of_time(attempt, patience, &flight, judge), None);
             };
@@ -203,6 +226,9 @@ impl Lookup {
         if said.is_none_or(|said| said.elapsed() > OUTAGE_SAID_EVERY) {
             *said = Some(Instant::now());
             self.notices.error(format!("Logins go by secrets in memory, because {error}"));
+        }
+        if let Some(cache) = &self.cache {
+            cache.uses.stale.count();
         }
         Some(Outcome::new(Code::Ok, "the token hash is right (from memory; Vault does not answer)"))
     }

@@ -1,6 +1,7 @@
 //! The login decision: from a user id and a token hash to an outcome.
 
 mod cache;
+mod counts;
 mod decision;
 mod flights;
 mod lookup;
@@ -10,5 +11,6 @@ mod patience;
 mod rotation;
 mod service;
 
+pub use counts::Counts;
 pub use outcome::{Code, Outcome, Severity};
 pub use service::{LoginService, Message, ServiceError};

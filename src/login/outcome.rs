@@ -52,6 +52,25 @@ pub enum Severity {
 }
 
 impl Code {
+    /// All there are.
+    pub const ALL: [Self; 15] = [
+        Self::Ok,
+        Self::BadHash,
+        Self::MalformedHash,
+        Self::UnknownUser,
+        Self::ForeignUser,
+        Self::UnsafeUserId,
+        Self::NoSecret,
+        Self::UnusableSecret,
+        Self::VaultDenied,
+        Self::VaultUnavailable,
+        Self::VaultError,
+        Self::Timeout,
+        Self::Overloaded,
+        Self::Registered,
+        Self::RegistrationRefused,
+    ];
+
     /// The name in logs and metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -166,5 +185,17 @@ impl From<&LookupError> for Outcome {
             },
         };
         Self::new(code, error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_code_is_listed_once() {
+        for (place, code) in Code::ALL.into_iter().enumerate() {
+            assert_eq!(code as usize, place);
+        }
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use tokio::runtime::{Builder, Runtime};
 
+use super::counts::Counts;
 use super::decision::Attempt;
 use super::lookup::Lookup;
 use super::mailbox::Mailbox;
@@ -194,6 +195,13 @@ impl LoginService {
     pub fn drain(&self) -> Vec<Message> {
         let running = self.running();
         running.as_ref().map(|running| running.mailbox.take()).unwrap_or_default()
+    }
+
+    /// What has been counted since the start; nothing unless started.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        let running = self.running();
+        running.as_ref().map(|running| running.lookup.counts()).unwrap_or_default()
     }
 
     fn parse(&self, user_id: Option<&str>, token_hash: Option<&str>) -> Result<Screened, Outcome> {

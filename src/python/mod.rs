@@ -1,5 +1,6 @@
 //! The boundary to Python: what `synapse_vault_auth_provider._core` offers.
 
+mod counts;
 mod provisioning;
 mod runtime;
 mod service;
@@ -22,6 +23,8 @@ mod _core {
     use crate::token_hash::PresentedHash;
 
     #[pymodule_export]
+    use super::counts::Counts;
+    #[pymodule_export]
     use super::provisioning::{
         Finding, ListedUser, Login, Profile, ProvisionedUser, Provisioner, RevokedUser,
         RotatedSecret,
@@ -40,6 +43,12 @@ mod _core {
     #[pymodule_export]
     #[allow(non_upper_case_globals)]
     const __version__: &str = env!("CARGO_PKG_VERSION");
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("OUTCOMES", super::service::outcomes())?;
+        module.add("VAULT_REQUEST_BUCKETS", crate::metrics::BUCKETS.to_vec())
+    }
 
     /// See `_core.pyi`.
     #[pyfunction]

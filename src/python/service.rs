@@ -4,6 +4,7 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
+use super::counts::Counts;
 use super::python_level;
 use super::settings::Settings;
 use crate::login::{self, Message};
@@ -70,7 +71,7 @@ type Decided = Vec<(u64, Outcome)>;
 type Noticed = Vec<(u8, String)>;
 
 /// Decides logins on threads of its own, which never touch the interpreter.
-#[pyclass(frozen, module = "synapse_vault_auth_provider._core")]
+#[pyclass(frozen, weakref, module = "synapse_vault_auth_provider._core")]
 pub struct LoginService(login::LoginService);
 
 #[pymethods]
@@ -109,6 +110,10 @@ impl LoginService {
             .map_err(|error| runtime_error(&error))
     }
 
+    fn counts(&self) -> Counts {
+        Counts(self.0.counts())
+    }
+
     fn drain(&self) -> (Decided, Noticed) {
         let mut decided = Vec::new();
         let mut notices = Vec::new();
@@ -122,6 +127,11 @@ impl LoginService {
         }
         (decided, notices)
     }
+}
+
+/// The names of all outcomes.
+pub fn outcomes() -> Vec<&'static str> {
+    login::Code::ALL.map(login::Code::as_str).to_vec()
 }
 
 /// The UTF-8 of a `str`; `None` for what is no `str` and for one with lone surrogates.

@@ -7,7 +7,7 @@ use rustify::endpoint::Endpoint;
 use super::cluster::Cluster;
 use super::identity::{Held, Identity};
 use super::transport::{Answer, Credentials, Index, Transport};
-use super::{Mount, VaultError, lifetime};
+use super::{End, Mount, Traffic, VaultError, lifetime};
 use crate::notice::Notices;
 use crate::settings::VaultSettings;
 
@@ -43,6 +43,18 @@ impl Client {
 
     pub(super) fn identity(&self) -> &Arc<Identity> {
         &self.identity
+    }
+
+    /// What has been counted of the requests.
+    #[must_use]
+    pub fn traffic(&self) -> &Traffic {
+        self.identity.cluster().traffic()
+    }
+
+    /// When the token in use ends; `None` if there is none, or it may not know.
+    #[must_use]
+    pub fn token_end(&self) -> Option<End> {
+        self.identity.end()
     }
 
     pub(super) fn mount(&self) -> &Mount {

@@ -14,7 +14,7 @@ use vaultrs::api::sys::requests::ReadHealthRequest;
 
 use super::diagnosis::Node;
 use super::transport::{Answer, Credentials, Transport, unavailable};
-use super::{Address, VaultError};
+use super::{Address, Traffic, VaultError};
 
 /// How often it is checked, as requests come, that the node in use is still the active one.
 const ACTIVE_CHECKED_EVERY: Duration = Duration::from_secs(5);
@@ -99,6 +99,11 @@ impl Cluster {
         self.addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
     }
 
+    /// What has been counted of the requests.
+    pub fn traffic(&self) -> &Traffic {
+        self.transport.traffic()
+    }
+
     /// Sends a request to the node in use, and if it fails, to the one that takes its place.
     ///
     /// # Errors
@@ -121,6 +126,7 @@ impl Cluster {
         if second == first || !is_repeatable {
             return Err(error);
         }
+        self.transport.traffic().retries.count();
         self.ask(second, endpoint, credentials).await
     }
 

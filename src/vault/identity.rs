@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use super::auth::AuthMethod;
 use super::cluster::Cluster;
-use super::lease::{self, Lease};
+use super::lease::{self, End, Lease};
 use super::mounts::{self, Mounted};
 use super::token_file::TokenFile;
 use super::transport::Credentials;
@@ -102,6 +102,11 @@ impl Identity {
     /// The notices of the background.
     pub fn notices(&self) -> &Notices {
         &self.notices
+    }
+
+    /// When the token in use ends, as far as that was told.
+    pub fn end(&self) -> Option<End> {
+        Some(self.held()?.lease?.wall_clock_end())
     }
 
     /// Where tokens come from.

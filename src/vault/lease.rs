@@ -1,7 +1,7 @@
 //! Tokens that Vault grants, and how long they live.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -29,12 +29,30 @@ pub struct Lease {
     pub end: Option<Instant>,
     /// Whether it can be renewed.
     pub renewable: bool,
+    /// When it was granted or looked up, by the clock on the wall.
+    told: SystemTime,
+}
+
+/// When a token ends, by the clock on the wall.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It has no end.
+    Never,
+    /// Then, unless it is renewed.
+    At(SystemTime),
 }
 
 impl Lease {
     fn of(seconds: u64, renewable: bool, has_end: bool) -> Self {
         let ttl = Duration::from_secs(seconds).min(LONGEST);
-        Self { ttl, end: has_end.then(|| Instant::now() + ttl), renewable }
+        let end = has_end.then(|| Instant::now() + ttl);
+        Self { ttl, end, renewable, told: SystemTime::now() }
+    }
+
+    /// When the token ends, for those who cannot read our clock.
+    #[must_use]
+    pub fn wall_clock_end(&self) -> End {
+        if self.end.is_some() { End::At(self.told + self.ttl) } else { End::Never }
     }
 
     /// The time left of a token that has an end.

@@ -4,7 +4,8 @@
 //! login needs a bound on every answer, its headers, and URLs that keep a user id as it is.
 //!
 //! From the bottom up:
-//! * [`transport`] exchanges a request for an answer with one address, over [`tls`].
+//! * [`transport`] exchanges a request for an answer with one address, over [`tls`], and [`traffic`]
+//!   counts that.
 //! * [`cluster`] knows which of several addresses to ask.
 //! * [`identity`] has the token, from [`auth`], [`token_file`] or the configuration, and
 //!   [`lifetime`] keeps it alive; how long it lives is [`lease`]'s to ask.
@@ -34,6 +35,7 @@ mod tests;
 mod tls;
 mod token;
 mod token_file;
+mod traffic;
 mod transport;
 mod wrapping;
 
@@ -46,8 +48,10 @@ pub use error::VaultError;
 pub use identity::Source;
 pub use kv::Kv;
 pub use kv2::{Kv2, KvEntry, Newest, Written};
+pub use lease::End;
 pub use mounts::{Mounted, Version};
 pub use path::{Mount, PathRoot};
 pub use tls::Tls;
 pub use token::{Namespace, Token};
 pub use token_file::TokenFile;
+pub use traffic::{Operation, Traffic};

@@ -7,7 +7,7 @@ use rustify::enums::RequestMethod;
 
 use super::error::{self, VaultError};
 use super::tls::client_builder;
-use super::{Address, Token};
+use super::{Address, Token, Traffic};
 pub use crate::http::Answer;
 use crate::http::{Failure, Pool};
 use crate::settings::VaultSettings;
@@ -22,6 +22,7 @@ const X_VAULT_TOKEN: HeaderName = HeaderName::from_static("x-vault-token");
 pub struct Transport {
     pool: Pool,
     namespace: Option<HeaderValue>,
+    traffic: Traffic,
 }
 
 /// How far the storage of a cluster had come when it answered. Opaque: it is only sent back.
@@ -62,7 +63,13 @@ impl Transport {
         Ok(Self {
             pool,
             namespace: settings.namespace.clone().map(|namespace| namespace.to_header()),
+            traffic: Traffic::default(),
         })
+    }
+
+    /// What has been counted of all exchanges.
+    pub fn traffic(&self) -> &Traffic {
+        &self.traffic
     }
 
     /// Sends one request to one address and reads the whole answer.
@@ -82,6 +89,7 @@ impl Transport {
         let request = self.request(address, endpoint, credentials).ok_or_else(|| {
             VaultError::Unexpected("cannot build the request to Vault".to_owned())
         })?;
+        let _timing = self.traffic.time(endpoint);
         self.pool.send(request).await.map_err(|failure| self.error(address, failure))
     }
 

@@ -125,6 +125,7 @@ def equipped(
             **EVERYTHING_ON,
         },
         settings={"app_service_config_files": [str(directory / "bridge.yaml")]},
+        has_metrics=True,
     )
     with deployed("equipped", synapse, openbao, confidential) as deployment:
         yield deployment
@@ -148,6 +149,7 @@ def passwordless(
         },
         registration=Registration.LEGACY,
         settings={"password_config": {"localdb_enabled": False}},
+        has_metrics=True,
     )
     with deployed("passwordless", synapse, openbao, confidential) as deployment:
         yield deployment

@@ -7,7 +7,7 @@ import json
 import select
 from typing import TYPE_CHECKING, Any
 
-from synapse_vault_auth_provider._core import LoginService, Outcome, Settings
+from synapse_vault_auth_provider._core import Counts, LoginService, Outcome, Settings
 
 from tests.servers.synapse import SERVER_NAME
 
@@ -50,6 +50,10 @@ class Core:
     def __exit__(self, *_: object) -> None:
         self._service.stop()
         self.confidential.check_text("\n".join(self.notices))
+
+    def counts(self) -> Counts:
+        """Return what the core has counted."""
+        return self._service.counts()
 
     def new_account(self, login_secret: str | None = None) -> Account:
         """Make up a user and write a secret for them."""

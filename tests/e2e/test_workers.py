@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.servers import Synapse, SynapseProcess, Valkey, Worker
+from tests.servers import SynapseProcess, Valkey, Worker
 from tests.servers.synapse import SERVER_NAME
 from tests.servers.valkey import valkey_command
-from tests.servers.worker import main_process
+from tests.servers.worker import MainProcess
 
 from .conftest import EVERYTHING_ON
 from .deployment import PATH_ROOT, Account, Confidential
@@ -34,7 +34,7 @@ _numbers = itertools.count(1)
 class Cluster:
     """A main process and two workers, and where their users have their secrets."""
 
-    main: Synapse
+    main: MainProcess
     workers: list[Worker]
     openbao: OpenBao
     confidential: Confidential
@@ -71,7 +71,7 @@ def cluster(
             "vault_path_root": PATH_ROOT,
             **EVERYTHING_ON,
         }
-        main = main_process(directory / "synapse", module, valkey)
+        main = MainProcess(directory / "synapse", module, valkey)
         workers = [Worker(name, main) for name in ("one", "two")]
         for server in (main, *workers):
             stack.callback(server.stop)
@@ -107,3 +107,13 @@ def test_of_eight_first_logins_at_once_on_three_processes_all_succeed(cluster: C
             ]
             answers = [login.result() for login in logins]
         assert [answer.status_code for answer in answers] == [200] * 8, answers
+
+
+def test_every_process_shows_its_own_metrics(cluster: Cluster) -> None:
+    account = cluster.newcomer()
+    for process in cluster.processes:
+        before = process.metrics()
+        assert process.login(account.user_id, account.token_hash).status_code == 200
+        after = process.metrics()
+        decided = [metrics.value("login_seconds_count") or 0 for metrics in (before, after)]
+        assert decided[1] == decided[0] + 1

@@ -3,6 +3,7 @@
 from .broken_vault import BrokenVault
 from .durable_openbao import DurableOpenBao
 from .openbao import OpenBao
+from .prometheus import Prometheus
 from .raft import RaftCluster
 from .relay import Relay
 from .synapse import Registration, Synapse
@@ -14,6 +15,7 @@ __all__ = [
     "BrokenVault",
     "DurableOpenBao",
     "OpenBao",
+    "Prometheus",
     "RaftCluster",
     "Registration",
     "Relay",

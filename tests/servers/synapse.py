@@ -51,6 +51,7 @@ class Synapse(SynapseProcess):
         environment: Mapping[str, str] | None = None,
         python: str = sys.executable,
         log_level: str = "DEBUG",
+        has_metrics: bool = False,
     ) -> None:
         """Write the configuration.
 
@@ -64,6 +65,7 @@ class Synapse(SynapseProcess):
             environment: More environment variables.
             python: The interpreter that Synapse is installed in.
             log_level: From which level on Synapse writes its log.
+            has_metrics: Whether it shows metrics.
         """
         super().__init__("synapse", directory, environment=environment, log_level=log_level)
         self.python = python
@@ -90,8 +92,10 @@ class Synapse(SynapseProcess):
                     "bind_addresses": ["127.0.0.1"],
                     "resources": [{"names": ["client"]}],
                 },
+                *([self.metrics_listener] if has_metrics else []),
                 *listeners,
             ],
+            "enable_metrics": has_metrics,
             # As it comes, Synapse lets five logins through and then waits for minutes.
             "rc_login": {
                 kind: {"per_second": 10_000, "burst_count": 10_000}

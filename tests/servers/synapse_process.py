@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import requests
 
 from .log import FORMAT, Record, parse
+from .metrics import Metrics
+from .port import ReservedPort
 from .process import Server
 
 if TYPE_CHECKING:
@@ -45,6 +47,7 @@ class SynapseProcess(Server):
             "RUST_LOG": "trace",
             **(environment or {}),
         }
+        self.metrics_port = ReservedPort()
         self.log_path = directory / f"{name}.log"
         self.log_config_path = directory / f"{name}.log.yaml"
         logging = {
@@ -62,6 +65,19 @@ class SynapseProcess(Server):
             "disable_existing_loggers": False,
         }
         self.log_config_path.write_text(json.dumps(logging))
+
+    @property
+    def metrics_listener(self) -> dict[str, Any]:
+        """What the configuration says of the listener that `metrics` asks."""
+        return {"type": "metrics", "port": self.metrics_port, "bind_addresses": ["127.0.0.1"]}
+
+    def metrics_text(self) -> str:
+        """Return the metrics in the form that Prometheus reads."""
+        return requests.get(f"http://127.0.0.1:{self.metrics_port}/", timeout=60).text
+
+    def metrics(self) -> Metrics:
+        """Return our own metrics."""
+        return Metrics(self.metrics_text())
 
     @property
     @abstractmethod

@@ -9,61 +9,48 @@ import json
 import secrets
 from typing import TYPE_CHECKING, Any
 
-from .process import free_port
+from .port import ReservedPort
 from .synapse import Synapse
 from .synapse_process import SynapseProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
     from .valkey import Valkey
 
 
-def main_process(
-    directory: Path,
-    module_config: Mapping[str, Any],
-    valkey: Valkey,
-    *,
-    settings: Mapping[str, Any] | None = None,
-    listeners: Sequence[Mapping[str, Any]] = (),
-) -> Synapse:
-    """Write the configuration of a homeserver that has workers."""
-    replication = {"host": "127.0.0.1", "port": free_port()}
-    return Synapse(
-        directory,
-        module_config,
-        settings={
-            "redis": {"enabled": True, "host": "127.0.0.1", "port": valkey.port},
-            "instance_map": {"main": replication},
-            "worker_replication_secret": secrets.token_hex(16),
-            **(settings or {}),
-        },
-        listeners=[
-            {
-                "port": replication["port"],
-                "type": "http",
-                "bind_addresses": ["127.0.0.1"],
-                "resources": [{"names": ["replication"]}],
+class MainProcess(Synapse):
+    """A homeserver that has workers and shows metrics."""
+
+    def __init__(self, directory: Path, module_config: Mapping[str, Any], valkey: Valkey) -> None:
+        """Write the configuration; the processes talk through `valkey`."""
+        self.replication_port = ReservedPort()
+        super().__init__(
+            directory,
+            module_config,
+            settings={
+                "redis": {"enabled": True, "host": "127.0.0.1", "port": valkey.port},
+                "instance_map": {"main": {"host": "127.0.0.1", "port": self.replication_port}},
+                "worker_replication_secret": secrets.token_hex(16),
             },
-            *listeners,
-        ],
-    )
+            listeners=[
+                {
+                    "port": self.replication_port,
+                    "type": "http",
+                    "bind_addresses": ["127.0.0.1"],
+                    "resources": [{"names": ["replication"]}],
+                }
+            ],
+            has_metrics=True,
+        )
 
 
 class Worker(SynapseProcess):
     """A process that serves clients of a homeserver whose main process is another one."""
 
-    def __init__(
-        self, name: str, main: Synapse, *, listeners: Sequence[Mapping[str, Any]] = ()
-    ) -> None:
-        """Write the configuration.
-
-        Args:
-            name: What the worker is called.
-            main: The main process.
-            listeners: More of the worker's listeners.
-        """
+    def __init__(self, name: str, main: MainProcess) -> None:
+        """Write the configuration of a worker of this name and main process."""
         super().__init__(name, main.directory)
         self.main = main
         self.config_path = main.directory / f"{name}.yaml"
@@ -78,7 +65,7 @@ class Worker(SynapseProcess):
                     "bind_addresses": ["127.0.0.1"],
                     "resources": [{"names": ["client"]}],
                 },
-                *listeners,
+                self.metrics_listener,
             ],
         }
         self.config_path.write_text(json.dumps(configuration, indent=1))

@@ -1,0 +1,144 @@
+//! How long Vault takes for what, and how often it is asked again.
+
+use rustify::endpoint::Endpoint;
+use rustify::enums::RequestMethod;
+
+use crate::metrics::{Counter, Distribution, Histogram, Timing};
+
+/// What a request to Vault is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// To read an entry.
+    Read,
+    /// To learn what is mounted, and in which version.
+    Mount,
+    /// To learn how long our token lives.
+    LookupSelf,
+    /// To let it live longer.
+    RenewSelf,
+    /// To get a token.
+    Login,
+    /// To unwrap a secret of ours.
+    Unwrap,
+    /// To learn which node is active.
+    Health,
+}
+
+/// The requests to one cluster.
+#[derive(Debug, Default)]
+pub struct Traffic {
+    requests: [Histogram; Operation::ALL.len()],
+    /// Requests that were sent again because one before had failed for a moment.
+    pub retries: Counter,
+}
+
+impl Operation {
+    /// All there are.
+    pub const ALL: [Self; 7] = [
+        Self::Read,
+        Self::Mount,
+        Self::LookupSelf,
+        Self::RenewSelf,
+        Self::Login,
+        Self::Unwrap,
+        Self::Health,
+    ];
+
+    /// The name in metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Mount => "mount",
+            Self::LookupSelf => "lookup_self",
+            Self::RenewSelf => "renew_self",
+            Self::Login => "login",
+            Self::Unwrap => "unwrap",
+            Self::Health => "health",
+        }
+    }
+
+    /// What a request is for, by its path; `None` for what no login needs.
+    pub(super) fn of<E: Endpoint>(endpoint: &E) -> Option<Self> {
+        let path = endpoint.path();
+        match path.trim_start_matches(['/', '\t']) {
+            "sys/health" => Some(Self::Health),
+            "sys/wrapping/unwrap" => Some(Self::Unwrap),
+            "auth/token/lookup-self" => Some(Self::LookupSelf),
+            "auth/token/renew-self" => Some(Self::RenewSelf),
+            path if path.starts_with("sys/internal/ui/mounts/") => Some(Self::Mount),
+            path if path.starts_with("auth/") => Some(Self::Login),
+            _ if matches!(endpoint.method(), RequestMethod::GET) => Some(Self::Read),
+            _ => None,
+        }
+    }
+}
+
+impl Traffic {
+    /// Begins to measure one exchange.
+    pub(super) fn time<E: Endpoint>(&self, endpoint: &E) -> Option<Timing<'_>> {
+        let operation = Operation::of(endpoint)?;
+        self.requests.get(operation as usize).map(Histogram::time)
+    }
+
+    /// How long the exchanges of each kind took.
+    #[must_use]
+    pub fn requests(&self) -> Vec<(Operation, Distribution)> {
+        let distributions = self.requests.iter().map(Histogram::read);
+        Operation::ALL.into_iter().zip(distributions).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use vaultrs::api::auth::{
+        approle::requests::LoginWithApproleRequest, userpass::requests::LoginRequest,
+    };
+    use vaultrs::api::kv1::requests::GetSecretRequest;
+    use vaultrs::api::kv2::requests::{ListSecretsRequest, ReadSecretRequest};
+    use vaultrs::api::sys::requests::ReadHealthRequest;
+    use vaultrs::api::token::requests::{LookupTokenSelfRequest, RenewTokenSelfRequest};
+
+    use crate::vault::request::Request;
+
+    #[test]
+    fn operations_are_told_by_what_is_asked_for() {
+        let text = String::new;
+        let userpass = LoginRequest { mount: text(), username: text(), password: text() };
+        let approle = LoginWithApproleRequest { mount: text(), role_id: text(), secret_id: text() };
+        let entry = ReadSecretRequest { mount: "kv".to_owned(), path: text(), version: Some(1) };
+        let old_entry = GetSecretRequest { mount: "kv".to_owned(), path: text() };
+        let list = ListSecretsRequest { mount: "kv".to_owned(), path: text() };
+        assert_eq!(Operation::of(&userpass), Some(Operation::Login));
+        assert_eq!(Operation::of(&approle), Some(Operation::Login));
+        assert_eq!(Operation::of(&Request::post("auth/cert/login", None)), Some(Operation::Login));
+        assert_eq!(
+            Operation::of(&Request::post("sys/wrapping/unwrap", None)),
+            Some(Operation::Unwrap)
+        );
+        assert_eq!(
+            Operation::of(&Request::get("sys/internal/ui/mounts/kv")),
+            Some(Operation::Mount)
+        );
+        assert_eq!(Operation::of(&ReadHealthRequest::default()), Some(Operation::Health));
+        assert_eq!(Operation::of(&LookupTokenSelfRequest::default()), Some(Operation::LookupSelf));
+        assert_eq!(Operation::of(&RenewTokenSelfRequest::default()), Some(Operation::RenewSelf));
+        assert_eq!(Operation::of(&entry), Some(Operation::Read));
+        assert_eq!(Operation::of(&old_entry), Some(Operation::Read));
+        assert_eq!(Operation::of(&list), None);
+    }
+
+    #[test]
+    fn each_operation_has_a_place_of_its_own() {
+        for (place, operation) in Operation::ALL.into_iter().enumerate() {
+            assert_eq!(operation as usize, place);
+        }
+        let traffic = Traffic::default();
+        drop(traffic.time(&ReadHealthRequest::default()));
+        for (operation, distribution) in traffic.requests() {
+            let count = u64::from(operation == Operation::Health);
+            assert_eq!(distribution.cumulative.last(), Some(&count));
+        }
+    }
+}
