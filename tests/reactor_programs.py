@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from synapse_vault_auth_provider._core import LoginService, Outcome, Settings
+from synapse_vault_auth_provider._core import LoginService, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -99,10 +99,10 @@ class Watched:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.logins, name)
 
-    def drain(self) -> tuple[list[tuple[int, Outcome]], list[tuple[int, str]]]:
-        decided, notices = self.logins.drain()
+    def drain(self) -> tuple[list[Any], ...]:
+        decided, notices, checked = self.logins.drain()
         self.collected += [number for number, _ in decided]
-        return decided, notices
+        return decided, notices, checked
 
 
 def outcomes_arrive_on_the_reactors_thread_and_when_it_is_free() -> None:
@@ -199,7 +199,7 @@ def a_stopped_service_refuses_and_can_start_again() -> None:
         accept_request()
         logins.stop()
         logins.stop()
-        assert logins.drain() == ([], [])
+        assert logins.drain() == ([], [], [])
         outcome = logins.begin(1, ALICE, True, HASH)
         assert outcome is not None
         assert outcome.code == "vault_unavailable", outcome
@@ -221,7 +221,7 @@ def a_fork_cannot_use_the_threads_of_its_parent() -> None:
         assert "start it after the fork" in str(error)  # noqa: PT017 (there is no pytest here)
     else:
         raise AssertionError("a login was given to threads that this process does not have")
-    decided, _ = logins.drain()
+    decided, _, _ = logins.drain()
     assert not decided
 
 

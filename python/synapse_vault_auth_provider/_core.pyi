@@ -10,6 +10,7 @@ __all__ = [
     "VAULT_REQUEST_BUCKETS",
     "Counts",
     "Finding",
+    "Health",
     "ListedUser",
     "Login",
     "LoginService",
@@ -84,6 +85,10 @@ class Settings:
     def m_login_password_support_enabled(self) -> bool:
         """Whether a token hash is also taken as the password of ``m.login.password``."""
 
+    @property
+    def health_endpoint(self) -> bool:
+        """Whether everybody may ask over HTTP whether logins work."""
+
 @final
 class Outcome:
     """How a login ended."""
@@ -121,6 +126,30 @@ class Outcome:
 
     def registered_before(self) -> Outcome:
         """Return what becomes of the login if another one had the user registered meanwhile."""
+
+@final
+class Health:
+    """Whether logins could be decided when it was asked."""
+
+    @property
+    def vault_reachable(self) -> bool:
+        """Whether Vault answers, whatever it says."""
+
+    @property
+    def token_valid(self) -> bool | None:
+        """Whether Vault accepts the module's token; ``None`` if that is not known."""
+
+    @property
+    def kv_readable(self) -> bool:
+        """Whether users' entries can be read."""
+
+    @property
+    def reason(self) -> str | None:
+        """What is wrong, for the log alone; ``None`` if nothing is. Holds no secret."""
+
+    @property
+    def good_for(self) -> float:
+        """How long Vault need not be asked again, in seconds."""
 
 @final
 class Counts:
@@ -210,12 +239,25 @@ class LoginService:
     def counts(self) -> Counts:
         """Return what has been counted since `start`. May be called on any thread."""
 
-    def drain(self) -> tuple[list[tuple[int, Outcome]], list[tuple[int, str]]]:
+    def begin_check(self, number: int) -> Health | None:
+        """Start to find out whether logins could be decided now.
+
+        Args:
+            number: Under which `drain` will return what was found.
+
+        Returns:
+            The answer of a service that does not run, else ``None``.
+        """
+
+    def drain(
+        self,
+    ) -> tuple[list[tuple[int, Outcome]], list[tuple[int, str]], list[tuple[int, Health]]]:
         """Return what has come out since the last call.
 
         Returns:
-            The logins decided, each with its number; and lines for the log that belong to no
-            login, each with its level in the numbers of `logging`.
+            The logins decided, each with its number; lines for the log that belong to no login,
+            each with its level in the numbers of `logging`; and what checks found, each with its
+            number.
         """
 
 class Provisioner:

@@ -60,6 +60,10 @@ class VaultAuthProvider:
         self._takes_passwords = config.m_login_password_support_enabled
         self._service = LoginService(config, self._api.server_name)
         self._logins = ReactorLogins(self._service, reactor)
+        if config.health_endpoint:
+            from .health import PATH, HealthResource
+
+            self._api.register_web_resource(PATH, HealthResource(self._logins.check))
         self._log = OutcomeLog()
         self._metrics = LoginMetrics(self._api.server_name, self._service)
         if api is not None:

@@ -9,7 +9,7 @@ from twisted.internet.interfaces import IReadDescriptor
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from ._core import LoginService, Outcome
+from ._core import Health, LoginService, Outcome
 from .outcomes import logger
 
 
@@ -42,6 +42,7 @@ class ReactorLogins:
         self._reactor = reactor
         self._numbers = itertools.count()
         self._waiting: dict[int, Deferred[Outcome]] = {}
+        self._checks: dict[int, Deferred[Health]] = {}
         reactor.callWhenRunning(self._start)
 
     def decide(self, user_id: str, is_registered: bool, token_hash: object) -> Deferred[Outcome]:
@@ -64,6 +65,21 @@ class ReactorLogins:
             self._waiting[number] = waiting
         return waiting
 
+    def check(self) -> Deferred[Health]:
+        """Start to find out whether logins could be decided now.
+
+        Returns:
+            A deferred of what is found. It is not called back once the reactor stops.
+        """
+        number = next(self._numbers)
+        checking: Deferred[Health] = Deferred()
+        health = self._service.begin_check(number)
+        if health is not None:
+            checking.callback(health)
+        else:
+            self._checks[number] = checking
+        return checking
+
     def _forget(self, number: int) -> None:
         self._waiting.pop(number, None)
 
@@ -77,14 +93,16 @@ class ReactorLogins:
         self._service.stop()
 
     def doRead(self) -> None:  # noqa: N802 (Twisted's name)
-        """Hand the outcomes that are ready to those who wait for them, and notices to the log."""
-        decided, notices = self._service.drain()
+        """Hand what is ready to those who wait for it, and notices to the log."""
+        decided, notices, checked = self._service.drain()
         for level, text in notices:
             logger.log(level, "%s", text)
         for number, outcome in decided:
             waiting = self._waiting.pop(number, None)
             if waiting is not None:
                 waiting.callback(outcome)
+        for number, health in checked:
+            self._checks.pop(number).callback(health)
 
     def fileno(self) -> int:
         """Return the descriptor that the reactor is to watch."""

@@ -1,16 +1,18 @@
 //! One user's secret, asked for until Vault answers or the login's time is over.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{sleep, timeout_at};
 
 use super::cache::SecretCache;
 use super::counts::Counts;
 use super::decision::{Attempt, LookupError};
 use super::flights::{Flight, Flights, Found, Wanted};
+use super::health::Health;
+use super::outage::Outage;
 use super::outcome::{Code, Outcome, Severity};
 use super::patience::Patience;
 use super::rotation::Rotation;
@@ -22,22 +24,17 @@ use crate::vault::{Client, Entry, Kv, Secret, VaultError};
 /// How often secrets that have expired are looked for, to wipe them.
 const EVICTED_EVERY: Duration = Duration::from_secs(5);
 
-/// How often the log says that logins go by secrets in memory.
-const OUTAGE_SAID_EVERY: Duration = Duration::from_secs(10);
-
 /// Decides logins by what Vault holds, riding out what may pass within a login's time.
 pub struct Lookup {
     kv: Kv,
     settings: Settings,
+    server_name: String,
     cache: Option<SecretCache>,
     rotation: Option<Rotation>,
     permits: Semaphore,
     most_in_flight: usize,
     flights: Arc<Flights>,
-    /// Why Vault did not answer when it was asked last; `None` if it did.
-    outage: Mutex<Option<VaultError>>,
-    outage_said: Mutex<Option<Instant>>,
-    notices: Notices,
+    outage: Outage,
 }
 
 impl Lookup {
@@ -45,7 +42,11 @@ impl Lookup {
     ///
     /// # Errors
     /// When TLS cannot be set up.
-    pub fn new(settings: Settings, notices: Notices) -> Result<Self, VaultError> {
+    pub fn new(
+        settings: Settings,
+        server_name: String,
+        notices: Notices,
+    ) -> Result<Self, VaultError> {
         let client = Client::new(&settings.vault, notices.clone())?;
         let most_in_flight = usize::try_from(settings.max_concurrent_lookups).unwrap_or(1);
         let most_in_flight = most_in_flight.min(Semaphore::MAX_PERMITS);
@@ -60,10 +61,9 @@ impl Lookup {
             permits: Semaphore::new(most_in_flight),
             most_in_flight,
             flights: Arc::default(),
-            outage: Mutex::default(),
-            outage_said: Mutex::default(),
-            notices,
+            outage: Outage::new(notices),
             settings,
+            server_name,
         })
     }
 
@@ -71,6 +71,16 @@ impl Lookup {
     pub fn path_of(&self, user_id: &UserId) -> String {
         let vault = &self.settings.vault;
         format!("{}/{}", vault.mount, vault.path_root.entry_of(user_id))
+    }
+
+    /// Finds out whether logins could be decided now.
+    pub async fn check(&self) -> Health {
+        let engine_was_known = self.kv.is_known();
+        // No user has this id, and every policy that is for users' entries covers it.
+        let path = self.settings.vault.path_root.entry_of_nobody(&self.server_name);
+        let reading = tokio::time::timeout(self.settings.login_timeout, self.kv.check(&path));
+        let read = reading.await.unwrap_or_else(|_| Err(self.timed_out()));
+        Health::of(read, engine_was_known)
     }
 
     /// What has been counted so far.
@@ -208,7 +218,7 @@ impl Lookup {
             Some(error) => error,
             None if flight.is_under_way() => self.timed_out(),
             // The others before this one wait because Vault is away: then it is, for this one too.
-            None => match lock(&self.outage).clone() {
+            None => match self.outage.current() {
                 Some(error) if self.is_known_stale(attempt) => error,
                 _ => return judge(Err(LookupError::Overloaded)),
             },
@@ -222,11 +232,7 @@ impl Lookup {
         if !error.allows_stale() || !self.is_known_stale(attempt) {
             return None;
         }
-        let mut said = lock(&self.outage_said);
-        if said.is_none_or(|said| said.elapsed() > OUTAGE_SAID_EVERY) {
-            *said = Some(Instant::now());
-            self.notices.error(format!("Logins go by secrets in memory, because {error}"));
-        }
+        self.outage.say_that_memory_serves(error);
         if let Some(cache) = &self.cache {
             cache.uses.stale.count();
         }
@@ -259,7 +265,7 @@ impl Lookup {
             Some(number) => self.kv.read_version(&path, number).await,
             None => self.kv.read_login_secret(&path).await,
         };
-        *lock(&self.outage) = found.as_ref().err().filter(|error| error.allows_stale()).cloned();
+        self.outage.note(found.as_ref().err());
         let entry = found?;
         if wanted.number.is_none() {
             self.remember(&wanted.user_id, &entry);
@@ -286,8 +292,4 @@ impl Lookup {
             limit: self.settings.login_timeout,
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -10,6 +10,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::counts::Counts;
 use super::decision::Attempt;
+use super::health::Health;
 use super::lookup::Lookup;
 use super::mailbox::Mailbox;
 use super::outcome::{Code, Outcome};
@@ -29,6 +30,8 @@ const RESTART_WAIT: Duration = Duration::from_secs(10);
 pub enum Message {
     /// A decided login: the number it was started with, and how it ended.
     Decided(u64, Outcome),
+    /// A check of the service's health: the number it was started with, and what it found.
+    Checked(u64, Health),
     /// Something for the log that belongs to no login.
     Noticed(Notice),
 }
@@ -102,7 +105,11 @@ impl LoginService {
             let mailbox = Arc::clone(&mailbox);
             Notices::new(move |notice| mailbox.post(Message::Noticed(notice)))
         };
-        let lookup = Arc::new(Lookup::new(self.settings.clone(), notices.clone())?);
+        let lookup = Arc::new(Lookup::new(
+            self.settings.clone(),
+            self.server_name.clone(),
+            notices.clone(),
+        )?);
         runtime.spawn(for_ever("the Vault token", notices.clone(), {
             let lookup = Arc::clone(&lookup);
             move || Arc::clone(&lookup).keep_token_alive()
@@ -188,6 +195,26 @@ impl LoginService {
             mailbox.post(Message::Decided(number, outcome));
         });
         Ok(None)
+    }
+
+    /// Starts to find out whether logins could be decided now; what is found comes out of
+    /// [`drain`](Self::drain) under `number`.
+    ///
+    /// Returns the answer of a service that does not run.
+    #[must_use]
+    pub fn begin_check(&self, number: u64) -> Option<Health> {
+        let running = self.running();
+        let Some(running) = running.as_ref().filter(|one| one.process == std::process::id()) else {
+            return Some(Health::not_running());
+        };
+        let lookup = Arc::clone(&running.lookup);
+        let mailbox = Arc::clone(&running.mailbox);
+        running.runtime.spawn(async move {
+            let checking = AssertUnwindSafe(lookup.check()).catch_unwind();
+            let health = checking.await.unwrap_or_else(|_| Health::not_running());
+            mailbox.post(Message::Checked(number, health));
+        });
+        None
     }
 
     /// What has come out since the last call.

@@ -214,7 +214,7 @@ impl Provisioner {
         match Kv::new(client, vault.kv_version).read_login_secret(&below).await {
             Ok(Entry::Secret(secret)) => {
                 report.ok(link, format!("{path} has one"));
-                return Some(secret);
+                return Some(secret.login_secret);
             }
             Ok(Entry::Missing) => report.failed(
                 link,

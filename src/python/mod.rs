@@ -30,14 +30,9 @@ mod _core {
         RotatedSecret,
     };
     #[pymodule_export]
-    use super::service::{LoginService, Outcome};
+    use super::service::{Health, LoginService, Outcome};
     #[pymodule_export]
     use super::settings::{Settings, SettingsError};
-
-    #[pymodule_init]
-    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        super::runtime::end_at_exit(module.py())
-    }
 
     /// The version of the package, from `Cargo.toml`.
     #[pymodule_export]
@@ -46,6 +41,7 @@ mod _core {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        super::runtime::end_at_exit(module.py())?;
         module.add("OUTCOMES", super::service::outcomes())?;
         module.add("VAULT_REQUEST_BUCKETS", crate::metrics::BUCKETS.to_vec())
     }

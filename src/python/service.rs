@@ -64,8 +64,43 @@ impl Outcome {
     }
 }
 
+/// Whether logins could be decided when it was asked.
+#[pyclass(frozen, module = "synapse_vault_auth_provider._core")]
+pub struct Health(login::Health);
+
+#[pymethods]
+impl Health {
+    #[getter]
+    fn vault_reachable(&self) -> bool {
+        self.0.vault_reachable
+    }
+
+    #[getter]
+    fn token_valid(&self) -> Option<bool> {
+        self.0.token_valid
+    }
+
+    #[getter]
+    fn kv_readable(&self) -> bool {
+        self.0.kv_readable
+    }
+
+    #[getter]
+    fn reason(&self) -> Option<&str> {
+        self.0.reason.as_deref()
+    }
+
+    #[getter]
+    fn good_for(&self) -> f64 {
+        self.0.good_for.as_secs_f64()
+    }
+}
+
 /// Numbers of logins and their outcomes.
 type Decided = Vec<(u64, Outcome)>;
+
+/// Numbers of checks and what they found.
+type Checked = Vec<(u64, Health)>;
 
 /// Levels in the numbers of Python's `logging`, and lines for the log.
 type Noticed = Vec<(u8, String)>;
@@ -114,18 +149,24 @@ impl LoginService {
         Counts(self.0.counts())
     }
 
-    fn drain(&self) -> (Decided, Noticed) {
+    fn begin_check(&self, number: u64) -> Option<Health> {
+        self.0.begin_check(number).map(Health)
+    }
+
+    fn drain(&self) -> (Decided, Noticed, Checked) {
         let mut decided = Vec::new();
         let mut notices = Vec::new();
+        let mut checked = Vec::new();
         for message in self.0.drain() {
             match message {
                 Message::Decided(number, outcome) => decided.push((number, Outcome(outcome))),
+                Message::Checked(number, health) => checked.push((number, Health(health))),
                 Message::Noticed(Notice { level, text }) => {
                     notices.push((python_level(level), text));
                 }
             }
         }
-        (decided, notices)
+        (decided, notices, checked)
     }
 }
 

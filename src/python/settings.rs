@@ -38,6 +38,11 @@ impl Settings {
         self.0.m_login_password_support_enabled
     }
 
+    #[getter]
+    fn health_endpoint(&self) -> bool {
+        self.0.health_endpoint
+    }
+
     fn __repr__(&self) -> String {
         format!("{:?}", self.0)
     }

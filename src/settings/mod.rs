@@ -54,6 +54,8 @@ pub struct Settings {
     pub m_login_password_support_enabled: bool,
     /// Whether the right hash registers a user whom the homeserver does not have.
     pub allow_registration: bool,
+    /// Whether everybody may ask over HTTP whether logins work.
+    pub health_endpoint: bool,
 }
 
 /// What is kept in memory.
@@ -84,6 +86,7 @@ impl Settings {
         let rotation_grace = section.duration("rotation_grace", Duration::ZERO);
         let m_login_password = section.boolean("m_login_password_support_enabled");
         let allow_registration = section.boolean("allow_registration");
+        let health_endpoint = section.boolean("health_endpoint");
         // A misspelt key is what made another one missing: say the former.
         section.refuse_unknown_keys()?;
         Ok(Self {
@@ -94,6 +97,7 @@ impl Settings {
             rotation_grace: rotation_grace?,
             m_login_password_support_enabled: m_login_password?.unwrap_or(false),
             allow_registration: allow_registration?.unwrap_or(false),
+            health_endpoint: health_endpoint?.unwrap_or(false),
         })
     }
 }

@@ -374,6 +374,7 @@ fn what_loosens_anything_is_off_unless_configured() {
     assert!(settings.rotation_grace.is_zero());
     assert!(!settings.m_login_password_support_enabled);
     assert!(!settings.allow_registration);
+    assert!(!settings.health_endpoint);
     let settings = parse(with("rotation_grace", json!("10m"))).unwrap();
     assert_eq!(settings.rotation_grace, Duration::from_secs(600));
     for (key, value, expected) in [
@@ -381,6 +382,7 @@ fn what_loosens_anything_is_off_unless_configured() {
         ("rotation_grace", json!(true), "not true or false"),
         ("m_login_password_support_enabled", json!("yes"), "true or false, not a string"),
         ("allow_registration", json!(1), "true or false, not a number"),
+        ("health_endpoint", json!("/health"), "true or false, not a string"),
     ] {
         let text = error(with(key, value));
         assert!(text.starts_with(&format!("{key}: ")), "{text}");

@@ -74,14 +74,8 @@ impl Kv {
             Ok(Entry::Missing) => {
                 let is_old = known.asked.is_none_or(|asked| asked.elapsed() > GOOD_FOR);
                 let actual = if is_old { self.detect().await? } else { known.version };
+                self.require_configured(actual)?;
                 match (self.configured, actual) {
-                    (Some(configured), Some(actual)) if configured != actual => {
-                        Err(VaultError::Unexpected(format!(
-                            "the KV engine at {} is not of the version that \
-                             vault_kv_version says",
-                            self.client.mount()
-                        )))
-                    }
                     (None, Some(_)) if is_old => self.read(path, None).await,
                     _ => result,
                 }
@@ -98,10 +92,52 @@ impl Kv {
         self.read(path, Some(number)).await
     }
 
+    /// Reads an entry that need not exist, to see whether entries can be read.
+    ///
+    /// That is one request, and another one before the first.
+    ///
+    /// # Errors
+    /// [`VaultError`] when they cannot.
+    pub async fn check(&self, path: &str) -> Result<(), VaultError> {
+        let known = self.known().version;
+        let actual = match known {
+            Some(version) => Some(version),
+            None => self.learn(self.client.mounted().await?)?,
+        };
+        self.require_configured(actual)?;
+        let result = match self.configured.or(actual).unwrap_or(Version::V2) {
+            Version::V1 => self.read_v1(path).await,
+            Version::V2 => self.read_v2(path, None).await,
+        };
+        if let Err(VaultError::Unexpected(_)) = &result {
+            // Perhaps there is another engine now.
+            *self.known() = Known::default();
+        }
+        result.map(|_| ())
+    }
+
+    /// Whether it was asked which version of the engine is mounted, and told.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        self.known().version.is_some()
+    }
+
     /// The version of the engine, as far as it is known by now.
     #[must_use]
     pub fn known_version(&self) -> Option<Version> {
         self.configured.or(self.known().version)
+    }
+
+    fn require_configured(&self, actual: Option<Version>) -> Result<(), VaultError> {
+        match (self.configured, actual) {
+            (Some(configured), Some(actual)) if configured != actual => {
+                Err(VaultError::Unexpected(format!(
+                    "the KV engine at {} is not of the version that vault_kv_version says",
+                    self.client.mount()
+                )))
+            }
+            _ => Ok(()),
+        }
     }
 
     async fn read(&self, path: &str, number: Option<u64>) -> Result<Entry, VaultError> {
@@ -140,14 +176,19 @@ impl Kv {
             Err(VaultError::Denied { .. } | VaultError::TokenInvalid { .. }) => Mounted::NotTold,
             Err(error) => return Err(error),
         };
+        self.learn(mounted)
+    }
+
+    fn learn(&self, mounted: Mounted) -> Result<Option<Version>, VaultError> {
         match mounted {
             Mounted::Here(version) => {
                 self.known().version = Some(version);
                 Ok(Some(version))
             }
             Mounted::Below(other) => Err(VaultError::Unexpected(format!(
-                "Vault has no secrets engine at {mount} but one at {other}; \
-                 check vault_kv_mount_point"
+                "Vault has no secrets engine at {} but one at {other}; \
+                 check vault_kv_mount_point",
+                self.client.mount()
             ))),
             Mounted::NotTold => Ok(None),
         }

@@ -37,6 +37,12 @@ impl PathRoot {
         normalize(text).map(Self)
     }
 
+    /// The path below the mount that an entry would have if a user had no localpart.
+    #[must_use]
+    pub fn entry_of_nobody(&self, server_name: &str) -> String {
+        format!("{self}/@:{server_name}")
+    }
+
     /// The path of a user's entry below the mount.
     #[must_use]
     pub fn entry_of(&self, user_id: &UserId) -> String {

@@ -26,6 +26,7 @@ EVERYTHING_ON = {
     "rotation_grace": "1h",
     "m_login_password_support_enabled": True,
     "allow_registration": True,
+    "health_endpoint": True,
 }
 """The module's settings that are off by default."""
 

@@ -7,7 +7,7 @@ import json
 import select
 from typing import TYPE_CHECKING, Any
 
-from synapse_vault_auth_provider._core import Counts, LoginService, Outcome, Settings
+from synapse_vault_auth_provider._core import Counts, Health, LoginService, Outcome, Settings
 
 from tests.servers.synapse import SERVER_NAME
 
@@ -41,6 +41,7 @@ class Core:
         written = {key: json.dumps(value) for key, value in config.items() if value is not None}
         self._service = LoginService(Settings.parse(written, environment or {}), SERVER_NAME)
         self._decided: dict[int, Outcome] = {}
+        self._checked: dict[int, Health] = {}
         self.notices: list[str] = []
 
     def __enter__(self) -> Core:
@@ -99,6 +100,22 @@ class Core:
         self.confidential.check_text(outcome.reason)
         return outcome
 
+    def check(self) -> Health:
+        """Ask whether logins can be decided, and wait for the answer."""
+        number = next(_numbers)
+        health = self._service.begin_check(number)
+        if health is not None:
+            return health
+
+        def is_checked() -> bool:
+            self.collect(0.5)
+            return number in self._checked
+
+        wait_until("the check ends", is_checked)
+        health = self._checked.pop(number)
+        self.confidential.check_text(health.reason or "")
+        return health
+
     def is_decided(self, number: int) -> bool:
         """Tell whether a login has ended."""
         self.collect(0)
@@ -113,6 +130,7 @@ class Core:
     def collect(self, seconds: float) -> None:
         """Wait that long for logins to end."""
         if select.select([self._service.fileno()], [], [], seconds)[0]:
-            decided, notices = self._service.drain()
+            decided, notices, checked = self._service.drain()
             self._decided.update(decided)
+            self._checked.update(checked)
             self.notices += [text for _, text in notices]

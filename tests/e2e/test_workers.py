@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
+import requests
 
 from tests.servers import SynapseProcess, Valkey, Worker
 from tests.servers.synapse import SERVER_NAME
@@ -117,3 +118,9 @@ def test_every_process_shows_its_own_metrics(cluster: Cluster) -> None:
         after = process.metrics()
         decided = [metrics.value("login_seconds_count") or 0 for metrics in (before, after)]
         assert decided[1] == decided[0] + 1
+
+
+def test_every_process_tells_its_health(cluster: Cluster) -> None:
+    for process in cluster.processes:
+        url = f"{process.url}/_synapse/client/vault_auth/health"
+        assert requests.get(url, timeout=60).json()["healthy"] is True

@@ -1,0 +1,94 @@
+//! Whether logins could be decided now, for those who watch over the homeserver.
+
+use std::time::Duration;
+
+use crate::vault::VaultError;
+
+/// How long an answer is good for. It takes one request to Vault, or two while it is not known
+/// which version the KV engine is of.
+const GOOD_FOR: Duration = Duration::from_secs(1);
+const GOOD_FOR_WITH_MOUNT: Duration = Duration::from_secs(2);
+
+/// The same for a 403: whether the token is dead takes two more requests, and another one up to
+/// three.
+const GOOD_FOR_IF_FORBIDDEN: Duration = Duration::from_secs(5);
+
+/// Whether logins could be decided now. Says nothing that is not for everybody, but for `reason`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// Whether Vault answers, whatever it says.
+    pub vault_reachable: bool,
+    /// Whether it accepts the module's token; `None` if that is not known.
+    pub token_valid: Option<bool>,
+    /// Whether users' entries can be read.
+    pub kv_readable: bool,
+    /// What is wrong, for the log alone; `None` if nothing is.
+    pub reason: Option<String>,
+    /// How long Vault need not be asked again.
+    pub good_for: Duration,
+}
+
+impl Health {
+    /// Reads the outcome of reading an entry that need not exist.
+    #[must_use]
+    pub fn of(read: Result<(), VaultError>, engine_was_known: bool) -> Self {
+        let (vault_reachable, token_valid, good_for) = match &read {
+            Ok(()) => (true, Some(true), GOOD_FOR),
+            Err(VaultError::Unreachable { .. } | VaultError::TimedOut { .. }) => {
+                (false, None, GOOD_FOR)
+            }
+            Err(VaultError::Unavailable { .. } | VaultError::Unexpected(_)) => {
+                (true, None, GOOD_FOR)
+            }
+            Err(VaultError::Denied { .. }) => (true, Some(true), GOOD_FOR_IF_FORBIDDEN),
+            Err(VaultError::TokenInvalid { .. } | VaultError::LoginRefused { .. }) => {
+                (true, Some(false), GOOD_FOR_IF_FORBIDDEN)
+            }
+        };
+        Self {
+            vault_reachable,
+            token_valid,
+            kv_readable: read.is_ok(),
+            reason: read.err().map(|error| error.to_string()),
+            good_for: if engine_was_known { good_for } else { good_for.max(GOOD_FOR_WITH_MOUNT) },
+        }
+    }
+
+    /// Of a service that does not run.
+    #[must_use]
+    pub fn not_running() -> Self {
+        Self {
+            vault_reachable: false,
+            token_valid: None,
+            kv_readable: false,
+            reason: Some("the homeserver is starting or stopping".to_owned()),
+            good_for: Duration::ZERO,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_trouble_is_told_as_far_as_it_is_known() {
+        let quote = String::new;
+        for (read, reachable, token_valid, seconds) in [
+            (Ok(()), true, Some(true), 1),
+            (Err(VaultError::TimedOut { address: quote(), limit: GOOD_FOR }), false, None, 1),
+            (Err(VaultError::Unexpected(quote())), true, None, 1),
+            (Err(VaultError::Denied { quote: quote() }), true, Some(true), 5),
+            (Err(VaultError::TokenInvalid { advice: quote() }), true, Some(false), 5),
+        ] {
+            let is_readable = read.is_ok();
+            let health = Health::of(read, true);
+            assert_eq!(health.vault_reachable, reachable);
+            assert_eq!(health.token_valid, token_valid);
+            assert_eq!(health.kv_readable, is_readable);
+            assert_eq!(health.reason.is_none(), is_readable);
+            assert_eq!(health.good_for.as_secs(), seconds);
+        }
+        assert_eq!(Health::of(Ok(()), false).good_for, GOOD_FOR_WITH_MOUNT);
+    }
+}
