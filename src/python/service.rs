@@ -145,8 +145,8 @@ impl LoginService {
             .map_err(|error| runtime_error(&error))
     }
 
-    fn counts(&self) -> Counts {
-        Counts(self.0.counts())
+    fn counts(&self, py: Python<'_>) -> Counts {
+        Counts(py.detach(|| self.0.counts()))
     }
 
     fn begin_check(&self, number: u64) -> Option<Health> {
