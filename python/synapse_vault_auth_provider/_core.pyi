@@ -3,7 +3,7 @@
 from collections.abc import Coroutine, Mapping
 from typing import Any, Literal, final
 
-from typing_extensions import Self
+from typing_extensions import Self, disjoint_base
 
 __all__ = [
     "OUTCOMES",
@@ -23,6 +23,7 @@ __all__ = [
     "Settings",
     "SettingsError",
     "__version__",
+    "duration_seconds",
     "is_token_hash",
     "token_hash",
 ]
@@ -52,6 +53,19 @@ def token_hash(login_secret: str, user_id: str) -> str:
     Raises:
         ValueError: ``login_secret`` is empty.
         UnicodeEncodeError: One of them holds a lone surrogate, which UTF-8 cannot express.
+    """
+
+def duration_seconds(json: str) -> float:
+    """Read a duration of the configuration.
+
+    Args:
+        json: A number of seconds, or a string such as ``250ms``, ``5s``, ``10m``, ``1h``, in JSON.
+
+    Returns:
+        The duration in seconds.
+
+    Raises:
+        ValueError: It is neither. Says what is allowed.
     """
 
 def is_token_hash(value: object) -> bool:
@@ -260,6 +274,7 @@ class LoginService:
             number.
         """
 
+@disjoint_base
 class Provisioner:
     """What `synapse_vault_auth_provider.provisioning.Provisioner` is made of."""
 

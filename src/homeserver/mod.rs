@@ -35,6 +35,7 @@ pub use account::{Account, Attributes};
 pub use admin::Admin;
 pub use client::{Dated, Homeserver};
 pub use error::HomeserverError;
+pub use profile::{Profile, Shown};
 pub use proof::{LOGIN_TYPE, Proof};
 pub use reauthentication::VaultStage;
 pub use registration::{Registered, Registration, registration_mac};

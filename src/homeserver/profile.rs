@@ -1,36 +1,50 @@
 //! Profiles: who has one, and setting one's own.
 
 use reqwest::StatusCode;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::request::Request;
 use super::{AccessToken, Dated, Homeserver, HomeserverError};
 
+/// What a homeserver shows of a user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// This.
+    Profile(Profile),
+    /// It knows of no profile.
+    Nothing,
+    /// It does not tell without authentication.
+    NotTold,
+}
+
+/// What others see of a user.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct Profile {
+    /// The display name.
+    #[serde(rename = "displayname")]
+    pub display_name: Option<String>,
+    /// The avatar, an `mxc://` URI.
+    pub avatar_url: Option<String>,
+}
+
 impl Homeserver {
-    /// Whether the homeserver shows a profile of this user; with its clock.
+    /// The profile that the homeserver shows of this user to everybody; with its clock.
     ///
-    /// `None`: it does not tell without authentication. Synapse has no profile for accounts whose
-    /// display name and avatar were both taken away, so `Some(false)` does not prove that there is
-    /// no account.
+    /// Synapse has no profile for accounts whose display name and avatar were both taken away, so
+    /// [`Shown::Nothing`] does not prove that there is no account.
     ///
     /// API: <https://spec.matrix.org/v1.16/client-server-api/#get_matrixclientv3profileuserid>
     ///
     /// # Errors
     /// What kept the homeserver from answering.
-    pub async fn profile_exists(
-        &self,
-        user_id: &str,
-    ) -> Result<Dated<Option<bool>>, HomeserverError> {
+    pub async fn profile(&self, user_id: &str) -> Result<Dated<Shown>, HomeserverError> {
         let request = Request::get(&["_matrix", "client", "v3", "profile", user_id]);
         let answer = self.exchange(&request).await?;
         let value = match answer.status {
-            status if status.is_success() => {
-                self.understand::<serde_json::Map<_, _>>(&request, &answer)?;
-                Some(true)
-            }
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => None,
+            status if status.is_success() => Shown::Profile(self.understand(&request, &answer)?),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Shown::NotTold,
             _ => match Self::refused(&request, &answer) {
-                error if is_no_profile(&error) => Some(false),
+                error if is_no_profile(&error) => Shown::Nothing,
                 error => return Err(error),
             },
         };

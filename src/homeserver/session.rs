@@ -1,6 +1,5 @@
-//! Sessions: logging in and out, and whose a token is.
+//! Sessions: logging in and out.
 
-use ruma_client_api::account::whoami;
 use ruma_client_api::session::{logout, logout_all};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -76,17 +75,6 @@ impl Homeserver {
     /// As for [`Self::log_out`].
     pub async fn log_out_everywhere(&self, token: &AccessToken) -> Result<(), HomeserverError> {
         self.ask(logout_all::v3::Request::new(), Some(token)).await.map(drop)
-    }
-
-    /// The user id of the user of this token.
-    ///
-    /// API: <https://spec.matrix.org/v1.16/client-server-api/#get_matrixclientv3accountwhoami>
-    ///
-    /// # Errors
-    /// As for [`Self::log_out`].
-    pub async fn whoami(&self, token: &AccessToken) -> Result<String, HomeserverError> {
-        let response = self.ask(whoami::v3::Request::new(), Some(token)).await?;
-        Ok(response.user_id.to_string())
     }
 }
 

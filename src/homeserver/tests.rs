@@ -7,8 +7,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::{
-    AccessToken, Homeserver, HomeserverError, HomeserverUrl, Login, Proof, Registration, Session,
-    VaultStage,
+    AccessToken, Homeserver, HomeserverError, HomeserverUrl, Login, Profile, Proof, Registration,
+    Session, Shown, VaultStage,
 };
 use crate::http::LONGEST_BODY;
 
@@ -121,7 +121,7 @@ async fn success_in_other_words_is_none_and_repeats_nothing() {
 #[tokio::test]
 async fn what_ruma_has_against_an_answer_is_not_repeated() {
     let answers = [answer("200 OK", r#"{"user_id":"syt_secret","flows":"syt_secret"}"#)];
-    let (result, _) = answering(&answers, async |server| server.whoami(&token()).await).await;
+    let (result, _) = answering(&answers, async |server| server.login_types().await).await;
     let error = result.unwrap_err();
     assert!(!format!("{error:?}{error}").contains("syt_"), "{error}");
     assert!(!error.may_have_been_done());
@@ -204,16 +204,14 @@ async fn no_answer_in_time_leaves_open_what_was_done() {
 #[tokio::test]
 async fn a_profile_that_needs_authentication_tells_nothing() {
     for (status, body, value) in [
-        ("200 OK", "{}", Some(true)),
-        ("404 Not Found", r#"{"errcode":"M_NOT_FOUND"}"#, Some(false)),
-        ("404 Not Found", r#"{"errcode":"M_UNKNOWN"}"#, Some(false)),
-        ("401 Unauthorized", r#"{"errcode":"M_MISSING_TOKEN"}"#, None),
-        ("403 Forbidden", r#"{"errcode":"M_FORBIDDEN"}"#, None),
+        ("200 OK", "{}", Shown::Profile(Profile::default())),
+        ("404 Not Found", r#"{"errcode":"M_NOT_FOUND"}"#, Shown::Nothing),
+        ("404 Not Found", r#"{"errcode":"M_UNKNOWN"}"#, Shown::Nothing),
+        ("401 Unauthorized", r#"{"errcode":"M_MISSING_TOKEN"}"#, Shown::NotTold),
+        ("403 Forbidden", r#"{"errcode":"M_FORBIDDEN"}"#, Shown::NotTold),
     ] {
-        let (result, requests) = answering(&[answer(status, body)], async |server| {
-            server.profile_exists("@a/b:x").await
-        })
-        .await;
+        let (result, requests) =
+            answering(&[answer(status, body)], async |server| server.profile("@a/b:x").await).await;
         let dated = result.unwrap();
         assert_eq!(dated.value, value);
         assert_eq!(dated.date, Some(784_111_777));
@@ -226,8 +224,7 @@ async fn a_profile_that_needs_authentication_tells_nothing() {
         ("429 Too Many Requests", r#"{"errcode":"M_LIMIT_EXCEEDED"}"#),
     ] {
         let (result, _) =
-            answering(&[answer(status, body)], async |server| server.profile_exists("@a:x").await)
-                .await;
+            answering(&[answer(status, body)], async |server| server.profile("@a:x").await).await;
         assert!(result.is_err(), "{status} {body}");
     }
 }

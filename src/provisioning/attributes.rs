@@ -1,7 +1,7 @@
 //! What is set of an account: its name, its picture, and what only an administrator may.
 
 use super::avatar::Avatar;
-use super::claim::{Call, Ready};
+use super::call::{Call, Ready};
 use super::error::ProvisioningError;
 use super::patience::Patience;
 use super::provisioner::Provisioner;
@@ -18,7 +18,8 @@ pub struct Attributes<'a> {
 }
 
 impl<'a> Attributes<'a> {
-    /// What a call wants that the account's creation has not done.
+    /// What a call wants that is not so already. What others see right now is not set again: that
+    /// would take a login for every account of an import that is run once more.
     ///
     /// # Errors
     /// When it takes an admin token, and there is none.
@@ -29,6 +30,7 @@ impl<'a> Attributes<'a> {
     ) -> Result<Self, ProvisioningError> {
         let request = call.request;
         let by_admin = call.authority.admin_token.is_some();
+        let seen = &ready.profile;
         let created_as = ready.created_as.clone().unwrap_or_default();
         let user_type = request
             .user_type
@@ -38,8 +40,14 @@ impl<'a> Attributes<'a> {
             return Err(needs_admin_token("user_type"));
         }
         Ok(Self {
-            display_name: request.display_name.as_deref().filter(|_| !ready.has_display_name),
-            avatar,
+            display_name: request
+                .display_name
+                .as_deref()
+                .filter(|_| request.display_name != seen.display_name),
+            avatar: avatar.filter(|avatar| match avatar {
+                Avatar::Uploaded(uri) => Some(uri) != seen.avatar_url.as_ref(),
+                Avatar::File { .. } => true,
+            }),
             is_admin: request.is_admin && (by_admin || !created_as.is_admin),
             user_type,
             by_admin,

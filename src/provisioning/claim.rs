@@ -15,19 +15,18 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+use super::call::{Call, Ready};
 use super::conflict::{
     check_begun, check_owner, contended, deactivated, not_ours, overtaken, undecided, unusable,
 };
-use super::creation::{Authority, Created, Creation, NewAccount};
+use super::creation::{Created, Creation};
 use super::error::ProvisioningError;
 use super::login::Freshness;
-use super::patience::Patience;
-use super::provision::ProvisionRequest;
-use super::provisioner::{Account, Provisioner};
+use super::provisioner::Provisioner;
 use super::record::{CreatedAs, Entry, Intent, Record};
 use super::resumption::Verdict;
 use super::secret::new_secret;
-use crate::homeserver::Session;
+use crate::homeserver::{Profile, Session};
 use crate::vault::Written;
 
 /// How often the entry is looked at anew because others write it as well.
@@ -37,54 +36,21 @@ const MOST_ROUNDS: u32 = 20;
 /// to finish.
 const BETWEEN_ROUNDS: Duration = Duration::from_millis(150);
 
-/// One call of [`Provisioner::provision_user`].
-pub struct Call<'a> {
-    pub request: &'a ProvisionRequest,
-    pub account: Account<'a>,
-    pub authority: Authority,
-    pub patience: Patience,
-    /// Whether the homeserver has the module.
-    pub has_flow: bool,
-}
-
-/// An account whose entry is in place.
-pub struct Ready {
-    pub login_secret: SecretString,
-    pub freshness: Freshness,
-    pub already_exists: bool,
-    /// What it was created as; `None` if not by us.
-    pub created_as: Option<CreatedAs>,
-    /// Whether it was created with the display name.
-    pub has_display_name: bool,
-    /// A session that came with its creation.
-    pub session: Option<Box<Session>>,
-}
-
 /// What a round ends with: the account, or nothing because somebody else was faster.
 type Round = Result<Option<Ready>, ProvisioningError>;
 
-impl Call<'_> {
-    fn wanted(&self) -> CreatedAs {
-        CreatedAs { is_admin: self.request.is_admin, user_type: self.request.user_type.clone() }
-    }
+/// An account that is ours, as it was created.
+struct Made {
+    created_as: CreatedAs,
+    profile: Profile,
+    session: Option<Box<Session>>,
+}
 
-    fn new_account<'a>(
-        &'a self,
-        password: &'a SecretString,
-        created_as: &'a CreatedAs,
-    ) -> NewAccount<'a> {
-        NewAccount {
-            user_id: &self.account.user_id,
-            password,
-            created_as,
-            display_name: self.request.display_name.as_deref(),
-            with_session: self.request.with_token && !self.has_flow,
-        }
-    }
-
-    /// Whether the creation takes a display name: the registration does.
-    fn is_named_at_creation(&self) -> bool {
-        self.authority.admin_token.is_none()
+impl Made {
+    /// By this very call.
+    fn by(call: &Call<'_>, session: Option<Box<Session>>) -> Result<Self, ProvisioningError> {
+        let created_as = call.attempt()?.makes();
+        Ok(Self { created_as, profile: call.profile_at_creation(), session })
     }
 }
 
@@ -136,19 +102,19 @@ impl Provisioner {
             login_secret: new_secret()?,
             password: new_secret()?,
             started: found.date,
-            means: authority.means()?,
+            tries: vec![call.attempt()?],
             former: Vec::new(),
-            created_as: call.wanted(),
             external_id: request.external_id.clone(),
         };
         let written = self.write(patience, account, intent.fields(), version).await?;
         let Some(Written { version, .. }) = written else { return Ok(None) };
-        let new = call.new_account(&intent.password, &intent.created_as);
+        let wanted = call.wanted();
+        let new = call.new_account(&intent.password, &wanted);
         let Creation { outcome, may_be_done } = self.create(patience, authority, &new).await;
         match outcome {
             Ok(Created::Ours(session)) => {
-                let is_named = call.is_named_at_creation();
-                self.promote(call, &intent, version, session, is_named).await
+                let made = Made::by(call, session)?;
+                self.promote(call, &intent, version, made).await
             }
             // Perhaps it was an earlier try that created it.
             Ok(Created::AlreadyThere) if may_be_done => Ok(None),
@@ -197,19 +163,14 @@ impl Provisioner {
         }
         let (mut intent, mut version) = (intent, version);
         if found.exists != Some(true) {
-            intent = Intent {
-                means: authority.means()?,
-                created_as: call.wanted(),
-                former: intent.versions(version),
-                ..intent
-            };
+            intent = intent.tried_again(call.attempt()?, version);
             let written = self.write(patience, account, intent.fields(), version).await?;
             let Some(written) = written else { return Ok(None) };
             version = written.version;
-            let new = call.new_account(&intent.password, &intent.created_as);
+            let wanted = call.wanted();
+            let new = call.new_account(&intent.password, &wanted);
             if let Created::Ours(session) = self.create(patience, authority, &new).await.outcome? {
-                let is_named = call.is_named_at_creation();
-                return self.promote(call, &intent, version, session, is_named).await;
+                return self.promote(call, &intent, version, Made::by(call, session)?).await;
             }
         }
         if request.adopt {
@@ -217,9 +178,14 @@ impl Provisioner {
             return self.adopt(call, &intent.login_secret, version, &versions).await;
         }
         let why = match self.judge(patience, &account.user_id, &intent, authority).await? {
-            Verdict::Ours(session) => {
-                check_begun(account, &intent.made_as(), &call.made_as(&intent))?;
-                return self.promote(call, &intent, version, session, false).await;
+            Verdict::Ours { created_as, session } => {
+                if let Err(error) = check_begun(account, created_as.as_ref(), &call.wanted()) {
+                    self.end(session).await;
+                    return Err(error);
+                }
+                let created_as = created_as.unwrap_or_default();
+                let made = Made { created_as, profile: found.profile, session };
+                return self.promote(call, &intent, version, made).await;
             }
             Verdict::Undecided(why) => why,
         };
@@ -247,7 +213,7 @@ impl Provisioner {
             freshness: Freshness::Old,
             already_exists: true,
             created_as: entry.created_as.clone(),
-            has_display_name: false,
+            profile: found.profile,
             session: None,
         };
         if found.exists != Some(true) {
@@ -256,11 +222,11 @@ impl Provisioner {
             let Creation { outcome, may_be_done } = self.create(patience, authority, &new).await;
             match outcome? {
                 Created::Ours(session) => {
-                    let is_named = call.is_named_at_creation();
-                    let created_as = if is_named { wanted } else { CreatedAs::default() };
-                    ready.created_as = Some(created_as);
-                    (ready.already_exists, ready.has_display_name) = (false, is_named);
-                    ready.session = session;
+                    let made = Made::by(call, session)?;
+                    ready.already_exists = false;
+                    ready.created_as = Some(made.created_as);
+                    ready.profile = made.profile;
+                    ready.session = made.session;
                 }
                 Created::AlreadyThere
                     if found.exists == Some(false) && !may_be_done && !request.adopt =>
@@ -270,43 +236,58 @@ impl Provisioner {
                 Created::AlreadyThere | Created::Elsewhere(_) => {}
             }
         }
-        let is_news = ready.created_as != entry.created_as
-            && ready.created_as.as_ref().is_some_and(|it| *it != CreatedAs::default());
-        if new_owner.is_some() || is_news {
-            let fields = entry.with_owner(new_owner, ready.created_as.as_ref());
-            if self.write(patience, account, fields, version).await?.is_none() {
-                self.end(ready.session).await;
-                return Ok(None);
-            }
+        let result = self.update_entry(call, entry, version, new_owner, &ready).await;
+        if !matches!(result, Ok(true)) {
+            self.end(ready.session).await;
+            return result.map(|_| None);
         }
-        self.forget_intent(patience, account, entry).await?;
         Ok(Some(ready))
     }
 
-    /// Puts the entry in the intent's place.
-    async fn promote(
+    /// Keeps in an entry what has become of its account; whether nobody else has written meanwhile.
+    async fn update_entry(
         &self,
         call: &Call<'_>,
-        intent: &Intent,
+        entry: &Entry,
         version: u32,
-        session: Option<Box<Session>>,
-        has_display_name: bool,
-    ) -> Round {
+        new_owner: Option<&str>,
+        ready: &Ready,
+    ) -> Result<bool, ProvisioningError> {
         let Call { account, patience, .. } = call;
-        let fields = intent.entry_fields(version);
-        let written = self.write(patience, account, fields, version).await;
-        if !matches!(written, Ok(Some(_))) {
-            self.end(session).await;
-            return written.map(|_| None);
+        let made = ready.created_as.clone().unwrap_or_default();
+        let is_news = made != entry.created_as.clone().unwrap_or_default();
+        if new_owner.is_some() || is_news {
+            let fields = entry.with_owner(new_owner, ready.created_as.as_ref());
+            if self.write(patience, account, fields, version).await?.is_none() {
+                return Ok(false);
+            }
         }
-        self.destroy(patience, account, &intent.versions(version)).await?;
+        self.forget_intent(patience, account, entry).await?;
+        Ok(true)
+    }
+
+    /// Puts the entry in the intent's place.
+    async fn promote(&self, call: &Call<'_>, intent: &Intent, version: u32, made: Made) -> Round {
+        let Call { account, patience, .. } = call;
+        let fields = intent.entry_fields(version, &made.created_as);
+        let result = match self.write(patience, account, fields, version).await {
+            Ok(Some(_)) => {
+                let versions = intent.versions(version);
+                self.destroy(patience, account, &versions).await.map(|()| true)
+            }
+            other => other.map(|_| false),
+        };
+        if !matches!(result, Ok(true)) {
+            self.end(made.session).await;
+            return result.map(|_| None);
+        }
         Ok(Some(Ready {
             login_secret: intent.login_secret.clone(),
             freshness: Freshness::New,
             already_exists: false,
-            created_as: Some(intent.made_as()),
-            has_display_name,
-            session,
+            created_as: Some(made.created_as),
+            profile: made.profile,
+            session: made.session,
         }))
     }
 
@@ -329,15 +310,8 @@ impl Provisioner {
             freshness: Freshness::New,
             already_exists: true,
             created_as: None,
-            has_display_name: false,
+            profile: Profile::default(),
             session: None,
         }))
-    }
-}
-
-impl Call<'_> {
-    /// What an intent's account would be if this call had begun it.
-    fn made_as(&self, intent: &Intent) -> CreatedAs {
-        Intent { created_as: self.wanted(), ..intent.clone() }.made_as()
     }
 }

@@ -37,23 +37,34 @@ pub fn check_owner(
 /// Refuses to finish an account that was begun with more or fewer rights than are wanted now.
 ///
 /// # Errors
-/// When what was begun is not what is wanted.
+/// When it was registered as something else, or nobody knows as what.
 pub fn check_begun(
     account: &Account<'_>,
-    begun: &CreatedAs,
+    begun: Option<&CreatedAs>,
     wanted: &CreatedAs,
 ) -> Result<(), ProvisioningError> {
-    if begun == wanted {
-        return Ok(());
+    let user_id = &account.user_id;
+    match begun {
+        // The admin API creates nothing special, and sets later what is wanted.
+        Some(begun) if begun == wanted || *begun == CreatedAs::default() => Ok(()),
+        Some(CreatedAs { is_admin, user_type }) => {
+            let user_type = user_type.as_deref().unwrap_or("none");
+            Err(conflict(
+                format!(
+                    "{user_id} was left half-made, and was begun with is_admin={is_admin} and \
+                     user_type={user_type}"
+                ),
+                "call again with these, and change the account afterwards",
+            ))
+        }
+        None => Err(conflict(
+            format!(
+                "{user_id} was left half-made by calls that wanted a different is_admin or \
+                 user_type, and is one of these"
+            ),
+            "look at the account, and call again with adopt",
+        )),
     }
-    let user_type = begun.user_type.as_deref().unwrap_or("none");
-    Err(conflict(
-        format!(
-            "{} was left half-made, and was begun with is_admin={} and user_type={user_type}",
-            account.user_id, begun.is_admin
-        ),
-        "call again with these, and change the account afterwards",
-    ))
 }
 
 /// An account that is there although Vault has nothing of it.

@@ -8,7 +8,9 @@ use super::error::{ProvisioningError, Trouble};
 use super::patience::Patience;
 use super::provisioner::Provisioner;
 use super::record::{CreatedAs, Means};
-use crate::homeserver::{self, AccessToken, HomeserverError, Registration, Session};
+use crate::homeserver::{
+    self, AccessToken, HomeserverError, Profile, Registration, Session, Shown,
+};
 use crate::user_id::UserId;
 
 /// What lets us create accounts.
@@ -25,6 +27,8 @@ pub struct Found {
     pub exists: Option<bool>,
     /// The homeserver's clock, in seconds since 1970.
     pub date: Option<u64>,
+    /// What others see of it, as far as the homeserver tells.
+    pub profile: Profile,
     /// What only an admin token is told.
     pub details: Option<homeserver::Account>,
 }
@@ -104,17 +108,31 @@ impl Provisioner {
         let doing = format!("look {user_id} up");
         let Some(token) = &authority.admin_token else {
             let answer = patience
-                .insist(&doing, || self.homeserver.profile_exists(user_id.as_str()))
+                .insist(&doing, || self.homeserver.profile(user_id.as_str()))
                 .await
                 .map_err(of_another_server)?;
-            return Ok(Found { exists: answer.value, date: answer.date, details: None });
+            let (exists, profile) = match answer.value {
+                Shown::Profile(profile) => (Some(true), profile),
+                Shown::Nothing => (Some(false), Profile::default()),
+                Shown::NotTold => (None, Profile::default()),
+            };
+            return Ok(Found { exists, date: answer.date, profile, details: None });
         };
         let admin = self.homeserver.admin(token);
         let answer = patience
             .insist(&doing, || admin.account(user_id.as_str()))
             .await
             .map_err(needs_an_admin)?;
-        Ok(Found { exists: Some(answer.value.is_some()), date: answer.date, details: answer.value })
+        let profile = answer.value.as_ref().map(|account| Profile {
+            display_name: account.display_name.clone(),
+            avatar_url: account.avatar_url.clone(),
+        });
+        Ok(Found {
+            exists: Some(answer.value.is_some()),
+            date: answer.date,
+            profile: profile.unwrap_or_default(),
+            details: answer.value,
+        })
     }
 
     /// Refuses an account that the homeserver does not have.
@@ -190,6 +208,7 @@ impl Provisioner {
                 let shared_secret = shared_secret.clone().unwrap_or_default();
                 match self.homeserver.register(&shared_secret, &registration).await {
                     Ok(registered) if registered.user_id != new.user_id.as_str() => {
+                        self.end(registered.session.map(Box::new)).await;
                         return Ok(Created::Elsewhere(registered.user_id));
                     }
                     result => result.map(|registered| Some(registered.session.map(Box::new))),

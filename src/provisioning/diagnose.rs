@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+use super::findings::{Finding, Report};
 use super::login::{Freshness, LoginOptions};
 use super::provisioner::Provisioner;
 use crate::homeserver::LOGIN_TYPE;
@@ -13,74 +14,11 @@ use crate::vault::{Client, Entry, Kv, Mounted, Node, TokenState, VaultError, Ver
 /// A token that ends within this time and cannot be renewed deserves a word.
 const SOON: Duration = Duration::from_secs(24 * 3600);
 
+/// What the token's policies say.
+const POLICY: [&str; 2] = ["may read", "may not write"];
+
 /// A user whose path stands for all, where no user is given.
 const ANYBODY: &str = "doctor";
-
-/// What was found of one link of the chain.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// The link.
-    pub link: String,
-    /// Whether it holds.
-    pub status: Status,
-    /// What was found.
-    pub found: String,
-    /// What to do about it.
-    pub mend: Option<String>,
-}
-
-/// Whether a link holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Status {
-    /// It does.
-    Ok,
-    /// It does, and might be better.
-    Warning,
-    /// It keeps logins from working.
-    Failed,
-    /// Nothing can be said of it before the links above hold.
-    Skipped,
-}
-
-impl Status {
-    /// The status in one word.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Warning => "warning",
-            Self::Failed => "failed",
-            Self::Skipped => "skipped",
-        }
-    }
-}
-
-/// The findings so far.
-#[derive(Default)]
-struct Report(Vec<Finding>);
-
-impl Report {
-    fn ok(&mut self, link: &str, found: impl Into<String>) {
-        self.add(link, Status::Ok, found, None);
-    }
-
-    fn warning(&mut self, link: &str, found: impl Into<String>, mend: impl Into<String>) {
-        self.add(link, Status::Warning, found, Some(mend.into()));
-    }
-
-    fn failed(&mut self, link: &str, found: impl Into<String>, mend: impl Into<String>) {
-        self.add(link, Status::Failed, found, Some(mend.into()));
-    }
-
-    fn skipped(&mut self, link: &str, why: impl Into<String>) {
-        self.add(link, Status::Skipped, why, None);
-    }
-
-    fn add(&mut self, link: &str, status: Status, found: impl Into<String>, mend: Option<String>) {
-        let (link, found) = (link.to_owned(), found.into());
-        self.0.push(Finding { link, status, found, mend });
-    }
-}
 
 impl Provisioner {
     /// Walks the chain that a login of this user takes, or as far as it goes for everybody if no
@@ -89,13 +27,12 @@ impl Provisioner {
         let mut report = Report::default();
         let client = self.kv.client();
         let is_up = look_at_nodes(&mut report, &client.nodes().await, &self.settings.vault);
-        let has_token = is_up && look_at_token(&mut report, client.token_state().await);
+        let has_token = is_up && look_at_token(&mut report, self.token_state().await);
         if has_token {
             self.look_at_mount(&mut report, user_id).await;
         } else {
-            for link in ["KV engine", "may read", "may not write"] {
-                report.skipped(link, "Vault has to accept the token first");
-            }
+            report.skipped("KV engine", "Vault has to accept the token first");
+            report.skip_all(POLICY, "Vault has to accept the token first");
         }
         let has_flow = self.look_at_homeserver(&mut report).await;
         match user_id {
@@ -114,6 +51,15 @@ impl Provisioner {
         report.0
     }
 
+    async fn token_state(&self) -> Result<TokenState, VaultError> {
+        let client = self.kv.client();
+        match client.token_state().await {
+            // Whatever a token may do, a live one is told of its mount.
+            Ok(TokenState::NotTold) => client.mounted().await.map(|_| TokenState::NotTold),
+            state => state,
+        }
+    }
+
     async fn look_at_mount(&self, report: &mut Report, user_id: Option<&str>) {
         let client = self.kv.client();
         let vault = &self.settings.vault;
@@ -123,11 +69,13 @@ impl Provisioner {
             Ok(Mounted::Below(other)) => {
                 let found = format!("there is none at {mount}, but one at {other}");
                 report.failed("KV engine", found, "correct vault_kv_mount_point");
+                report.skip_all(POLICY, "the KV engine has to be found first");
                 return;
             }
             Ok(Mounted::NotTold) => None,
             Err(error) => {
                 report.failed("KV engine", error.to_string(), "see Vault's own log");
+                report.skip_all(POLICY, "the KV engine has to be found first");
                 return;
             }
         };
@@ -163,7 +111,11 @@ impl Provisioner {
     async fn look_at_homeserver(&self, report: &mut Report) -> bool {
         let url = self.homeserver_url();
         match self.homeserver.versions().await {
-            Ok(_) => report.ok("homeserver", format!("{url} answers")),
+            Ok(_) => {
+                let software = self.homeserver.software().await.ok().flatten();
+                let software = software.map(|it| format!(" ({it})")).unwrap_or_default();
+                report.ok("homeserver", format!("{url} answers{software}"));
+            }
             Err(error) => {
                 report.failed("homeserver", error.to_string(), "check its URL, and that it runs");
                 report.skipped("login type", "the homeserver has to answer first");
@@ -310,8 +262,8 @@ fn look_at_token(report: &mut Report, state: Result<TokenState, VaultError>) -> 
         }
         Ok(TokenState::NotTold) => report.warning(
             link,
-            "it may not look at itself, so it is dead or lacks the policy \"default\"",
-            "if the links below fail, give another token",
+            "accepted; it may not look at itself, so its end is not known",
+            "give it the policy \"default\" as well",
         ),
         Err(error) => {
             report.failed(link, error.to_string(), "check vault_token, its file, or vault_auth");
@@ -325,8 +277,12 @@ fn look_at_policy(report: &mut Report, path: &str, may: Result<Vec<String>, Vaul
     let may = match may {
         Ok(may) => may,
         Err(error) => {
-            let mend = "give the token the policy \"default\", which lets it ask";
-            report.warning("may read", format!("not told: {error}"), mend);
+            let mend = "give it the policy \"default\", which lets it ask";
+            let why = match error {
+                VaultError::Denied { quote } => format!("it may not ask: 403{quote}"),
+                error => error.to_string(),
+            };
+            report.warning("may read", format!("the token is not told: {why}"), mend);
             return;
         }
     };

@@ -97,9 +97,11 @@ impl ProvisioningError {
                 Some(403),
                 "`synapse-vault policy --for provisioning` prints the policy that is needed",
             ),
-            VaultError::TokenInvalid { .. } => {
-                (Trouble::Vault, Some(403), "get a new token, or give vault_auth")
-            }
+            VaultError::TokenInvalid { .. } => (
+                Trouble::Vault,
+                Some(403),
+                "give another token (VAULT_TOKEN), a token file, or vault_auth",
+            ),
             VaultError::LoginRefused { status, .. } => {
                 (Trouble::Vault, Some(*status), "check vault_auth")
             }
@@ -109,8 +111,9 @@ impl ProvisioningError {
             VaultError::Denied { quote } => {
                 format!("cannot {doing}: no policy of the token allows it: 403{quote}")
             }
-            VaultError::TokenInvalid { advice } => {
-                format!("cannot {doing}: Vault does not accept the token: {advice}")
+            // What the error itself advises is for the homeserver's administrator.
+            VaultError::TokenInvalid { .. } => {
+                format!("cannot {doing}: Vault does not accept the token")
             }
             VaultError::LoginRefused { method, status, quote } => {
                 format!("cannot {doing}: Vault refuses the {method} login: {status}{quote}")

@@ -4,7 +4,7 @@
 //! [`diagnose`]. What they share:
 //! * [`provisioner`] knows the two servers; [`patience`] how long to go on trying.
 //! * [`record`] is what Vault holds for an account, [`secret`] what we make up.
-//! * [`claim`] sees to it that an account is ours, by [`steps`] that others may take as well, whom
+//! * [`call`] is what is wanted; [`claim`] sees to it that the account is ours, by [`steps`] that others may take as well, whom
 //!   [`turns`] keep apart in this process; [`conflict`] is what it finds otherwise.
 //! * [`creation`] makes accounts so that it is known whose they are, [`resumption`] finds out about
 //!   those that were left half-made, [`attributes`] and [`avatar`] set what is wanted of them.
@@ -12,11 +12,13 @@
 
 mod attributes;
 mod avatar;
+mod call;
 mod claim;
 mod conflict;
 mod creation;
 mod diagnose;
 mod error;
+mod findings;
 mod list;
 mod login;
 mod patience;
@@ -31,8 +33,8 @@ mod secret;
 mod steps;
 mod turns;
 
-pub use diagnose::{Finding, Status};
 pub use error::{ProvisioningError, Trouble};
+pub use findings::{Finding, Status};
 pub use list::{ListedUser, State};
 pub use login::LoginOptions;
 pub use profile::Profile;

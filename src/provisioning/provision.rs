@@ -2,7 +2,7 @@
 
 use super::attributes::Attributes;
 use super::avatar::Avatar;
-use super::claim::{Call, Ready};
+use super::call::{Call, Ready};
 use super::error::ProvisioningError;
 use super::login::LoginOptions;
 use super::provisioner::Provisioner;
@@ -149,7 +149,10 @@ impl Provisioner {
                 let access_token = patience
                     .insist(&format!("log {user_id} in"), || admin.log_in_as(user_id.as_str()))
                     .await?;
-                warnings.push(format!("{without}: the token is an administrator's for the user"));
+                warnings.push(format!(
+                    "{without}: the token is an administrator's for the user, \
+                     which ends by being logged out alone"
+                ));
                 Ok(Token { access_token, device_id: None })
             }
             (_, session, _) => {

@@ -42,16 +42,23 @@ pub struct Intent {
     pub password: SecretString,
     /// The homeserver's clock when the intent was written, in seconds since 1970, if it told.
     pub started: Option<u64>,
-    /// How the account is to be created.
-    pub means: Means,
+    /// How it was tried to create the account, by this call and by those who died.
+    pub tries: Vec<Try>,
     /// Versions with what was intended before this, by those who died.
     pub former: Vec<u32>,
-    /// What the account is created as.
-    #[serde(flatten)]
-    pub created_as: CreatedAs,
     /// Kept beside, where the entry will have it too.
     #[serde(skip)]
     pub external_id: Option<String>,
+}
+
+/// One way in which it was tried to create an account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Try {
+    /// By which means.
+    pub means: Means,
+    /// What it is to be.
+    #[serde(flatten)]
+    pub wanted: CreatedAs,
 }
 
 /// How an account is created.
@@ -171,10 +178,10 @@ impl Intent {
     }
 
     /// The entry that takes its place; `version` is the intent's.
-    pub fn entry_fields(&self, version: u32) -> Map<String, Value> {
+    pub fn entry_fields(&self, version: u32, created_as: &CreatedAs) -> Map<String, Value> {
         let done = Provisioning::Done {
             intent_versions: self.versions(version),
-            created_as: self.made_as(),
+            created_as: created_as.clone(),
         };
         fields(Some(&self.login_secret), self.external_id.as_deref(), Some(&done))
     }
@@ -184,17 +191,42 @@ impl Intent {
         fields(None, None, Some(&Provisioning::GivenUp))
     }
 
-    /// What an account is that was created so.
-    pub fn made_as(&self) -> CreatedAs {
-        match self.means {
-            Means::SharedSecret => self.created_as.clone(),
-            Means::AdminApi => CreatedAs::default(),
+    /// The same after another try, which the intent is written anew for.
+    #[must_use]
+    pub fn tried_again(mut self, again: Try, version: u32) -> Self {
+        self.former = self.versions(version);
+        if !self.tries.contains(&again) {
+            self.tries.push(again);
         }
+        self
+    }
+
+    /// Whether it was tried by these means.
+    pub fn was_tried_by(&self, means: Means) -> bool {
+        self.tries.iter().any(|one| one.means == means)
+    }
+
+    /// What the account is if it was created by these means; `None` if not all who tried wanted
+    /// the same.
+    pub fn created_by(&self, means: Means) -> Option<CreatedAs> {
+        let mut made = self.tries.iter().filter(|one| one.means == means).map(Try::makes);
+        let first = made.next()?;
+        made.all(|other| other == first).then_some(first)
     }
 
     /// All versions that hold what is to be destroyed in the end; `version` is the intent's.
     pub fn versions(&self, version: u32) -> Vec<u32> {
         self.former.iter().copied().chain([version]).collect()
+    }
+}
+
+impl Try {
+    /// What comes out of it: the admin API creates nothing special.
+    pub fn makes(&self) -> CreatedAs {
+        match self.means {
+            Means::SharedSecret => self.wanted.clone(),
+            Means::AdminApi => CreatedAs::default(),
+        }
     }
 }
 
@@ -236,7 +268,7 @@ impl Entry {
         if let Some(created_as) = self.created_as.clone() {
             let done = Provisioning::Done { intent_versions: Vec::new(), created_as };
             fields.extend(provisioning_field(&done));
-        } else if !self.intent_versions.is_empty() {
+        } else {
             fields.remove(PROVISIONING);
         }
         fields
@@ -276,11 +308,14 @@ mod tests {
             login_secret: "the secret".into(),
             password: "the password".into(),
             started: Some(1_700_000_000),
-            means: Means::SharedSecret,
+            tries: vec![Try { means: Means::SharedSecret, wanted: bot() }],
             former: vec![3],
-            created_as: CreatedAs { is_admin: true, user_type: Some("bot".to_owned()) },
             external_id: Some("42".to_owned()),
         }
+    }
+
+    fn bot() -> CreatedAs {
+        CreatedAs { is_admin: true, user_type: Some("bot".to_owned()) }
     }
 
     fn read(fields: Map<String, Value>) -> Record {
@@ -295,28 +330,31 @@ mod tests {
         assert_eq!(read.login_secret.expose_secret(), "the secret");
         assert_eq!(read.password.expose_secret(), "the password");
         assert_eq!(read.started, Some(1_700_000_000));
-        assert_eq!(read.means, Means::SharedSecret);
         assert_eq!(read.versions(4), [3, 4]);
-        assert_eq!(read.created_as, intent().created_as);
+        assert_eq!(read.tries, intent().tries);
         assert_eq!(read.external_id.as_deref(), Some("42"));
     }
 
     #[test]
     fn an_entry_has_the_secret_and_no_password() {
-        let fields = intent().entry_fields(4);
+        let fields = intent().entry_fields(4, &bot());
         assert!(!Value::Object(fields.clone()).to_string().contains("the password"));
         let Record::Entry(entry) = read(fields) else { panic!("no entry") };
         assert_eq!(entry.login_secret.expose_secret(), "the secret");
         assert_eq!(entry.external_id.as_deref(), Some("42"));
-        assert_eq!(entry.created_as, Some(intent().created_as));
+        assert_eq!(entry.created_as, Some(bot()));
         assert_eq!(entry.intent_versions, [3, 4]);
     }
 
     #[test]
-    fn what_the_admin_api_creates_is_nothing_special() {
-        let intent = Intent { means: Means::AdminApi, ..intent() };
-        let Record::Entry(entry) = read(intent.entry_fields(1)) else { panic!("no entry") };
-        assert_eq!(entry.created_as, Some(CreatedAs::default()));
+    fn what_an_account_was_created_as() {
+        let by = |means, wanted| Try { means, wanted };
+        let intent = intent().tried_again(by(Means::AdminApi, bot()), 4);
+        assert_eq!(intent.versions(5), [3, 4, 5]);
+        assert_eq!(intent.created_by(Means::SharedSecret), Some(bot()));
+        assert_eq!(intent.created_by(Means::AdminApi), Some(CreatedAs::default()));
+        let intent = intent.tried_again(by(Means::SharedSecret, CreatedAs::default()), 5);
+        assert_eq!(intent.created_by(Means::SharedSecret), None);
     }
 
     #[test]
@@ -329,13 +367,22 @@ mod tests {
     }
 
     #[test]
+    fn a_copied_entry_leaves_its_history_behind_when_it_gets_another_secret() {
+        let fields = Entry::adopted_fields(&"the secret".into(), None, &[1]);
+        let copied = Newest { version: 1, fields: Some(fields), ..Newest::default() };
+        let Record::Entry(entry) = Record::of(copied) else { panic!("no entry") };
+        let hand_made = Entry::adopted_fields(&"another".into(), None, &[]);
+        assert_eq!(entry.with_secret(&"another".into()), hand_made);
+    }
+
+    #[test]
     fn what_was_given_up_is_nothing() {
         assert!(matches!(read(Intent::given_up_fields()), Record::Nothing));
     }
 
     #[test]
     fn another_secret_leaves_the_rest() {
-        let mut fields = intent().entry_fields(4);
+        let mut fields = intent().entry_fields(4, &bot());
         fields.insert("display_name".to_owned(), "Bot".into());
         let Record::Entry(entry) = read(fields) else { panic!("no entry") };
         let fields = entry.with_secret(&"another".into());
@@ -343,13 +390,13 @@ mod tests {
         let Record::Entry(entry) = read(fields) else { panic!("no entry") };
         assert_eq!(entry.login_secret.expose_secret(), "another");
         assert_eq!(entry.external_id.as_deref(), Some("42"));
-        assert_eq!(entry.created_as, Some(intent().created_as));
+        assert_eq!(entry.created_as, Some(bot()));
         assert!(entry.intent_versions.is_empty());
     }
 
     #[test]
     fn the_live_version_is_never_one_to_destroy() {
-        let fields = intent().entry_fields(4);
+        let fields = intent().entry_fields(4, &bot());
         let copied = Newest { version: 4, fields: Some(fields), ..Newest::default() };
         let Record::Entry(entry) = Record::of(copied) else { panic!("no entry") };
         assert_eq!(entry.intent_versions, [3]);

@@ -8,7 +8,7 @@ use super::creation::{Authority, Found};
 use super::error::ProvisioningError;
 use super::patience::Patience;
 use super::provisioner::Provisioner;
-use super::record::{Intent, Means};
+use super::record::{CreatedAs, Intent, Means};
 use super::secret::{new_device_id, new_secret};
 use crate::homeserver::{self, AccessToken, Login, Proof, Session};
 use crate::user_id::UserId;
@@ -18,8 +18,13 @@ const PASSWORD: &str = "m.login.password";
 
 /// Whose an account is.
 pub enum Verdict {
-    /// Created by the intent. With the session that proved it.
-    Ours(Option<Box<Session>>),
+    /// Created by the intent.
+    Ours {
+        /// What it was created as; `None` if not all who tried wanted the same.
+        created_as: Option<CreatedAs>,
+        /// The session that proved it.
+        session: Option<Box<Session>>,
+    },
     /// Nothing tells. Says why.
     Undecided(String),
 }
@@ -40,30 +45,38 @@ impl Provisioner {
         intent: &Intent,
         authority: &Authority,
     ) -> Result<Verdict, ProvisioningError> {
-        let token = authority.admin_token.as_ref();
-        if intent.means == Means::AdminApi {
-            return match token {
-                Some(token) => self.judge_by_use(patience, user_id, intent, authority, token).await,
-                None => Ok(undecided(
-                    "it was to be created over the admin API, and there is no admin access token \
-                     to look at it with",
-                )),
-            };
-        }
-        Ok(match (self.try_password(patience, user_id, intent).await?, token) {
-            (ByPassword::LoggedIn(session), _) => Verdict::Ours(Some(session)),
-            (ByPassword::Refused, _) => undecided(
-                "the password that it was begun with is refused: it is somebody else's, or its \
-                 password was changed, or the homeserver asks others about passwords",
-            ),
-            (ByPassword::NotOffered, Some(token)) => {
-                self.judge_by_use(patience, user_id, intent, authority, token).await?
+        let mut by_means = Means::AdminApi;
+        let mut why = "it was to be created over the admin API, and there is no admin access token \
+                       to look at it with";
+        if intent.was_tried_by(Means::SharedSecret) {
+            match self.try_password(patience, user_id, intent).await? {
+                ByPassword::LoggedIn(session) => {
+                    let created_as = intent.created_by(Means::SharedSecret);
+                    return Ok(Verdict::Ours { created_as, session: Some(session) });
+                }
+                ByPassword::Refused if intent.was_tried_by(Means::AdminApi) => {}
+                ByPassword::Refused => {
+                    return Ok(Verdict::Undecided(
+                        "the password that it was begun with is refused: it is somebody else's, \
+                         or its password was changed, or the homeserver asks others about \
+                         passwords"
+                            .to_owned(),
+                    ));
+                }
+                ByPassword::NotOffered => {
+                    by_means = Means::SharedSecret;
+                    why = "the homeserver takes no passwords, so the one that it was begun with \
+                           cannot be tried";
+                }
             }
-            (ByPassword::NotOffered, None) => undecided(
-                "the homeserver takes no passwords, so the one that it was begun with cannot be \
-                 tried",
-            ),
-        })
+        }
+        let Some(token) = &authority.admin_token else {
+            return Ok(Verdict::Undecided(why.to_owned()));
+        };
+        match self.sign_of_others(patience, user_id, intent, authority, token).await? {
+            Some(sign) => Ok(Verdict::Undecided(sign)),
+            None => Ok(Verdict::Ours { created_as: intent.created_by(by_means), session: None }),
+        }
     }
 
     async fn try_password(
@@ -92,17 +105,18 @@ impl Provisioner {
         }
     }
 
-    /// Takes an account for ours that nobody has used, once nobody else can.
-    async fn judge_by_use(
+    /// What shows that an account that is there is not ours; `None` if nobody has used it, and
+    /// nobody else can any more.
+    async fn sign_of_others(
         &self,
         patience: &Patience,
         user_id: &UserId,
         intent: &Intent,
         authority: &Authority,
         token: &AccessToken,
-    ) -> Result<Verdict, ProvisioningError> {
+    ) -> Result<Option<String>, ProvisioningError> {
         if let Some(sign) = self.sign_of_use(patience, user_id, intent, authority, token).await? {
-            return Ok(Verdict::Undecided(sign));
+            return Ok(Some(sign));
         }
         // Should somebody else have created it after all, with a password, that password ends
         // here. Who logged in with it meanwhile has left a device, and is not thrown out: that may
@@ -116,10 +130,7 @@ impl Provisioner {
             Err(error) if error.errcode.as_deref() == Some("M_FORBIDDEN") => {}
             result => result?,
         }
-        match self.sign_of_use(patience, user_id, intent, authority, token).await? {
-            Some(sign) => Ok(Verdict::Undecided(sign)),
-            None => Ok(Verdict::Ours(None)),
-        }
+        self.sign_of_use(patience, user_id, intent, authority, token).await
     }
 
     /// What shows that an account is older than the intent, or that somebody uses it.
@@ -151,10 +162,6 @@ impl Provisioner {
             _ => None,
         })
     }
-}
-
-fn undecided(why: &str) -> Verdict {
-    Verdict::Undecided(why.to_owned())
 }
 
 fn sign_in_details(account: &homeserver::Account, intent: &Intent) -> Option<&'static str> {

@@ -25,6 +25,15 @@ pub struct RevokedUser {
     pub warnings: Vec<String>,
 }
 
+/// What is to be ended of an account.
+#[derive(Clone, Copy)]
+enum End {
+    Sessions,
+    Account,
+    /// The account was meant, and is not known to be ours.
+    NothingToDeactivate,
+}
+
 /// What ends the sessions when there is no admin token: one of them.
 struct OwnSession {
     session: Session,
@@ -49,18 +58,27 @@ impl Provisioner {
         let account = self.account(user_id)?;
         let patience = self.patience();
         let newest = self.read(&patience, &account).await?;
+        let secret_removed = newest.fields.is_some();
+        let record = Record::of(newest);
         let mut revoked = RevokedUser {
             matrix_user_id: account.user_id.to_string(),
-            secret_removed: newest.version > 0,
+            secret_removed,
             sessions_ended: false,
             deactivated: false,
             warnings: Vec::new(),
         };
         if let Some(admin_token) = self.admin_token().await? {
-            self.end_by_admin(&patience, &account, &admin_token, deactivate, &mut revoked).await?;
+            // For good, so only an account that is ours: a slip of the id, or an account of others
+            // that Vault merely remembers a try of, must not be closed.
+            let end = match (deactivate, &record) {
+                (true, Record::Entry(_)) => End::Account,
+                (true, _) => End::NothingToDeactivate,
+                (false, _) => End::Sessions,
+            };
+            self.end_by_admin(&patience, &account, &admin_token, end, &mut revoked).await?;
             return Ok(revoked);
         }
-        match self.own_session(&patience, &account, Record::of(newest), &mut revoked).await? {
+        match self.own_session(&patience, &account, record, &mut revoked).await? {
             Some(own) => {
                 self.end_by_owner(&patience, &account, own, deactivate, &mut revoked).await?;
             }
@@ -83,7 +101,7 @@ impl Provisioner {
         patience: &Patience,
         account: &Account<'_>,
         token: &AccessToken,
-        deactivate: bool,
+        end: End,
         revoked: &mut RevokedUser,
     ) -> Result<(), ProvisioningError> {
         let admin = self.homeserver.admin(token);
@@ -94,17 +112,18 @@ impl Provisioner {
             return self.remove(patience, account).await;
         };
         revoked.deactivated = found.is_deactivated;
-        if deactivate && !found.is_deactivated {
-            // For good, so a slip of the id must not do it.
-            if revoked.secret_removed {
+        match end {
+            End::Account if !found.is_deactivated => {
                 patience.insist(&format!("deactivate {id}"), || admin.deactivate(id)).await?;
                 revoked.deactivated = true;
-            } else {
+            }
+            End::NothingToDeactivate if !found.is_deactivated => {
                 revoked.warnings.push(format!(
-                    "{id} was not deactivated: Vault holds nothing at {}",
+                    "{id} was not deactivated: Vault holds no secret at {}",
                     account.entry.path()
                 ));
             }
+            End::Account | End::NothingToDeactivate | End::Sessions => {}
         }
         if !revoked.deactivated {
             self.end_devices(patience, token, id).await?;

@@ -59,6 +59,15 @@ mod _core {
 
     /// See `_core.pyi`.
     #[pyfunction]
+    fn duration_seconds(json: &str) -> PyResult<f64> {
+        let read = serde_json::from_str(json).map_err(|error| error.to_string());
+        read.and_then(|value| crate::settings::duration::parse(&value))
+            .map(|duration| duration.as_secs_f64())
+            .map_err(PyValueError::new_err)
+    }
+
+    /// See `_core.pyi`.
+    #[pyfunction]
     fn is_token_hash(value: &Bound<'_, PyAny>) -> bool {
         super::service::text(value).and_then(PresentedHash::parse).is_some()
     }

@@ -87,13 +87,31 @@ pub fn block_on<T: Send + 'static>(
     let mut task = handle.spawn(future);
     loop {
         let waiting = async { tokio::time::timeout(SIGNALS_CHECKED_EVERY, &mut task).await };
-        match py.detach(|| handle.block_on(waiting)) {
+        let waited = py.detach(|| {
+            let waited = handle.block_on(waiting);
+            stay_if_over();
+            waited
+        });
+        match waited {
             Ok(Ok(value)) => return Ok(value),
             Ok(Err(error)) if error.is_cancelled() => return Err(at_exit()),
             Ok(Err(_)) => {
                 return Err(PyRuntimeError::new_err("provisioning failed; please report this"));
             }
             Err(_) => py.check_signals().inspect_err(|_| task.abort())?,
+        }
+    }
+}
+
+/// Never returns once the interpreter is about to exit.
+///
+/// Only daemon threads are left by then. One that wants to be back in Python while the interpreter
+/// is torn down, or after, crashes the process; Python from 3.14 on keeps such a thread waiting
+/// for ever, and so do we.
+fn stay_if_over() {
+    if matches!(*state(), State::Over) {
+        loop {
+            std::thread::park();
         }
     }
 }

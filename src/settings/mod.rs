@@ -1,7 +1,7 @@
 //! The module's configuration: what an administrator may write, checked and given its types.
 
 mod auth;
-mod duration;
+pub mod duration;
 mod provisioning;
 mod section;
 #[cfg(test)]

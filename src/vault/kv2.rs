@@ -40,7 +40,7 @@ pub struct KvEntry<'a> {
     index: Mutex<Option<Index>>,
 }
 
-/// The newest version of an entry.
+/// The newest version of an entry, or another one that was asked for.
 #[derive(Clone, Debug, Default)]
 pub struct Newest {
     /// Its number, which the next write has to name; 0 for an entry that was never written.
@@ -154,8 +154,22 @@ impl KvEntry<'_> {
     /// [`VaultError`] when Vault does not say what it holds.
     pub async fn read(&self) -> Result<Newest, VaultError> {
         self.kv.make_sure().await?;
+        self.ask(None).await
+    }
+
+    /// Reads one version, whichever is the newest.
+    ///
+    /// # Errors
+    /// [`VaultError`] when Vault does not say what it holds.
+    pub async fn read_version(&self, version: u32) -> Result<Newest, VaultError> {
+        self.ask(Some(version.into())).await
+    }
+
+    async fn ask(&self, version: Option<u64>) -> Result<Newest, VaultError> {
         let mount = self.kv.mount();
-        let answer = self.ask(None).await?;
+        let path = self.path.clone();
+        let answer =
+            self.send(&ReadSecretRequest { mount: mount.to_string(), path, version }).await?;
         match answer.status.as_u16() {
             200 => {
                 let found: ReadSecretResponse =
@@ -212,27 +226,6 @@ impl KvEntry<'_> {
         }
     }
 
-    /// Which of these versions still hold something.
-    ///
-    /// Asked of each version, as the metadata of all takes a right of its own.
-    ///
-    /// API: <https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v2#read-secret-version>
-    ///
-    /// # Errors
-    /// [`VaultError`] when Vault does not tell.
-    pub async fn not_destroyed(&self, versions: &[u32]) -> Result<Vec<u32>, VaultError> {
-        let mut left = Vec::new();
-        for version in versions {
-            let answer = self.ask(Some((*version).into())).await?;
-            match answer.status.as_u16() {
-                200 => left.push(*version),
-                404 => drop(missing(self.kv.mount(), &answer)?),
-                _ => return Err(unexpected(self.kv.mount(), &answer)),
-            }
-        }
-        Ok(left)
-    }
-
     /// Removes what these versions hold, for good.
     ///
     /// API: <https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v2#destroy-secret-versions>
@@ -271,11 +264,6 @@ impl KvEntry<'_> {
         }
         self.has_written(answer);
         Ok(())
-    }
-
-    async fn ask(&self, version: Option<u64>) -> Result<Answer, VaultError> {
-        let mount = self.kv.mount().to_string();
-        self.send(&ReadSecretRequest { mount, path: self.path.clone(), version }).await
     }
 
     async fn send<E: Endpoint>(&self, endpoint: &E) -> Result<Answer, VaultError> {

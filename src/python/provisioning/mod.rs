@@ -1,7 +1,9 @@
 //! `Provisioner`: every verb as a call that blocks and as one to await, over one Rust function.
 
+mod answer;
 mod error;
 mod results;
+mod verbs;
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -15,17 +17,16 @@ use secrecy::SecretString;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
+use super::json_values;
 use super::runtime;
-use super::{json_values, python_level};
-use crate::notice::{Notice, Notices};
-use crate::provisioning::{self, LoginOptions, ProvisionRequest, ProvisioningError};
+use crate::notice::Notices;
+use crate::provisioning::{self, LoginOptions, ProvisionRequest};
 use crate::settings::ProvisioningSettings;
+use answer::{Answer, Inbox};
 pub use results::{
     Finding, ListedUser, Login, Profile, ProvisionedUser, RevokedUser, RotatedSecret,
 };
-
-/// Notices that nobody has logged yet. More than this are not kept.
-const MOST_NOTICES: usize = 100;
+use verbs::{Core, Told};
 
 /// Creates accounts, keeps their secrets in Vault, and gets tokens with them.
 #[pyclass(frozen, subclass, module = "synapse_vault_auth_provider._core")]
@@ -46,9 +47,6 @@ enum Open {
     },
     NoMore,
 }
-
-#[derive(Clone, Default)]
-struct Inbox(Arc<Mutex<Vec<Notice>>>);
 
 #[pymethods]
 impl Provisioner {
@@ -110,7 +108,7 @@ impl Provisioner {
             adopt,
             with_token,
         };
-        self.run(py, |core| provision_user(core, request))
+        self.run(py, |core| verbs::provision_user(core, request))
     }
 
     #[pyo3(signature = (user_id, *, display_name=None, avatar=None, is_admin=false, user_type=None,
@@ -138,7 +136,7 @@ impl Provisioner {
             adopt,
             with_token,
         };
-        self.start(py, |core| provision_user(core, request))
+        self.start(py, |core| verbs::provision_user(core, request))
     }
 
     #[pyo3(signature = (matrix_user_id, *, device_id=None, device_name=None, logout_others=false))]
@@ -151,7 +149,7 @@ impl Provisioner {
         logout_others: bool,
     ) -> PyResult<Py<PyAny>> {
         let options = LoginOptions { device_id, device_name, logout_others };
-        self.run(py, |core| login(core, matrix_user_id, options))
+        self.run(py, |core| verbs::login(core, matrix_user_id, options))
     }
 
     #[pyo3(signature = (matrix_user_id, *, device_id=None, device_name=None, logout_others=false))]
@@ -164,11 +162,11 @@ impl Provisioner {
         logout_others: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
         let options = LoginOptions { device_id, device_name, logout_others };
-        self.start(py, |core| login(core, matrix_user_id, options))
+        self.start(py, |core| verbs::login(core, matrix_user_id, options))
     }
 
     fn logout(&self, py: Python<'_>, access_token: String) -> PyResult<Py<PyAny>> {
-        self.run(py, |core| logout(core, access_token.into()))
+        self.run(py, |core| verbs::logout(core, access_token.into()))
     }
 
     fn logout_async<'py>(
@@ -176,11 +174,11 @@ impl Provisioner {
         py: Python<'py>,
         access_token: String,
     ) -> PyResult<Bound<'py, PyAny>> {
-        self.start(py, |core| logout(core, access_token.into()))
+        self.start(py, |core| verbs::logout(core, access_token.into()))
     }
 
     fn rotate_secret(&self, py: Python<'_>, matrix_user_id: String) -> PyResult<Py<PyAny>> {
-        self.run(py, |core| rotate_secret(core, matrix_user_id))
+        self.run(py, |core| verbs::rotate_secret(core, matrix_user_id))
     }
 
     fn rotate_secret_async<'py>(
@@ -188,7 +186,7 @@ impl Provisioner {
         py: Python<'py>,
         matrix_user_id: String,
     ) -> PyResult<Bound<'py, PyAny>> {
-        self.start(py, |core| rotate_secret(core, matrix_user_id))
+        self.start(py, |core| verbs::rotate_secret(core, matrix_user_id))
     }
 
     #[pyo3(signature = (matrix_user_id, *, deactivate=false))]
@@ -198,7 +196,7 @@ impl Provisioner {
         matrix_user_id: String,
         deactivate: bool,
     ) -> PyResult<Py<PyAny>> {
-        self.run(py, |core| revoke_user(core, matrix_user_id, deactivate))
+        self.run(py, |core| verbs::revoke_user(core, matrix_user_id, deactivate))
     }
 
     #[pyo3(signature = (matrix_user_id, *, deactivate=false))]
@@ -208,7 +206,7 @@ impl Provisioner {
         matrix_user_id: String,
         deactivate: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
-        self.start(py, |core| revoke_user(core, matrix_user_id, deactivate))
+        self.start(py, |core| verbs::revoke_user(core, matrix_user_id, deactivate))
     }
 
     #[pyo3(signature = (matrix_user_id, *, display_name=None, avatar=None, access_token=None))]
@@ -221,7 +219,9 @@ impl Provisioner {
         access_token: Option<String>,
     ) -> PyResult<Py<PyAny>> {
         let token = access_token.map(SecretString::from);
-        self.run(py, |core| update_profile(core, matrix_user_id, display_name, avatar, token))
+        self.run(py, |core| {
+            verbs::update_profile(core, matrix_user_id, display_name, avatar, token)
+        })
     }
 
     #[pyo3(signature = (matrix_user_id, *, display_name=None, avatar=None, access_token=None))]
@@ -234,20 +234,22 @@ impl Provisioner {
         access_token: Option<String>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let token = access_token.map(SecretString::from);
-        self.start(py, |core| update_profile(core, matrix_user_id, display_name, avatar, token))
+        self.start(py, |core| {
+            verbs::update_profile(core, matrix_user_id, display_name, avatar, token)
+        })
     }
 
     fn list_users(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.run(py, list_users)
+        self.run(py, verbs::list_users)
     }
 
     fn list_users_async<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.start(py, list_users)
+        self.start(py, verbs::list_users)
     }
 
     #[pyo3(signature = (matrix_user_id=None))]
     fn diagnose(&self, py: Python<'_>, matrix_user_id: Option<String>) -> PyResult<Py<PyAny>> {
-        self.run(py, |core| diagnose(core, matrix_user_id))
+        self.run(py, |core| verbs::diagnose(core, matrix_user_id))
     }
 
     #[pyo3(signature = (matrix_user_id=None))]
@@ -256,59 +258,13 @@ impl Provisioner {
         py: Python<'py>,
         matrix_user_id: Option<String>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        self.start(py, |core| diagnose(core, matrix_user_id))
+        self.start(py, |core| verbs::diagnose(core, matrix_user_id))
     }
 
     fn __repr__(&self) -> String {
         let ProvisioningSettings { homeserver, server_name, .. } = &self.settings;
         format!("<Provisioner of {server_name} at {homeserver}>")
     }
-}
-
-type Core = Arc<provisioning::Provisioner>;
-type Told<T> = Result<T, ProvisioningError>;
-
-async fn provision_user(core: Core, request: ProvisionRequest) -> Told<ProvisionedUser> {
-    let user = core.provision_user(&request).await?;
-    Ok(ProvisionedUser::of(user, core.server_name()))
-}
-
-async fn login(core: Core, user_id: String, options: LoginOptions) -> Told<Login> {
-    core.login(&user_id, &options).await.map(Login::from)
-}
-
-/// Nothing is `None`, where `()` would be an empty tuple.
-async fn logout(core: Core, access_token: SecretString) -> Told<Option<()>> {
-    core.logout(&access_token).await.map(|()| None)
-}
-
-async fn rotate_secret(core: Core, user_id: String) -> Told<RotatedSecret> {
-    core.rotate_secret(&user_id).await.map(RotatedSecret::from)
-}
-
-async fn revoke_user(core: Core, user_id: String, deactivate: bool) -> Told<RevokedUser> {
-    core.revoke_user(&user_id, deactivate).await.map(RevokedUser::from)
-}
-
-async fn update_profile(
-    core: Core,
-    user_id: String,
-    display_name: Option<String>,
-    avatar: Option<String>,
-    access_token: Option<SecretString>,
-) -> Told<Profile> {
-    let (display_name, avatar) = (display_name.as_deref(), avatar.as_deref());
-    core.update_profile(&user_id, display_name, avatar, access_token.as_ref())
-        .await
-        .map(Profile::from)
-}
-
-async fn list_users(core: Core) -> Told<Vec<ListedUser>> {
-    Ok(core.list_users().await?.into_iter().map(ListedUser::from).collect())
-}
-
-async fn diagnose(core: Core, user_id: Option<String>) -> Told<Vec<Finding>> {
-    Ok(core.diagnose(user_id.as_deref()).await.into_iter().map(Finding::from).collect())
 }
 
 impl Provisioner {
@@ -380,51 +336,5 @@ impl Provisioner {
 impl Drop for Provisioner {
     fn drop(&mut self) {
         self.close();
-    }
-}
-
-impl Inbox {
-    fn keep(&self, notice: Notice) {
-        let mut notices = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if notices.len() < MOST_NOTICES {
-            notices.push(notice);
-        }
-    }
-
-    /// Hands what was kept to Python's log.
-    fn log(&self, py: Python<'_>) -> PyResult<()> {
-        let notices = mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
-        if notices.is_empty() {
-            return Ok(());
-        }
-        let logger =
-            py.import("logging")?.call_method1("getLogger", ("synapse_vault_auth_provider",))?;
-        for Notice { level, text } in notices {
-            logger.call_method1("log", (python_level(level), "%s", text))?;
-        }
-        Ok(())
-    }
-}
-
-/// How a verb ended. Becomes its result or its exception, on a thread that may wait for Python.
-struct Answer<T> {
-    result: Told<T>,
-    inbox: Inbox,
-}
-
-impl<'py, T: IntoPyObject<'py>> IntoPyObject<'py> for Answer<T> {
-    type Target = PyAny;
-    type Output = Bound<'py, PyAny>;
-    type Error = PyErr;
-
-    fn into_pyobject(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        // A log that does not work must not cost the result.
-        if let Err(failure) = self.inbox.log(py) {
-            failure.write_unraisable(py, None);
-        }
-        match self.result {
-            Ok(value) => value.into_bound_py_any(py),
-            Err(error) => Err(error::to_exception(py, &error)),
-        }
     }
 }

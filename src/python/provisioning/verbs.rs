@@ -1,0 +1,58 @@
+//! The verbs, from the core's results to Python's.
+
+use std::sync::Arc;
+
+use secrecy::SecretString;
+
+use super::results::{
+    Finding, ListedUser, Login, Profile, ProvisionedUser, RevokedUser, RotatedSecret,
+};
+use crate::provisioning::{self, LoginOptions, ProvisionRequest, ProvisioningError};
+
+/// What does the work.
+pub type Core = Arc<provisioning::Provisioner>;
+/// How a verb ended.
+pub type Told<T> = Result<T, ProvisioningError>;
+
+pub async fn provision_user(core: Core, request: ProvisionRequest) -> Told<ProvisionedUser> {
+    let user = core.provision_user(&request).await?;
+    Ok(ProvisionedUser::of(user, core.server_name()))
+}
+
+pub async fn login(core: Core, user_id: String, options: LoginOptions) -> Told<Login> {
+    core.login(&user_id, &options).await.map(Login::from)
+}
+
+/// Nothing is `None`, where `()` would be an empty tuple.
+pub async fn logout(core: Core, access_token: SecretString) -> Told<Option<()>> {
+    core.logout(&access_token).await.map(|()| None)
+}
+
+pub async fn rotate_secret(core: Core, user_id: String) -> Told<RotatedSecret> {
+    core.rotate_secret(&user_id).await.map(RotatedSecret::from)
+}
+
+pub async fn revoke_user(core: Core, user_id: String, deactivate: bool) -> Told<RevokedUser> {
+    core.revoke_user(&user_id, deactivate).await.map(RevokedUser::from)
+}
+
+pub async fn update_profile(
+    core: Core,
+    user_id: String,
+    display_name: Option<String>,
+    avatar: Option<String>,
+    access_token: Option<SecretString>,
+) -> Told<Profile> {
+    let (display_name, avatar) = (display_name.as_deref(), avatar.as_deref());
+    core.update_profile(&user_id, display_name, avatar, access_token.as_ref())
+        .await
+        .map(Profile::from)
+}
+
+pub async fn list_users(core: Core) -> Told<Vec<ListedUser>> {
+    Ok(core.list_users().await?.into_iter().map(ListedUser::from).collect())
+}
+
+pub async fn diagnose(core: Core, user_id: Option<String>) -> Told<Vec<Finding>> {
+    Ok(core.diagnose(user_id.as_deref()).await.into_iter().map(Finding::from).collect())
+}
