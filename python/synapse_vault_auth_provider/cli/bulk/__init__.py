@@ -1,0 +1,1 @@
+"""Provisioning of many users from a file: read, check, run, and keep what is left to do."""

@@ -1,0 +1,144 @@
+"""``synapse-vault provision --from``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from ..failure import CommandError, report
+from ..output import printable, show_one_of_many
+from .checking import check_all
+from .leftover import Leftover, leftover
+from .progress import Progress
+from .rows import Row
+from .running import End, Run
+from .source import opened
+from .stopping import Stopping
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from ...provisioning import ProvisionedUser, ProvisioningError
+    from ..connection import Connection
+    from .source import Source
+
+
+def provision_all(
+    connection: Connection,
+    source: str,
+    *,
+    workers: int,
+    failed_to: Path | None,
+    with_token: bool,
+) -> int:
+    """Provision all users in a file.
+
+    Args:
+        connection: To homeserver and Vault.
+        source: The file's name, or a dash for standard input.
+        workers: How many users at a time.
+        failed_to: Where rows go that are left to do.
+        with_token: Whether to log the users in too.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        CommandError: Something is wrong with the file.
+        ProvisioningError: Something is wrong with the configuration.
+    """
+    with opened(source) as users, connection.open() as provisioner:
+        total = check_all(users, provisioner.server_name)
+
+        def provision(row: Row) -> ProvisionedUser:
+            return provisioner.provision_user(
+                row.matrix_user_id, with_token=with_token, **row.arguments
+            )
+
+        with (
+            Stopping() as stopping,
+            leftover(users, failed_to) as left,
+            Progress(total) as progress,
+        ):
+            ledger = Ledger(users, left, progress, as_json=connection.as_json)
+            run = Run(provision, workers, ledger, stopping)
+            end = run.over(_as_checked(users, provisioner.server_name))
+        ledger.sum_up(end)
+        if end.threads_left:
+            # Leaving in the usual way would wait for them.
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(128 + (stopping.signal or 0))
+    if stopping.signal is not None:
+        return 128 + stopping.signal
+    return 1 if left.rows else 0
+
+
+class Ledger:
+    """Writes down what becomes of each row."""
+
+    def __init__(
+        self, source: Source, left: Leftover, progress: Progress, *, as_json: bool
+    ) -> None:
+        """Start with nothing done."""
+        self._source = source
+        self._left = left
+        self._progress = progress
+        self._as_json = as_json
+        self._created = self._present = self._failed = self._not_done = 0
+
+    def done(self, result: ProvisionedUser) -> None:
+        """Print a user."""
+        if result.already_exists:
+            self._present += 1
+        else:
+            self._created += 1
+        columns: list[object] = [
+            result.matrix_user_id,
+            "already there" if result.already_exists else "created",
+        ]
+        if result.access_token is not None:
+            columns += [result.access_token, result.device_id]
+        self._step(lambda: show_one_of_many(result.as_dict(), columns, as_json=self._as_json))
+
+    def failed(self, row: Row, error: ProvisioningError) -> None:
+        """Say why, and keep the row."""
+        self._failed += 1
+        self._left.add(row.record)
+        where = f"{self._source.name}:{row.record.line}: {row.matrix_user_id}"
+        self._step(lambda: report(error, where))
+
+    def left(self, row: Row) -> None:
+        """Keep the row."""
+        self._not_done += 1
+        self._left.add(row.record)
+
+    def sum_up(self, end: End) -> None:
+        """Say how many users there are of each kind."""
+        counts = {
+            "created": self._created,
+            "already there": self._present,
+            "failed": self._failed,
+            "not done": self._not_done,
+        }
+        said = [f"{count} {name}" for name, count in counts.items() if count]
+        click.echo(", ".join(said) or "no users in the file", err=True)
+        if end.gave_up and self._not_done:
+            click.echo("gave up on the rest: nothing of it had a chance", err=True)
+        if self._left.rows:
+            path = printable(str(self._left.path))
+            click.echo(f"what is left to do is in {path}", err=True)
+
+    def _step(self, write: Callable[[], None]) -> None:
+        self._progress.step(write)
+
+
+def _as_checked(source: Source, server_name: str) -> Iterator[Row]:
+    for row in source.rows(server_name):
+        if not isinstance(row, Row):
+            raise CommandError(f"{source.name}:{row[0]}, and it was right when it was checked")
+        yield row

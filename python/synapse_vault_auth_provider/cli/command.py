@@ -1,0 +1,164 @@
+"""The command line as a whole: options before the verb, the verbs, and how it ends."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .. import __version__
+from ..provisioning import ProvisioningError
+from .completion import completion
+from .connection import Connection
+from .doctor import doctor
+from .exec import exec_
+from .failure import CommandError, report
+from .hash import hash_
+from .list import list_
+from .login import login
+from .policy import policy
+from .profile import profile
+from .provision import provision
+from .revoke import revoke
+from .rotate import rotate
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+NAME = "synapse-vault"
+INTERRUPTED = 130
+"""The exit code of shells for what ended with Ctrl-C."""
+
+FILE = click.Path(path_type=Path)
+
+
+@click.group(
+    context_settings={
+        "auto_envvar_prefix": "SYNAPSE_VAULT",
+        "help_option_names": ["-h", "--help"],
+        "max_content_width": 100,
+    }
+)
+@click.option(
+    "-c",
+    "--config",
+    "config_paths",
+    multiple=True,
+    type=FILE,
+    envvar="SYNAPSE_VAULT_CONFIG",
+    show_envvar=True,
+    metavar="FILE",
+    help="Synapse's configuration, a file or a directory; may be given several times.",
+)
+@click.option(
+    "--homeserver",
+    show_envvar=True,
+    metavar="URL",
+    help="Address of the homeserver, such as https://matrix.example.org.",
+)
+@click.option(
+    "--server-name",
+    "server_name_option",
+    envvar="SYNAPSE_VAULT_SERVER_NAME",
+    show_envvar=True,
+    metavar="NAME",
+    help="Name of the homeserver, as in the user ids.",
+)
+@click.option(
+    "--admin-token-file",
+    type=FILE,
+    envvar="SYNAPSE_VAULT_ADMIN_ACCESS_TOKEN_FILE",
+    show_envvar=True,
+    metavar="FILE",
+    help="File with the access token of an administrator of the homeserver.",
+)
+@click.option(
+    "--registration-shared-secret-file",
+    type=FILE,
+    show_envvar=True,
+    metavar="FILE",
+    help="File with Synapse's registration_shared_secret.",
+)
+@click.option(
+    "--vault-token-file",
+    type=FILE,
+    envvar="SYNAPSE_VAULT_TOKEN_FILE",
+    show_envvar=True,
+    metavar="FILE",
+    help="File with the token for Vault.",
+)
+@click.option(
+    "--timeout",
+    show_envvar=True,
+    metavar="DURATION",
+    help="Longest time for one user, retries included, such as 30s; one minute if not given.",
+)
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    envvar="SYNAPSE_VAULT_JSON",
+    show_envvar=True,
+    help="Print results as JSON; also possible after the command.",
+)
+@click.version_option(__version__, prog_name=NAME)
+@click.pass_context
+def synapse_vault(context: click.Context, /, **options: Any) -> None:
+    """Create Matrix accounts whose secrets lie in Vault or OpenBao, and log in to them.
+
+    Vault's address and token come from VAULT_ADDR and VAULT_TOKEN, as for Vault's own command, or
+    from the module's configuration in the file given with -c. The path of the secrets comes from
+    there or from SYNAPSE_VAULT_PATH_ROOT. Options come before the environment, and the environment
+    before the file.
+
+    Options of a command can be set in the environment too: SYNAPSE_VAULT_PROVISION_WORKERS is
+    --workers of provision. Results go to standard output, everything else to standard error.
+    """
+    context.obj = Connection(**options)
+
+
+for verb in (
+    provision,
+    login,
+    exec_,
+    rotate,
+    revoke,
+    profile,
+    list_,
+    hash_,
+    doctor,
+    policy,
+    completion,
+):
+    synapse_vault.add_command(verb)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code.
+
+    Args:
+        arguments: What comes after the command's name; those of the process if not given.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal that cannot show a name gets its code point, not an error.
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        code = synapse_vault.main(arguments, prog_name=NAME, standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (CommandError, ProvisioningError) as error:
+        report(error)
+        return 1
+    except click.Abort:
+        return INTERRUPTED
+    except OSError as error:
+        # A full disk, mostly. What is left in the buffer must not be tried again at the exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        report(CommandError(": ".join(filter(None, (error.filename, error.strerror)))))
+        return 1
+    return code if isinstance(code, int) else 0

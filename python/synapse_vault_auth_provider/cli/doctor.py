@@ -1,0 +1,87 @@
+"""``synapse-vault doctor``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .._core import Settings, SettingsError
+from ..config import environment, to_json
+from ..provisioning import ProvisioningError
+from .failure import CommandError
+from .output import printable, show_json
+from .verb import json_option, pass_connection
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .connection import Connection
+
+LINK = "configuration"
+"""What is looked at first, before anything is asked for over the network."""
+
+
+@click.command(short_help="Say what is wrong and how to mend it.")
+@click.argument("user", metavar="[USER]", required=False)
+@json_option
+@pass_connection
+def doctor(connection: Connection, user: str | None) -> int:
+    """Look at everything that a login needs, and say what is wrong and how to mend it.
+
+    With -c, Vault is asked with the access that the module itself has: Synapse's configuration
+    comes first, and the environment fills in. With a user, the secret of the user is looked at too.
+    """
+    findings = list(_findings(connection, user))
+    failed = any(finding["status"] == "failed" for finding in findings)
+    if connection.as_json:
+        show_json({"ok": not failed, "findings": findings})
+    else:
+        for finding in findings:
+            click.echo(_line(finding))
+    return 1 if failed else 0
+
+
+def _findings(connection: Connection, user: str | None) -> Iterator[dict[str, Any]]:
+    configured = _configured(connection) if connection.config_paths else None
+    if configured:
+        yield configured
+    try:
+        with connection.open_as_module() as provisioner:
+            findings = provisioner.diagnose(user)
+    except (CommandError, ProvisioningError) as error:
+        if not configured or configured["status"] == "ok":
+            yield _failed(error.message, error.advice)
+    else:
+        yield from (finding.as_dict() for finding in findings)
+
+
+def _configured(connection: Connection) -> dict[str, Any]:
+    """Check the whole configuration of the module, with what only its logins know."""
+    files = ", ".join(map(str, connection.config_paths))
+    try:
+        module = connection.synapse.module
+        if module is None:
+            raise CommandError(
+                f"{files} does not name the module",
+                "Add synapse_vault_auth_provider.VaultAuthProvider to modules.",
+            )
+        Settings.parse(to_json(module), environment())
+    except CommandError as error:
+        return _failed(error.message, error.advice)
+    except SettingsError as error:
+        key, message = error.args
+        return _failed(f"{key}: {message}", f"Correct {key} in {files}.")
+    found = f"Synapse accepts what {files} says of the module"
+    return {"link": LINK, "status": "ok", "found": found, "mend": None}
+
+
+def _failed(found: str, mend: str | None) -> dict[str, Any]:
+    return {"link": LINK, "status": "failed", "found": found, "mend": mend}
+
+
+def _line(finding: dict[str, Any]) -> str:
+    status = finding["status"]
+    mark = status.upper() if status == "failed" else status
+    line = f"{mark:<7}  {finding['link']}: {finding['found']}"
+    return printable(f"{line} -> {finding['mend']}" if finding["mend"] else line)

@@ -1,0 +1,69 @@
+"""Results on standard output, in JSON or in lines that `grep` and `cut` take apart."""
+
+import json
+from collections.abc import Iterable, Mapping
+
+import click
+
+
+def printable(text: str) -> str:
+    """Escape what would break the line or steer the terminal."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text
+    )
+
+
+def show(fields: Mapping[str, object], *, as_json: bool) -> None:
+    """Print the one result of a command: as JSON, or a line for each field that has a value.
+
+    Args:
+        fields: What there is to know. `warnings` among it go to standard error as well.
+        as_json: Whether to print JSON.
+    """
+    if as_json:
+        show_json(fields)
+    else:
+        shown = {name: value for name, value in fields.items() if name != "warnings"}
+        width = max(map(len, shown))
+        for name, value in shown.items():
+            if value is not None:
+                click.echo(f"{name:<{width}}  {_text(value)}")
+    _warn_of(fields)
+
+
+def show_one_of_many(
+    fields: Mapping[str, object], columns: Iterable[object], *, as_json: bool
+) -> None:
+    """Print one of several results in one line: as JSON, or as columns with a tab between.
+
+    Args:
+        fields: What there is to know. `warnings` among it go to standard error as well.
+        columns: What of it a line for people has; a dash stands for `None`.
+        as_json: Whether to print JSON.
+    """
+    if as_json:
+        show_json(fields)
+    else:
+        click.echo("\t".join("-" if value is None else _text(value) for value in columns))
+    _warn_of(fields)
+
+
+def show_json(value: object) -> None:
+    """Print a value as JSON in one line, in ASCII, so that every terminal can take it."""
+    click.echo(json.dumps(value))
+
+
+def warn(text: str) -> None:
+    """Write a warning to standard error."""
+    click.echo(f"warning: {printable(text)}", err=True)
+
+
+def _warn_of(fields: Mapping[str, object]) -> None:
+    warnings = fields.get("warnings")
+    for warning in warnings if isinstance(warnings, list) else []:
+        warn(f"{fields.get('matrix_user_id')}: {warning}")
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else printable(str(value))

@@ -1,0 +1,108 @@
+"""``synapse-vault policy``."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from .failure import CommandError
+from .output import show_json, warn
+from .verb import json_option, pass_connection
+
+if TYPE_CHECKING:
+    from .connection import Connection
+
+MODULE = "module"
+PROVISIONING = "provisioning"
+
+CAPABILITIES = {
+    "1": {
+        MODULE: {"": ["read"]},
+    },
+    "2": {
+        MODULE: {"data/": ["read"]},
+        PROVISIONING: {
+            "data/": ["create", "read", "update"],
+            "destroy/": ["update"],
+            "metadata/": ["delete", "list"],
+        },
+    },
+}
+"""For each version of the KV engine who needs what: the part of the API's path behind the mount,
+and the capabilities there. Provisioning needs version 2.
+
+https://developer.hashicorp.com/vault/docs/secrets/kv/kv-v2/setup#acl-rules
+"""
+
+
+@click.command(short_help="Print the policies that tokens for Vault need.")
+@click.option(
+    "--for",
+    "whose",
+    type=click.Choice([MODULE, PROVISIONING]),
+    help="Whose policy to print; without it, both.",
+)
+@json_option
+@pass_connection
+def policy(connection: Connection, whose: str | None) -> None:
+    """Print the least policy that the tokens for Vault need.
+
+    One is for the module in Synapse, which reads; the other for this command and for other uses of
+    provisioning, which write. To put one into Vault:
+
+    \b
+    synapse-vault policy --for module | vault policy write synapse-login -
+    """  # noqa: D301 (click's mark for lines that are not to be filled)
+    version = _setting(connection, "vault_kv_version") or "auto"
+    if version not in ("auto", "1", "2"):
+        raise CommandError("vault_kv_version must be auto, 1 or 2")
+    wanted = [whose] if whose else [MODULE, PROVISIONING]
+    if version == "1" and PROVISIONING in wanted:
+        without = "provisioning needs a KV engine of version 2"
+        if whose:
+            raise CommandError(without, "`vault kv enable-versioning` makes one of version 1 one.")
+        warn(without)
+        wanted = [MODULE]
+    texts = {one: _policy(connection, one, version) for one in wanted}
+    if connection.as_json:
+        show_json(texts)
+    else:
+        click.echo("\n".join(texts.values()), nl=False)
+
+
+def _policy(connection: Connection, whose: str, version: str) -> str:
+    mount = _path(_setting(connection, "vault_kv_mount_point") or "secret")
+    root = _path(_setting(connection, "vault_path_root") or "")
+    if not root:
+        raise CommandError(
+            "vault_path_root is not known, the path below which the users' entries are",
+            "Set SYNAPSE_VAULT_PATH_ROOT, or name Synapse's configuration with -c.",
+        )
+    known = f"version {version}"
+    if version == "auto":
+        version, known = "2", "version 2, unless SYNAPSE_VAULT_KV_VERSION says 1"
+    comment = f"# For the {whose}, with a KV engine of {known}.\n"
+    return comment + "".join(
+        f"path {_quoted(f'{mount}/{part}{root}/*')} "
+        f"{{ capabilities = {json.dumps(capabilities)} }}\n"
+        for part, capabilities in CAPABILITIES[version][whose].items()
+    )
+
+
+def _setting(connection: Connection, key: str) -> str | None:
+    variable = f"SYNAPSE_{key.upper()}"
+    value = connection.vault_settings().get(key) or os.environ.get(variable)
+    return None if value is None else str(value)
+
+
+def _path(text: str) -> str:
+    """Drop stray slashes, as the module does."""
+    return "/".join(filter(None, text.split("/")))
+
+
+def _quoted(text: str) -> str:
+    """Write a string of HCL, whose escapes are those of JSON."""
+    return json.dumps(text, ensure_ascii=False)

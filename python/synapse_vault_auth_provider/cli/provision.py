@@ -1,0 +1,101 @@
+"""``synapse-vault provision``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .bulk.command import provision_all
+from .output import show
+from .verb import json_option, pass_connection
+
+if TYPE_CHECKING:
+    from .connection import Connection
+
+OF_ONE_USER = ("display_name", "avatar", "is_admin", "user_type", "external_id", "adopt")
+OF_A_FILE = ("workers", "failed_to")
+
+
+@click.command(short_help="Create accounts whose secrets are in Vault.")
+@click.argument("user", metavar="[USER]", required=False)
+@click.option(
+    "--from",
+    "source",
+    metavar="FILE|-",
+    help="Provision all users in a file, or in standard input: CSV with a header, or JSON lines.",
+)
+@click.option("--display-name", metavar="NAME", help="Name that others see.")
+@click.option("--avatar", metavar="FILE|MXC", help="Picture: a file, or an mxc:// address.")
+@click.option("--admin", "is_admin", is_flag=True, help="Make the user an administrator.")
+@click.option("--user-type", metavar="TYPE", help="Synapse's type of user, such as bot.")
+@click.option(
+    "--external-id",
+    metavar="ID",
+    help="Your own id of the user. An account with another one is refused.",
+)
+@click.option(
+    "--adopt", is_flag=True, help="Take over an account that exists and has no secret in Vault."
+)
+@click.option(
+    "--with-token/--no-token",
+    "with_token",
+    default=None,
+    help="Whether to log in and print the access token. By default for one user, not for a file: "
+    "as it comes, Synapse lets few logins through.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 256),
+    default=8,
+    show_default=True,
+    help="How many users of a file are provisioned at a time.",
+)
+@click.option(
+    "--failed-to",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Where to write the rows that failed, to be fed in again; the file's name with .failed, "
+    "or provision.failed.csv, if not given.",
+)
+@json_option
+@pass_connection
+def provision(
+    connection: Connection,
+    /,
+    user: str | None,
+    source: str | None,
+    with_token: bool | None,
+    workers: int,
+    failed_to: Path | None,
+    **arguments: Any,
+) -> int:
+    """Create accounts whose secrets are in Vault, or finish what an earlier run left.
+
+    An account that exists already is no failure, so this can be run again. With --from, all rows
+    are checked before anything is done. The columns are user_id, display_name, avatar, admin,
+    user_type, external_id and adopt; all but the first may be left out.
+    """
+    if (user is None) == (source is None):
+        raise click.UsageError("Give either a user or --from FILE.")
+    _refuse(OF_A_FILE if source is None else OF_ONE_USER, "with" if source else "without")
+    if source is not None:
+        return provision_all(
+            connection, source, workers=workers, failed_to=failed_to, with_token=bool(with_token)
+        )
+    with connection.open() as provisioner:
+        result = provisioner.provision_user(
+            user or "", with_token=with_token is not False, **arguments
+        )
+    show(result.as_dict(), as_json=connection.as_json)
+    return 0
+
+
+def _refuse(names: tuple[str, ...], where: str) -> None:
+    """Refuse options that would have no effect, unless the environment gives them always."""
+    context = click.get_current_context()
+    for parameter in context.command.params:
+        given = context.get_parameter_source(parameter.name or "")
+        if parameter.name in names and given is click.core.ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"{parameter.opts[0]} is not possible {where} --from.")

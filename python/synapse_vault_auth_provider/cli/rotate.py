@@ -1,0 +1,51 @@
+"""``synapse-vault rotate``."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+import click
+
+from .connection import Connection
+from .output import show_one_of_many
+from .verb import for_each, json_option, pass_connection, users_argument
+
+
+@click.command()
+@users_argument
+@json_option
+@pass_connection
+def rotate(connection: Connection, users: tuple[str, ...]) -> int:
+    """Give users new secrets in Vault.
+
+    The old ones no longer log in, unless the module's configuration, which is read with -c, has a
+    rotation_grace or a cache. Sessions that are open stay open. Prints for each user the version
+    of the secret, when it was written, and until when the old one may work; with a cache that
+    bridges outages (stale_if_error) also later, while Vault does not answer.
+    """
+    lives = connection.former_secret_lives
+    with connection.open() as provisioner:
+
+        def rotate_one(user: str) -> None:
+            result = provisioner.rotate_secret(user)
+            valid_until = former_valid_until(result.created_time, lives)
+            show_one_of_many(
+                {**result.as_dict(), "former_valid_until": valid_until},
+                (result.matrix_user_id, result.version, result.created_time, valid_until),
+                as_json=connection.as_json,
+            )
+
+        return for_each(users, rotate_one)
+
+
+def former_valid_until(created_time: str, lives: timedelta | None) -> str | None:
+    """Return when the secret before a new one stops working, to the second, by Vault's clock.
+
+    Args:
+        created_time: When the new one was written, as of RFC 3339 in UTC.
+        lives: How long the module may accept the one before, if that is known.
+    """
+    if lives is None:
+        return None
+    created = datetime.strptime(created_time[:19], "%Y-%m-%dT%H:%M:%S").replace(tzinfo=timezone.utc)
+    return (created + lives).strftime("%Y-%m-%dT%H:%M:%SZ")

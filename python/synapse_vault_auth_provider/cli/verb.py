@@ -1,0 +1,57 @@
+"""What all verbs have in common."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..provisioning import ProvisioningError
+from .connection import Connection
+from .failure import report
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+pass_connection = click.make_pass_decorator(Connection)
+
+
+def _print_json(context: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        context.ensure_object(Connection).as_json = True
+
+
+json_option = click.option(
+    "--json", is_flag=True, expose_value=False, callback=_print_json, allow_from_autoenv=False,
+    help="Print the result as JSON.",
+)  # fmt: skip
+"""The option of the whole command once more, behind the verb, where Vault's command has it."""
+
+user_argument = click.argument("user", metavar="USER")
+"""A user id, ``@alice:example.org``, or its localpart, ``alice``."""
+
+users_argument = click.argument("users", metavar="USER...", nargs=-1, required=True)
+"""The same, one or several."""
+
+
+def for_each(users: Sequence[str], do: Callable[[str], Any]) -> int:
+    """Do something for each of several users, whatever happens to the others.
+
+    Args:
+        users: Their ids.
+        do: What to do; it prints its result.
+
+    Returns:
+        The exit code.
+    """
+
+    def succeeds(user: str) -> bool:
+        try:
+            do(user)
+        except ProvisioningError as error:
+            report(error, user if len(users) > 1 else None)
+            return False
+        return True
+
+    outcomes = [succeeds(user) for user in users]
+    return 0 if all(outcomes) else 1

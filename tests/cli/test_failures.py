@@ -1,0 +1,169 @@
+"""Failures that are no fault of the command: what is wrong in one line, and how to mend it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.servers.port import ReservedPort
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .conftest import Ended
+
+MODULE = {
+    "vault_url": "http://127.0.0.1:1",
+    "vault_token": "hvs.s3cret",
+    "vault_path_root": "matrix/users",
+}
+
+VERBS = [
+    ["provision", "alice"],
+    ["login", "alice"],
+    ["exec", "alice", "true"],
+    ["rotate", "alice"],
+    ["revoke", "alice"],
+    ["profile", "alice", "--display-name", "Alice"],
+    ["list"],
+]
+
+each_verb = pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb[0])
+
+
+@pytest.fixture
+def configured(command: Callable[..., Ended], tmp_path: Path) -> Callable[..., Ended]:
+    """Return what runs the command with a configuration of Synapse."""
+
+    def run(*arguments: str, synapse: object = None, **module: object) -> Ended:
+        entry = {
+            "module": "synapse_vault_auth_provider.VaultAuthProvider",
+            "config": {**MODULE, **module},
+        }
+        values = {
+            "server_name": "example.org",
+            "public_baseurl": "http://127.0.0.1:1",
+            "registration_shared_secret": "shared-s3cret",
+            "modules": [entry],
+        }
+        (tmp_path / "homeserver.yaml").write_text(json.dumps(synapse or values))
+        ended = command("-c", "homeserver.yaml", *arguments)
+        assert "s3cret" not in ended.err + ended.out
+        return ended
+
+    return run
+
+
+@each_verb
+def test_what_is_missing_is_named(command: Callable[..., Ended], verb: list[str]) -> None:
+    command(*verb).check_refused("error: homeserver: required")
+
+
+@each_verb
+def test_an_unknown_key_is_named_with_the_one_that_was_meant(
+    configured: Callable[..., Ended], verb: list[str]
+) -> None:
+    ended = configured(*verb, vault_kv_mount="kv")
+    ended.check_refused("vault_kv_mount: unknown key; did you mean vault_kv_mount_point?")
+
+
+def test_keys_that_only_logins_know_are_no_matter(configured: Callable[..., Ended]) -> None:
+    # Whether they are right is what the doctor looks at.
+    ended = configured("--timeout=0.1", "list", login_timeout="soon", cache=5)
+    ended.check_refused("error: cannot list matrix/users/")
+
+
+@each_verb
+def test_a_vault_that_is_down_is_named(configured: Callable[..., Ended], verb: list[str]) -> None:
+    port = ReservedPort()
+    ended = configured("--timeout=0.5", *verb, vault_url=f"http://127.0.0.1:{port}")
+    assert (ended.code, ended.out) == (1, "")
+    first, advice = ended.err.splitlines()
+    assert first.startswith("error: cannot ")
+    assert advice
+
+
+def test_several_users_have_an_error_each(configured: Callable[..., Ended]) -> None:
+    ended = configured("--timeout=0.1", "rotate", "alice", "bob")
+    assert ended.code == 1
+    errors = [line for line in ended.err.splitlines() if line.startswith("error: ")]
+    assert [error.split(": ")[1] for error in errors] == ["alice", "bob"]
+
+
+@pytest.mark.parametrize(
+    ("option", "key"),
+    [
+        ("--vault-token-file", "vault_token_file"),
+        ("--admin-token-file", "admin_access_token_file"),
+        ("--registration-shared-secret-file", "registration_shared_secret_file"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named_by_its_key(
+    configured: Callable[..., Ended], option: str, key: str
+) -> None:
+    # Not by its name: it might be the secret itself.
+    ended = configured(f"{option}=s3cret", "list")
+    ended.check_refused(f"error: {key}: cannot read", "No such file or directory")
+
+
+def test_a_configuration_that_cannot_be_read_is_named(command: Callable[..., Ended]) -> None:
+    command("-c", "nowhere.yaml", "list").check_refused(
+        "error: cannot read nowhere.yaml: No such file or directory\n"
+    )
+
+
+def test_a_time_that_is_none_is_named(configured: Callable[..., Ended]) -> None:
+    configured("--timeout=soon", "list").check_refused("timeout: must be", '"5s"')
+
+
+def test_a_user_of_another_homeserver_is_refused(configured: Callable[..., Ended]) -> None:
+    configured("login", "@alice:example.com").check_refused("user_id: ", "example.org")
+
+
+def test_what_a_file_says_reaches_the_terminal_harmless(configured: Callable[..., Ended]) -> None:
+    ended = configured("login", "al\x1b[2Jice\nerror: forged")
+    assert "\x1b" not in ended.err
+    assert "\nerror: forged" not in ended.err
+
+
+def test_the_doctor_reports_instead_of_failing(configured: Callable[..., Ended]) -> None:
+    ended = configured("doctor", vault_kv_mount="kv")
+    assert (ended.code, ended.err) == (1, "")
+    assert ended.out == (
+        "FAILED   configuration: vault_kv_mount: unknown key; did you mean vault_kv_mount_point?"
+        " -> Correct vault_kv_mount in homeserver.yaml.\n"
+    )
+    report = json.loads(configured("doctor", "--json", vault_path_root="").out)
+    assert report["ok"] is False
+    (finding,) = report["findings"]
+    assert (finding["link"], finding["status"]) == ("configuration", "failed")
+    assert finding["found"].startswith("vault_path_root: required")
+
+
+def test_the_doctor_misses_a_module(configured: Callable[..., Ended]) -> None:
+    ended = configured("doctor", synapse={"server_name": "example.org"})
+    assert ended.code == 1
+    assert ended.out.startswith("FAILED   configuration: homeserver.yaml does not name the module")
+
+
+def test_the_doctor_works_without_a_file(command: Callable[..., Ended]) -> None:
+    ended = command("doctor")
+    assert ended.code == 1
+    assert ended.out.startswith("FAILED   configuration: homeserver: required")
+
+
+def test_a_file_of_users_waits_for_a_configuration(
+    command: Callable[..., Ended], tmp_path: Path
+) -> None:
+    Path("users.csv").write_text("user_id\nbot\n")
+    command("provision", "--from", "users.csv").check_refused("error: homeserver: required")
+    assert [path.name for path in tmp_path.iterdir()] == ["users.csv"]
+
+
+def test_a_file_of_users_that_is_not_there_is_named(configured: Callable[..., Ended]) -> None:
+    configured("provision", "--from", "nowhere.csv").check_refused(
+        "error: cannot read nowhere.csv: No such file or directory\n"
+    )

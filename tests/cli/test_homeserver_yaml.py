@@ -1,0 +1,161 @@
+"""What is read from Synapse's own configuration."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from synapse.config._base import find_config_files, read_config_files
+from synapse_vault_auth_provider.cli.failure import CommandError
+from synapse_vault_auth_provider.cli.homeserver_yaml import HomeserverYaml
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HTTP = {"type": "http", "port": 8008, "resources": [{"names": ["client", "federation"]}]}
+LOCAL = {**HTTP, "bind_addresses": ["127.0.0.1"]}
+MODULE = {"module": "synapse_vault_auth_provider.VaultAuthProvider", "config": {"vault_url": "x"}}
+OF_2018 = {**MODULE, "module": "synapse-vault-auth-provider.VaultAuthProvider"}
+
+
+def written(path: Path, text: str) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def test_files_are_merged_as_synapse_merges_them(tmp_path: Path) -> None:
+    paths = [
+        written(
+            tmp_path / "first.yaml", "server_name: first.org\nreport_stats: false\npublic: 1\n"
+        ),
+        written(tmp_path / "conf.d" / "b.yaml", "registration_shared_secret: from b\n").parent,
+        written(tmp_path / "conf.d" / ".hidden.yaml", "public_baseurl: https://hidden\n").parent,
+        written(tmp_path / "last.yml", "server_name: last.org\nmodules: []\n"),
+        written(tmp_path / "empty.yaml", ""),
+        written(tmp_path / "list.yaml", "[server_name]"),
+    ]
+    written(tmp_path / "conf.d" / "a.yaml", "registration_shared_secret: from a\nmodules: [1]\n")
+    written(tmp_path / "conf.d" / "c.yml", "registration_shared_secret: from c\n")
+    (tmp_path / "conf.d" / "d.yaml").mkdir()
+    ours = HomeserverYaml.read(paths)
+    synapses = read_config_files(find_config_files([str(path) for path in paths]))
+    assert ours.server_name == synapses["server_name"] == "last.org"
+    secret = synapses["registration_shared_secret"]
+    assert ours.registration_shared_secret == secret == "from b"
+    assert ours.url == synapses["public_baseurl"] == "https://hidden"
+    assert ours.module is None
+
+
+def test_nothing_is_known_without_a_file() -> None:
+    nothing = HomeserverYaml.read([])
+    assert nothing.server_name is None
+    assert nothing.registration_shared_secret is None
+    assert nothing.registration_shared_secret_path is None
+    assert nothing.url is None
+    assert nothing.module is None
+
+
+@pytest.mark.parametrize(
+    ("listeners", "url"),
+    [
+        ([LOCAL], "http://127.0.0.1:8008"),
+        ([HTTP], "http://127.0.0.1:8008"),
+        ([{**HTTP, "bind_addresses": ["0.0.0.0"]}], "http://127.0.0.1:8008"),
+        ([{**HTTP, "bind_addresses": ["::", "0.0.0.0"]}], "http://127.0.0.1:8008"),
+        ([{**HTTP, "bind_addresses": ["::1", "127.0.0.1"]}], "http://127.0.0.1:8008"),
+        ([{**HTTP, "bind_addresses": ["::"]}], "http://[::1]:8008"),
+        ([{**HTTP, "bind_addresses": ["::1"]}], "http://[::1]:8008"),
+        ([{**HTTP, "bind_address": "127.0.0.1"}], "http://127.0.0.1:8008"),
+        ([{**HTTP, "tls": True}, {**LOCAL, "port": 8009}], "http://127.0.0.1:8009"),
+        ([{**LOCAL, "port": 8009}, LOCAL], "http://127.0.0.1:8009"),
+        ([{**LOCAL, "resources": [{"names": ["federation"]}]}], "https://public"),
+        ([{**LOCAL, "resources": [{"names": ["federation"]}, {"names": ["client"]}]}], None),
+        ([{**HTTP, "bind_addresses": ["192.0.2.1"]}], "https://public"),
+        ([{**HTTP, "port": None, "path": "/run/synapse.sock"}], "https://public"),
+        ([{**LOCAL, "type": "metrics"}], "https://public"),
+        ([{**LOCAL, "resources": None}], "https://public"),
+        (["8008", None, {}], "https://public"),
+        ("8008", "https://public"),
+        (None, "https://public"),
+    ],
+    ids=str,
+)
+def test_the_url_is_that_of_a_listener_on_loopback_or_else_the_public_one(
+    listeners: object, url: str | None
+) -> None:
+    found = HomeserverYaml({"listeners": listeners, "public_baseurl": "https://public"}).url
+    assert found == (url or "http://127.0.0.1:8008")
+
+
+@pytest.mark.parametrize("entry", [MODULE, OF_2018], ids=["today", "2018"])
+@pytest.mark.parametrize("section", ["modules", "password_providers"])
+def test_the_module_is_found_among_others(section: str, entry: dict[str, Any]) -> None:
+    others = [{"module": "ldap_auth_provider.LdapAuthProvider", "config": {"vault_url": "y"}}, None]
+    config = HomeserverYaml({section: [*others, entry]}).module
+    assert config == {"vault_url": "x"}
+
+
+def test_a_module_without_a_config_has_an_empty_one() -> None:
+    assert HomeserverYaml({"modules": [{"module": MODULE["module"]}]}).module == {}
+
+
+@pytest.mark.parametrize(
+    ("values", "expectation"),
+    [
+        ({"modules": [MODULE, MODULE]}, "more than once"),
+        ({"modules": [MODULE], "password_providers": [OF_2018]}, "more than once"),
+        ({"modules": [{**MODULE, "config": ["s3cret"]}]}, "a mapping of names to values"),
+        ({"modules": [{**MODULE, "config": {1: "s3cret"}}]}, "a mapping of names to values"),
+    ],
+    ids=str,
+)
+def test_a_module_that_is_not_clear(values: dict[str, Any], expectation: str) -> None:
+    with pytest.raises(CommandError, match=expectation) as caught:
+        _ = HomeserverYaml(values).module
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "key", ["server_name", "registration_shared_secret", "registration_shared_secret_path"]
+)
+def test_what_must_be_text(key: str) -> None:
+    with pytest.raises(CommandError, match=f"{key} in the configuration of Synapse must be") as e:
+        getattr(HomeserverYaml({key: ["s3cret"]}), key)
+    assert "s3cret" not in str(e.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "expectation"),
+    [
+        (b"a: *s3cret\n", "no valid YAML at line 1, column 4"),
+        (b"registration_shared_secret: s3cret: s3cret\n", "no valid YAML at line 1"),
+        (b'registration_shared_secret: "s3cret\n', "no valid YAML at line 2"),
+        (b"registration_shared_secret: !!python/object:s3cret {}\n", "no valid YAML at line 1"),
+        (b"a: 2018-99-99\n", "no valid YAML"),
+        (b"a: \xff\n", "no valid YAML"),
+        (b"[" * 5000, "no valid YAML"),
+    ],
+    ids=lambda value: ascii(value)[:30],
+)
+def test_a_broken_file_is_named_and_not_quoted(
+    tmp_path: Path, content: bytes, expectation: str
+) -> None:
+    path = tmp_path / "homeserver.yaml"
+    path.write_bytes(content)
+    with pytest.raises(CommandError) as caught:
+        HomeserverYaml.read([path])
+    assert str(caught.value).startswith(f"{path} is {expectation}")
+    assert "s3cret" not in str(caught.value)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CommandError) as caught:
+        HomeserverYaml.read([tmp_path / "homeserver.yaml"])
+    assert str(caught.value) == f"cannot read {tmp_path}/homeserver.yaml: No such file or directory"
+
+
+def test_no_value_is_shown() -> None:
+    yaml = HomeserverYaml(json.loads('{"registration_shared_secret": "s3cret"}'))
+    assert "s3cret" not in repr(yaml)
