@@ -1,0 +1,71 @@
+"""Runs the manual's examples against servers of the tests."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.servers.openbao import bao_command
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from tests.documents import Block
+    from tests.servers import OpenBao
+
+COMMANDS = {
+    "sh": ["bash", "-o", "pipefail", "-e"],
+    "python": [sys.executable],
+    "js": ["node"],
+    "go": ["go", "run"],
+}
+
+
+def run_example(
+    block: Block, openbao: OpenBao, directory: Path, replaced: Mapping[str, str]
+) -> str:
+    """Run an example and return what it prints.
+
+    Args:
+        block: The example. Where it calls `vault`, OpenBao's command is called, with a token that
+            may do everything.
+        openbao: The Vault.
+        directory: Where it runs.
+        replaced: What stands in the manual, and what is meant.
+    """
+    command = COMMANDS[block.language]
+    if shutil.which(command[0]) is None:
+        pytest.skip(f"{command[0]} is not installed")
+    program = block.text
+    for shown, meant in replaced.items():
+        assert shown in program, shown
+        program = program.replace(shown, meant)
+    script = directory / f"example.{block.language}"
+    script.write_text(program)
+    programs = directory / "bin"
+    programs.mkdir(exist_ok=True)
+    vault = programs / "vault"
+    if not vault.is_symlink():
+        vault.symlink_to(bao_command())
+    result = subprocess.run(
+        [*command, script],
+        cwd=directory,
+        env={
+            "PATH": f"{programs}:{os.environ['PATH']}",
+            # Where Go keeps what it has built.
+            "HOME": os.environ.get("HOME", str(directory)),
+            "BAO_ADDR": openbao.url,
+            "BAO_TOKEN": openbao.root_token,
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout
