@@ -8,10 +8,11 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import secrets
+import os
 import shlex
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -67,32 +68,46 @@ def demo(cleanup: contextlib.ExitStack, *, keep: bool) -> None:
     synapse.start()
     say(f"3. Synapse runs at {synapse.url} as example.org, with the module configured.")
 
-    user_id = synapse.register("alice")
-    say(f"4. {user_id} has an account.")
+    policy = synapse_vault(synapse, bao, "policy", "--for", "provisioning")
+    provisioning_token = bao.create_token("provisioning", policy)
+    say("4. Whoever creates accounts gets a token that may write the secrets, by this policy:")
+    say("   synapse-vault -c homeserver.yaml policy --for provisioning")
 
-    login_secret = secrets.token_urlsafe()
+    say("5. One command makes an account, puts its secret into Vault and logs in with it:")
+    say("   synapse-vault -c homeserver.yaml provision alice --display-name Alice")
+    provision = ("--json", "provision", "alice", "--display-name", "Alice")
+    user = json.loads(synapse_vault(synapse, bao, *provision, VAULT_TOKEN=provisioning_token))
+    user_id, access_token = user["matrix_user_id"], user["access_token"]
+    say(f"   {user_id} has this access token: {access_token}")
     path = f"matrix/users/{user_id}"
-    bao.cli("kv", "put", "-mount=secret", path, "login_secret=-", stdin=login_secret)
-    say("5. Her secret lies in Vault, written with the vendor's own command line:")
-    say(f"   bao kv put -mount=secret {path} login_secret=-")
+    login_secret = bao.cli("kv", "get", "-mount=secret", "-field=login_secret", path)
 
     say(f"6. Synapse offers these login types: {', '.join(synapse.login_flows())}")
 
     right_hash = token_hash(login_secret, user_id)
-    say("7. A client that knows the secret logs in with its hash:")
+    say("7. This is what a login is: a client that knows the secret sends its hash.")
     answer = report(synapse, user_id, right_hash)
     say(f"   The access token: {answer['access_token']}")
 
     say("8. One that does not know it is refused:")
     report(synapse, user_id, token_hash("a guess", user_id))
 
-    say("What Synapse's log says of the two:")
+    say("What Synapse's log says of the three:")
     for line in synapse.log().splitlines():
         if " synapse_vault_auth_provider " in line:
             say(f"   {line}")
     if keep:
         print_commands(bao, synapse, user_id, directory)
         cleanup.pop_all()
+
+
+def synapse_vault(synapse: Synapse, bao: OpenBao, *arguments: str, **variables: str) -> str:
+    """Run the command line with Synapse's configuration and return what it prints."""
+    command = [str(Path(sys.executable).with_name("synapse-vault")), "-c", str(synapse.config_path)]
+    environment = {"PATH": os.environ["PATH"], "VAULT_ADDR": bao.url, **variables}
+    return subprocess.run(
+        [*command, *arguments], env=environment, stdout=subprocess.PIPE, text=True, check=True
+    ).stdout
 
 
 def report(synapse: Synapse, user_id: str, presented: str) -> dict[str, str]:
