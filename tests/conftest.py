@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 import pytest
@@ -11,9 +12,15 @@ from .servers.orphans import adopt_orphans, end_children
 
 
 def pytest_configure() -> None:
-    """See to it that no process is lost sight of."""
+    """See to it that no process is lost sight of, and that all take signals as on a terminal."""
     if sys.platform == "linux":
         adopt_orphans()
+    # Shells start what runs in the background without these, nohup without the second.
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_unconfigure() -> None:
@@ -29,7 +36,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def without_vault_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take away what a developer's shell may say of Vault."""
+    """Take away what a developer's shell may say of Vault, and of us."""
     for name in os.environ:
-        if name.startswith(("VAULT_", "BAO_")):
+        if name.startswith(("VAULT_", "BAO_", "SYNAPSE_VAULT_")):
             monkeypatch.delenv(name)

@@ -218,7 +218,7 @@ def a_fork_cannot_use_the_threads_of_its_parent() -> None:
     try:
         logins.begin(1, ALICE, True, HASH)
     except RuntimeError as error:
-        assert "start it after the fork" in str(error)  # noqa: PT017 (there is no pytest here)
+        assert "start it after the fork" in str(error)
     else:
         raise AssertionError("a login was given to threads that this process does not have")
     decided, _, _ = logins.drain()

@@ -22,9 +22,9 @@ CONTRIB = Path(__file__).parent.parent / "contrib"
 RULES = CONTRIB / "prometheus" / "synapse-vault-auth.rules.yml"
 DASHBOARD = CONTRIB / "grafana" / "synapse-vault-auth.json"
 
-# Where all tests are to run, it must be there.
+# Where none may be left out, it must be there.
 needs_promtool = pytest.mark.skipif(
-    prometheus_command("promtool") is None and not os.environ.get("CI"),
+    prometheus_command("promtool") is None and not os.environ.get("PROMTOOL_REQUIRED"),
     reason="there is no promtool: make prometheus fetches it on Debian and Ubuntu",
 )
 

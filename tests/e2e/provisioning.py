@@ -70,7 +70,7 @@ class Site:
     """Makes provisioners, and looks at their work with nothing of ours."""
 
     def __init__(self, synapse: Synapse, openbao: OpenBao, confidential: Confidential) -> None:
-        """Take servers that run. Nobody else may use `name` as the start of localparts."""
+        """Take servers that run."""
         self.synapse = synapse
         self.openbao = openbao
         self.root = PATH_ROOT
@@ -106,10 +106,12 @@ class Site:
         self.confidential.check_text(repr(result) + str(result))
         return result
 
-    def error(self, kind: type[Error], call: Callable[[], object]) -> Error:
+    def error(
+        self, kind: type[Error], call: Callable[..., object], *arguments: object, **more: object
+    ) -> Error:
         """Return the error, of exactly this kind, that a call ends with."""
         with pytest.raises(kind) as caught:
-            call()
+            call(*arguments, **more)
         assert type(caught.value) is kind, caught.value
         self.check_shown(caught.value)
         return caught.value
@@ -123,10 +125,8 @@ class Site:
 
     def newest(self, user_id: str) -> dict[str, Any] | None:
         """Return the newest version of an entry; `None` if there is none that can be read."""
-        try:
-            answer = self.openbao.api("GET", f"secret/data/{self.root}/{user_id}")
-        except RuntimeError as error:
-            assert "404" in str(error)
+        answer = self._vault("GET", f"data/{self.root}/{user_id}")
+        if answer is None:
             return None
         fields: dict[str, Any] = answer["data"]["data"]
         for secret in (fields, fields.get("provisioning")):
@@ -152,19 +152,28 @@ class Site:
 
     def versions(self, user_id: str) -> dict[int, str]:
         """Return the versions of an entry, each with whether it is live, deleted or destroyed."""
+        answer = self._vault("GET", f"metadata/{self.root}/{user_id}")
+        return (
+            {}
+            if answer is None
+            else {
+                int(number): "destroyed"
+                if version["destroyed"]
+                else "deleted"
+                if version["deletion_time"]
+                else "live"
+                for number, version in answer["data"]["versions"].items()
+            }
+        )
+
+    def _vault(self, method: str, path: str) -> dict[str, Any] | None:
+        """Return Vault's answer; `None` if there is nothing."""
         try:
-            answer = self.openbao.api("GET", f"secret/metadata/{self.root}/{user_id}")
+            return self.openbao.api(method, f"secret/{path}")
         except RuntimeError as error:
-            assert "404" in str(error)
-            return {}
-        return {
-            int(number): "destroyed"
-            if version["destroyed"]
-            else "deleted"
-            if version["deletion_time"]
-            else "live"
-            for number, version in answer["data"]["versions"].items()
-        }
+            if " 404 " not in str(error):
+                raise
+            return None
 
     # The homeserver
 

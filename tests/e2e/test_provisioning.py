@@ -148,12 +148,8 @@ def test_what_only_an_administrator_may_change_later(site: Site) -> None:
     user_id = new_id()
     site.provisioner(Means.SHARED_SECRET).provision_user(user_id, with_token=False)
     for argument, value in [("is_admin", True), ("user_type", "support")]:
-        error = site.error(
-            ConfigurationError,
-            lambda argument=argument, value=value: site.provisioner(
-                Means.SHARED_SECRET
-            ).provision_user(user_id, **{argument: value}),
-        )
+        call = site.provisioner(Means.SHARED_SECRET).provision_user
+        error = site.error(ConfigurationError, call, user_id, **{argument: value})
         assert error.key == argument
         assert "admin_access_token" in str(error)
     by_admin = site.provisioner(Means.ADMIN_API)
@@ -182,9 +178,8 @@ def test_wrong_arguments_change_nothing(
     (tmp_path / "text").write_text("no picture")
     user_id = new_id()
     arguments = {argument: value.format(directory=tmp_path)}
-    error = site.error(
-        ConfigurationError, lambda: site.provisioner(means).provision_user(user_id, **arguments)
-    )
+    call = site.provisioner(means).provision_user
+    error = site.error(ConfigurationError, call, user_id, **arguments)
     assert (error.key, error.status, error.errcode) == (key, None, None)
     assert site.account(user_id) is None
     assert site.versions(user_id) == {}
@@ -225,3 +220,17 @@ def test_ids_that_cannot_be(site: Site, means: Means, user_id: str) -> None:
     error = site.error(ConfigurationError, lambda: site.provisioner(means).provision_user(user_id))
     assert error.key == "user_id"
     assert "\n" not in str(error)
+
+
+def test_what_others_see_already_takes_no_login(site: Site) -> None:
+    """An import that is run once more would meet the homeserver's limit on logins."""
+    user_id = new_id()
+    provisioner = site.provisioner(Means.SHARED_SECRET)
+    for _ in range(2):
+        provisioner.provision_user(user_id, display_name="The same", with_token=False)
+    assert f"Login of {user_id!r}" not in site.synapse.log()
+    provisioner.provision_user(user_id, display_name="Another", with_token=False)
+    assert f"Login of {user_id!r}" in site.synapse.log()
+    account = site.account(user_id)
+    assert account is not None
+    assert account["displayname"] == "Another"

@@ -159,7 +159,8 @@ def test_what_is_under_way_ends_after_the_provisioner_is_closed(site: Site) -> N
 
     async def provision() -> None:
         provisioner = site.provisioner(Means.ADMIN_API)
-        under_way = provisioner.provision_user_async(user_id)
+        under_way = asyncio.ensure_future(provisioner.provision_user_async(user_id))
+        await asyncio.sleep(0)
         provisioner.close()
         assert site.seen(await under_way).matrix_user_id == user_id
 

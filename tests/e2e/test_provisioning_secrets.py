@@ -89,7 +89,7 @@ def test_an_account_that_is_half_made(site: Site, means: Means) -> None:
     intent = site.newest(user_id)
     provisioner = site.provisioner()
     for verb in (provisioner.login, provisioner.rotate_secret):
-        error = site.error(ConflictError, lambda verb=verb: verb(user_id))
+        error = site.error(ConflictError, verb, user_id)
         assert "half-made" in error.message
         assert "provision the user again" in (error.advice or "")
     assert site.newest(user_id) == intent
@@ -135,6 +135,21 @@ def test_a_secret_is_taken_away(site: Site, means: Means | None, deactivate: boo
         assert (again.sessions_ended, again.deactivated) == (False, False)
         (warning,) = again.warnings
         assert "admin access token" in warning
+
+
+@pytest.mark.parametrize("left", ["nothing", "a deleted entry", "an entry without a secret"])
+def test_an_account_of_others_is_not_closed(site: Site, left: str) -> None:
+    user_id = new_id()
+    site.register(user_id, PASSWORD)
+    if left != "nothing":
+        site.put(user_id, {"login_secret": ""})
+    if left == "a deleted entry":
+        site.openbao.api("DELETE", f"secret/data/matrix/users/{user_id}")
+    revoked = site.seen(site.provisioner(Means.ADMIN_API).revoke_user(user_id, deactivate=True))
+    assert not revoked.deactivated
+    (warning,) = revoked.warnings
+    assert "was not deactivated" in warning
+    assert site.password_opens(user_id, PASSWORD)
 
 
 @pytest.mark.parametrize("means", [None, Means.ADMIN_API], ids=str)

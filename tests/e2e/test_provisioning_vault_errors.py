@@ -49,7 +49,7 @@ def test_what_the_token_of_the_module_is_enough_for(site: Site, vault_token: str
     provisioner = site.provisioner(vault_token=vault_token)
     assert site.user_of(site.seen(provisioner.login(user_id)).access_token) == user_id
     for verb in ("rotate_secret", "revoke_user", "list_users"):
-        error = site.error(VaultError, lambda verb=verb: VERBS[verb](provisioner, user_id))
+        error = site.error(VaultError, VERBS[verb], provisioner, user_id)
         assert error.status == 403
         assert error.advice
     assert site.opens(user_id, site.secret(user_id))
@@ -63,7 +63,7 @@ def test_a_dead_token(site: Site, verb: Callable[[Provisioner, str], object]) ->
     error = site.error(VaultError, lambda: verb(provisioner, new_id()))
     assert error.status == 403
     assert "does not accept the token" in error.message
-    assert "get a new token" in (error.advice or "")
+    assert "give another token" in (error.advice or "")
 
 
 @every_verb

@@ -1,0 +1,79 @@
+"""Provisioning by a standby of a cluster, which may be behind what was written just before."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.servers import RaftCluster, Synapse
+
+from .deployment import LOGGER, PATH_ROOT, Confidential, deployed
+from .provisioning import POLICY, Site, by_both_means, new_id
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from synapse_vault_auth_provider.provisioning import ProvisionedUser
+
+    from .provisioning import Means
+
+
+pytestmark = pytest.mark.long
+
+
+@pytest.fixture(scope="module")
+def cluster(
+    tmp_path_factory: pytest.TempPathFactory, confidential: Confidential
+) -> Iterator[RaftCluster]:
+    cluster = RaftCluster(tmp_path_factory.mktemp("raft"))
+    try:
+        cluster.start()
+        confidential.add(cluster.root_token)
+        yield cluster
+    finally:
+        cluster.stop()
+
+
+@pytest.fixture(scope="module")
+def cluster_site(
+    tmp_path_factory: pytest.TempPathFactory, cluster: RaftCluster, confidential: Confidential
+) -> Iterator[Site]:
+    active = cluster.active()
+    synapse = Synapse(
+        tmp_path_factory.mktemp("clustered"),
+        {
+            "vault_url": cluster.urls,
+            "vault_token": confidential.add(active.create_token("provisioning", POLICY)),
+            "vault_path_root": PATH_ROOT,
+        },
+    )
+    with deployed("clustered", synapse, active, confidential):
+        yield Site(synapse, active, confidential)
+
+
+@by_both_means
+def test_a_standby_alone_is_told(
+    cluster_site: Site, cluster: RaftCluster, means: Means, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG", LOGGER)
+    site = cluster_site
+    cluster.settle()
+    provisioner = site.provisioner(means, vault_url=cluster.standbys()[0].url)
+    user_ids = [new_id("clustered") for _ in range(20)]
+
+    async def provision() -> list[ProvisionedUser]:
+        return await asyncio.gather(*map(provisioner.provision_user_async, user_ids))
+
+    for user_id, user in zip(user_ids, asyncio.run(provision()), strict=True):
+        assert not site.seen(user).already_exists
+        assert site.user_of(user.access_token or "") == user_id
+        site.check_finished(user_id)
+    for user_id in user_ids[:5]:
+        version = provisioner.rotate_secret(user_id).version
+        assert version == 3
+        assert provisioner.rotate_secret(user_id).version == 4
+        assert provisioner.revoke_user(user_id).secret_removed
+        assert site.versions(user_id) == {}
+    site.confidential.check_text(caplog.text)
