@@ -2,13 +2,13 @@
 
 use secrecy::SecretString;
 
+use super::attempt::{CreatedAs, Try};
 use super::creation::{Authority, NewAccount};
 use super::error::ProvisioningError;
 use super::login::Freshness;
 use super::patience::Patience;
 use super::provision::ProvisionRequest;
 use super::provisioner::Account;
-use super::record::{CreatedAs, Try};
 use crate::homeserver::{Profile, Session};
 
 /// One call of `provision_user`.

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+use super::attempt::CreatedAs;
 use super::call::{Call, Ready};
 use super::conflict::{
     check_begun, check_owner, contended, deactivated, not_ours, overtaken, undecided, unusable,
@@ -23,7 +24,7 @@ use super::creation::{Created, Creation};
 use super::error::ProvisioningError;
 use super::login::Freshness;
 use super::provisioner::Provisioner;
-use super::record::{CreatedAs, Entry, Intent, Record};
+use super::record::{Entry, Intent, Record};
 use super::resumption::Verdict;
 use super::secret::new_secret;
 use crate::homeserver::{Profile, Session};
@@ -121,7 +122,7 @@ impl Provisioner {
             Ok(Created::AlreadyThere) if request.adopt => {
                 self.adopt(call, &intent.login_secret, version, &intent.versions(version)).await
             }
-            Ok(Created::AlreadyThere | Created::Elsewhere(_)) => {
+            Ok(Created::AlreadyThere) => {
                 if self.give_up(call, &intent, version).await? {
                     return Err(not_ours(account));
                 }
@@ -233,7 +234,7 @@ impl Provisioner {
                 {
                     return Err(overtaken(account));
                 }
-                Created::AlreadyThere | Created::Elsewhere(_) => {}
+                Created::AlreadyThere => {}
             }
         }
         let result = self.update_entry(call, entry, version, new_owner, &ready).await;

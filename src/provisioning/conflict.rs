@@ -1,8 +1,8 @@
 //! Accounts that are somebody else's, and what to do about it.
 
+use super::attempt::CreatedAs;
 use super::error::{ProvisioningError, Trouble};
 use super::provisioner::Account;
-use super::record::CreatedAs;
 
 /// Refuses an account that belongs to another user of the service.
 ///

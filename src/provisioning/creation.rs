@@ -4,10 +4,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use secrecy::SecretString;
 
+use super::attempt::{CreatedAs, Means};
 use super::error::{ProvisioningError, Trouble};
 use super::patience::Patience;
 use super::provisioner::Provisioner;
-use super::record::{CreatedAs, Means};
 use crate::homeserver::{
     self, AccessToken, HomeserverError, Profile, Registration, Session, Shown,
 };
@@ -47,8 +47,6 @@ pub enum Created {
     Ours(Option<Box<Session>>),
     /// It was there already, and nothing about it has been changed.
     AlreadyThere,
-    /// Registration takes a localpart: this is what a homeserver of another name made of it.
-    Elsewhere(String),
 }
 
 /// What an account is created with.
@@ -178,19 +176,17 @@ impl Provisioner {
                 result
             })
             .await
-            .map_err(|error| advise(error, authority));
-        let outcome = match outcome {
-            Ok(Created::Elsewhere(made)) => Err(other_name(new.user_id, &made)),
-            outcome => outcome,
-        };
+            .map_err(|error| advise(error, authority))
+            .and_then(|answer| answer);
         Creation { outcome, may_be_done: may_be_done.into_inner() }
     }
 
+    /// One try. An answer that trying again would not change is the inner result.
     async fn try_to_create(
         &self,
         authority: &Authority,
         new: &NewAccount<'_>,
-    ) -> Result<Created, HomeserverError> {
+    ) -> Result<Result<Created, ProvisioningError>, HomeserverError> {
         let result = match (&authority.admin_token, &authority.shared_secret) {
             (Some(token), _) => {
                 let is_created = self.homeserver.admin(token).create(new.user_id.as_str()).await;
@@ -209,22 +205,23 @@ impl Provisioner {
                 match self.homeserver.register(&shared_secret, &registration).await {
                     Ok(registered) if registered.user_id != new.user_id.as_str() => {
                         self.end(registered.session.map(Box::new)).await;
-                        return Ok(Created::Elsewhere(registered.user_id));
+                        return Ok(Err(other_name(new.user_id, &registered.user_id)));
                     }
                     result => result.map(|registered| Some(registered.session.map(Box::new))),
                 }
             }
         };
         match result {
-            Ok(Some(session)) => Ok(Created::Ours(session)),
-            Ok(None) => Ok(Created::AlreadyThere),
+            Ok(Some(session)) => Ok(Ok(Created::Ours(session))),
+            Ok(None) => Ok(Ok(Created::AlreadyThere)),
             // Several requests at once get this also from the admin API.
-            Err(error) if error.errcode() == Some("M_USER_IN_USE") => Ok(Created::AlreadyThere),
+            Err(error) if error.errcode() == Some("M_USER_IN_USE") => Ok(Ok(Created::AlreadyThere)),
             Err(error) => Err(error),
         }
     }
 }
 
+/// Registration takes a localpart, and a homeserver of another name makes another id of it.
 fn other_name(wanted: &UserId, made: &str) -> ProvisioningError {
     let message = format!("the homeserver's is another one: instead of {wanted} it created {made}");
     ProvisioningError::of_key("server_name", message)

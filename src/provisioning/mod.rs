@@ -3,13 +3,16 @@
 //! One file for each verb: [`provision`], [`login`], [`rotate`], [`revoke`], [`profile`], [`list`],
 //! [`diagnose`]. What they share:
 //! * [`provisioner`] knows the two servers; [`patience`] how long to go on trying.
-//! * [`record`] is what Vault holds for an account, [`secret`] what we make up.
-//! * [`call`] is what is wanted; [`claim`] sees to it that the account is ours, by [`steps`] that others may take as well, whom
-//!   [`turns`] keep apart in this process; [`conflict`] is what it finds otherwise.
+//! * [`attempt`] is how an account is made, [`record`] what Vault holds for it, [`secret`] what we
+//!   make up.
+//! * [`call`] is what is wanted; [`claim`] sees to it that the account is ours, by [`steps`] that
+//!   others may take as well, whom [`turns`] keep apart in this process; [`conflict`] is what it
+//!   finds otherwise.
 //! * [`creation`] makes accounts so that it is known whose they are, [`resumption`] finds out about
 //!   those that were left half-made, [`attributes`] and [`avatar`] set what is wanted of them.
-//! * [`error`] says what went wrong and what to do.
+//! * [`findings`] is what a diagnosis is made of; [`error`] says what went wrong and what to do.
 
+mod attempt;
 mod attributes;
 mod avatar;
 mod call;

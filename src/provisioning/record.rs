@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::attempt::{CreatedAs, Means, Try};
 use super::conflict::{missing, unfinished, unusable};
 use super::error::ProvisioningError;
 use super::provisioner::Account;
@@ -49,36 +50,6 @@ pub struct Intent {
     /// Kept beside, where the entry will have it too.
     #[serde(skip)]
     pub external_id: Option<String>,
-}
-
-/// One way in which it was tried to create an account.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Try {
-    /// By which means.
-    pub means: Means,
-    /// What it is to be.
-    #[serde(flatten)]
-    pub wanted: CreatedAs,
-}
-
-/// How an account is created.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Means {
-    /// By registration with the shared secret, under a password.
-    SharedSecret,
-    /// By the admin API, without a password.
-    AdminApi,
-}
-
-/// What a registration with the shared secret sets, and nothing but the admin API changes later.
-/// What was created over the admin API is neither at first.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CreatedAs {
-    /// Whether it is a server administrator.
-    pub is_admin: bool,
-    /// Its type, such as `bot`.
-    pub user_type: Option<String>,
 }
 
 /// A secret that opens the account, and what is kept with it.
@@ -206,10 +177,11 @@ impl Intent {
         self.tries.iter().any(|one| one.means == means)
     }
 
-    /// What the account is if it was created by these means; `None` if not all who tried wanted
-    /// the same.
-    pub fn created_by(&self, means: Means) -> Option<CreatedAs> {
-        let mut made = self.tries.iter().filter(|one| one.means == means).map(Try::makes);
+    /// What the account is if it was created by these means, or by any if they are not known;
+    /// `None` if not all who tried so would have made the same of it.
+    pub fn created_by(&self, means: Option<Means>) -> Option<CreatedAs> {
+        let tries = self.tries.iter().filter(|one| means.is_none_or(|means| one.means == means));
+        let mut made = tries.map(Try::makes);
         let first = made.next()?;
         made.all(|other| other == first).then_some(first)
     }
@@ -217,16 +189,6 @@ impl Intent {
     /// All versions that hold what is to be destroyed in the end; `version` is the intent's.
     pub fn versions(&self, version: u32) -> Vec<u32> {
         self.former.iter().copied().chain([version]).collect()
-    }
-}
-
-impl Try {
-    /// What comes out of it: the admin API creates nothing special.
-    pub fn makes(&self) -> CreatedAs {
-        match self.means {
-            Means::SharedSecret => self.wanted.clone(),
-            Means::AdminApi => CreatedAs::default(),
-        }
     }
 }
 
@@ -351,10 +313,11 @@ mod tests {
         let by = |means, wanted| Try { means, wanted };
         let intent = intent().tried_again(by(Means::AdminApi, bot()), 4);
         assert_eq!(intent.versions(5), [3, 4, 5]);
-        assert_eq!(intent.created_by(Means::SharedSecret), Some(bot()));
-        assert_eq!(intent.created_by(Means::AdminApi), Some(CreatedAs::default()));
+        assert_eq!(intent.created_by(Some(Means::SharedSecret)), Some(bot()));
+        assert_eq!(intent.created_by(Some(Means::AdminApi)), Some(CreatedAs::default()));
+        assert_eq!(intent.created_by(None), None);
         let intent = intent.tried_again(by(Means::SharedSecret, CreatedAs::default()), 5);
-        assert_eq!(intent.created_by(Means::SharedSecret), None);
+        assert_eq!(intent.created_by(Some(Means::SharedSecret)), None);
     }
 
     #[test]

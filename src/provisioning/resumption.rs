@@ -4,11 +4,12 @@
 //! was created over the admin API has no password, and so nothing proves whose it is; it is taken
 //! for ours if it is younger than the intent and nobody has ever used it.
 
+use super::attempt::{CreatedAs, Means};
 use super::creation::{Authority, Found};
 use super::error::ProvisioningError;
 use super::patience::Patience;
 use super::provisioner::Provisioner;
-use super::record::{CreatedAs, Intent, Means};
+use super::record::Intent;
 use super::secret::{new_device_id, new_secret};
 use crate::homeserver::{self, AccessToken, Login, Proof, Session};
 use crate::user_id::UserId;
@@ -45,13 +46,13 @@ impl Provisioner {
         intent: &Intent,
         authority: &Authority,
     ) -> Result<Verdict, ProvisioningError> {
-        let mut by_means = Means::AdminApi;
+        let mut means = Some(Means::AdminApi);
         let mut why = "it was to be created over the admin API, and there is no admin access token \
                        to look at it with";
         if intent.was_tried_by(Means::SharedSecret) {
             match self.try_password(patience, user_id, intent).await? {
                 ByPassword::LoggedIn(session) => {
-                    let created_as = intent.created_by(Means::SharedSecret);
+                    let created_as = intent.created_by(Some(Means::SharedSecret));
                     return Ok(Verdict::Ours { created_as, session: Some(session) });
                 }
                 ByPassword::Refused if intent.was_tried_by(Means::AdminApi) => {}
@@ -64,7 +65,7 @@ impl Provisioner {
                     ));
                 }
                 ByPassword::NotOffered => {
-                    by_means = Means::SharedSecret;
+                    means = None;
                     why = "the homeserver takes no passwords, so the one that it was begun with \
                            cannot be tried";
                 }
@@ -75,7 +76,7 @@ impl Provisioner {
         };
         match self.sign_of_others(patience, user_id, intent, authority, token).await? {
             Some(sign) => Ok(Verdict::Undecided(sign)),
-            None => Ok(Verdict::Ours { created_as: intent.created_by(by_means), session: None }),
+            None => Ok(Verdict::Ours { created_as: intent.created_by(means), session: None }),
         }
     }
 

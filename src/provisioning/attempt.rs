@@ -1,0 +1,43 @@
+//! How it is tried to create an account, and what the account is then.
+
+use serde::{Deserialize, Serialize};
+
+/// One way in which it was tried to create an account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Try {
+    /// By which means.
+    pub means: Means,
+    /// What it is to be.
+    #[serde(flatten)]
+    pub wanted: CreatedAs,
+}
+
+/// How an account is created.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Means {
+    /// By registration with the shared secret, under a password.
+    SharedSecret,
+    /// By the admin API, without a password.
+    AdminApi,
+}
+
+/// What a registration with the shared secret sets, and nothing but the admin API changes later.
+/// What was created over the admin API is neither at first.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreatedAs {
+    /// Whether it is a server administrator.
+    pub is_admin: bool,
+    /// Its type, such as `bot`.
+    pub user_type: Option<String>,
+}
+
+impl Try {
+    /// What comes out of it: the admin API creates nothing special.
+    pub fn makes(&self) -> CreatedAs {
+        match self.means {
+            Means::SharedSecret => self.wanted.clone(),
+            Means::AdminApi => CreatedAs::default(),
+        }
+    }
+}
