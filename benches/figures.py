@@ -1,0 +1,93 @@
+"""What benchmarks return: figures with their spread and their goals, and what is drawn of them."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A bound that a figure is to keep."""
+
+    bound: float
+    is_upper: bool
+
+    @classmethod
+    def at_most(cls, bound: float) -> Goal:
+        return cls(bound, is_upper=True)
+
+    @classmethod
+    def at_least(cls, bound: float) -> Goal:
+        return cls(bound, is_upper=False)
+
+    def is_met(self, value: float) -> bool:
+        return value <= self.bound if self.is_upper else value >= self.bound
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Something measured once in each round of a run."""
+
+    what: str
+    """What it is, so that the table's reader understands it without the code."""
+    rounds: tuple[float, ...]
+    """A value for each round."""
+    unit: str
+    """Its unit; `RATIO` if it has none."""
+    goal: Goal | None = None
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.rounds)
+
+    @property
+    def lowest(self) -> float:
+        return min(self.rounds)
+
+    @property
+    def highest(self) -> float:
+        return max(self.rounds)
+
+
+RATIO = "×"
+"""The unit of what has none."""
+
+
+@dataclass(frozen=True)
+class Bars:
+    """A chart of things beside each other, with the spread of their rounds."""
+
+    name: str
+    """Of the file, without its suffix."""
+    title: str
+    unit: str
+    rounds: Mapping[str, tuple[float, ...]]
+    """A value for each round, of each thing."""
+
+
+@dataclass(frozen=True)
+class Lines:
+    """A chart of how something grows with something else."""
+
+    name: str
+    """Of the file, without its suffix."""
+    title: str
+    across: str
+    """What grows from left to right, on a logarithmic scale."""
+    unit: str
+    points: Mapping[str, tuple[tuple[float, float], ...]]
+    """What was measured at each place, of each thing."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one benchmark found."""
+
+    title: str
+    figures: tuple[Figure, ...]
+    charts: tuple[Bars | Lines, ...] = ()
