@@ -17,7 +17,7 @@ const DIGEST_LENGTH: usize = 32;
 pub fn token_hash(login_secret: &str, user_id: &str) -> String {
     // HMAC takes a key of any length (RFC 2104), so the default, which is no hash, never shows.
     mac(login_secret, user_id)
-        .map(|mac| hex::encode(mac.finalize().into_bytes()))
+        .map(|mac| base16ct::lower::encode_string(&mac.finalize().into_bytes()))
         .unwrap_or_default()
 }
 
@@ -25,6 +25,14 @@ fn mac(login_secret: &str, user_id: &str) -> Option<HmacSha256> {
     let mut mac = HmacSha256::new_from_slice(login_secret.as_bytes()).ok()?;
     mac.update(user_id.as_bytes());
     Some(mac)
+}
+
+/// Whether `presented` is the token hash of `user_id` under `login_secret`.
+///
+/// An empty secret has none, and neither case of the hex digits matters.
+#[must_use]
+pub fn verify_token_hash(login_secret: &str, user_id: &str, presented: &str) -> bool {
+    PresentedHash::parse(presented).is_some_and(|presented| presented.is_of(login_secret, user_id))
 }
 
 /// A token hash that a client sent, known to be well formed and not yet known to be right.
@@ -37,8 +45,9 @@ impl PresentedHash {
     /// Takes 64 hex digits of either case; anything else is `None`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let mut digest = [0; DIGEST_LENGTH];
-        hex::decode_to_slice(text, &mut digest).ok().map(|()| Self(digest))
+        let mut presented = Self([0; DIGEST_LENGTH]);
+        let digits = base16ct::mixed::decode(text, &mut presented.0).ok()?.len();
+        (digits == DIGEST_LENGTH).then_some(presented)
     }
 
     /// Whether this is the hash of `user_id` under `login_secret`, decided in constant time.
@@ -46,9 +55,12 @@ impl PresentedHash {
     /// `None`, and an empty secret with it, is never a match, and costs the same HMAC.
     #[must_use]
     pub fn matches(&self, login_secret: Option<&SecretString>, user_id: &str) -> bool {
-        let key = login_secret.map_or("", ExposeSecret::expose_secret);
-        let equal = mac(key, user_id).is_some_and(|mac| mac.verify_slice(&self.0).is_ok());
-        equal & !key.is_empty()
+        self.is_of(login_secret.map_or("", ExposeSecret::expose_secret), user_id)
+    }
+
+    fn is_of(&self, login_secret: &str, user_id: &str) -> bool {
+        let equal = mac(login_secret, user_id).is_some_and(|mac| mac.verify_slice(&self.0).is_ok());
+        equal & !login_secret.is_empty()
     }
 }
 
@@ -127,9 +139,9 @@ mod tests {
                 prop_assert!(!matches(&hash, &other, &user));
             }
             let mut digest = [0; DIGEST_LENGTH];
-            hex::decode_to_slice(&hash, &mut digest).unwrap();
+            base16ct::lower::decode(&hash, &mut digest).unwrap();
             digest[flip / 8] ^= 1 << (flip % 8);
-            prop_assert!(!matches(&hex::encode(digest), &secret, &user));
+            prop_assert!(!matches(&base16ct::lower::encode_string(&digest), &secret, &user));
         }
 
         #[test]

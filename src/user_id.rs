@@ -94,18 +94,20 @@ pub fn is_printable(character: char) -> bool {
         Control, Format, LineSeparator, ParagraphSeparator, PrivateUse, SpaceSeparator, Surrogate,
         Unassigned,
     };
-    character == ' '
-        || !matches!(
-            get_general_category(character),
-            Control
-                | Format
-                | LineSeparator
-                | ParagraphSeparator
-                | PrivateUse
-                | SpaceSeparator
-                | Surrogate
-                | Unassigned
-        )
+    if character.is_ascii() {
+        return matches!(character, ' '..='~');
+    }
+    !matches!(
+        get_general_category(character),
+        Control
+            | Format
+            | LineSeparator
+            | ParagraphSeparator
+            | PrivateUse
+            | SpaceSeparator
+            | Surrogate
+            | Unassigned
+    )
 }
 
 impl fmt::Display for UserId {

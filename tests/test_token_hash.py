@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from synapse_vault_auth_provider import token_hash
+from synapse_vault_auth_provider import token_hash, verify_token_hash
 
 from .pythons import ROOT
 
@@ -20,6 +20,8 @@ CASES = json.loads((ROOT / "tests/vectors/token_hash.json").read_text(encoding="
 @pytest.mark.parametrize("case", CASES, ids=range(len(CASES)))
 def test_the_vectors_agree(case: dict[str, str]) -> None:
     assert token_hash(case["login_secret"], case["user_id"]) == case["token_hash"]
+    assert verify_token_hash(**case)
+    assert verify_token_hash(**{**case, "token_hash": case["token_hash"].upper()})
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -30,6 +32,15 @@ def test_it_is_the_hmac_sha256_of_the_user_id_in_lower_case_hex(
     expected = hmac.new(login_secret.encode(), user_id.encode(), hashlib.sha256).hexdigest()
     assert token_hash(login_secret, user_id) == expected
     assert token_hash(login_secret=login_secret, user_id=user_id) == expected
+
+
+@settings(deadline=None)
+@given(login_secret=st.text(), user_id=st.text(), presented=st.text() | st.from_regex(r"[0-9a-f]{64}"))
+def test_no_other_hash_is_right(login_secret: str, user_id: str, presented: str) -> None:
+    expected = hmac.new(login_secret.encode(), user_id.encode(), hashlib.sha256).hexdigest()
+    assert verify_token_hash(login_secret, user_id, expected) == bool(login_secret)
+    for other in (presented, expected[:-1], expected + "0", expected[1:] + "g", ""):
+        assert not verify_token_hash(login_secret, user_id, other)
 
 
 @pytest.mark.parametrize("user_id", ["@alice:example.org", ""])

@@ -2,16 +2,16 @@
 
 from typing import TYPE_CHECKING, Any
 
-from ._core import __version__, token_hash
+from ._core import __version__, token_hash, verify_token_hash
 
 if TYPE_CHECKING:
     from .provider import VaultAuthProvider
 
-__all__ = ["VaultAuthProvider", "__version__", "token_hash"]
+__all__ = ["VaultAuthProvider", "__version__", "token_hash", "verify_token_hash"]
 
 
 def __getattr__(name: str) -> Any:
-    # Bots import this package for `token_hash` alone: what Synapse needs is loaded when it asks.
+    # Bots import this package for these functions alone: what Synapse needs is loaded when it asks.
     if name == "VaultAuthProvider":
         from .provider import VaultAuthProvider
 

@@ -26,6 +26,7 @@ __all__ = [
     "duration_seconds",
     "is_token_hash",
     "token_hash",
+    "verify_token_hash",
 ]
 
 __version__: str
@@ -52,6 +53,21 @@ def token_hash(login_secret: str, user_id: str) -> str:
 
     Raises:
         ValueError: ``login_secret`` is empty.
+        UnicodeEncodeError: One of them holds a lone surrogate, which UTF-8 cannot express.
+    """
+
+def verify_token_hash(login_secret: str, user_id: str, token_hash: str) -> bool:
+    """Tell whether a token hash is that of a user id under a secret, in constant time.
+
+    Args:
+        login_secret: The secret that Vault holds for the user. An empty one has no hash.
+        user_id: The whole Matrix id, ``@localpart:server``, spelt as the homeserver spells it.
+        token_hash: What was presented: 64 hex digits of either case. Any other text is wrong.
+
+    Returns:
+        Whether it is. How long that takes does not tell how much of a wrong hash is right.
+
+    Raises:
         UnicodeEncodeError: One of them holds a lone surrogate, which UTF-8 cannot express.
     """
 

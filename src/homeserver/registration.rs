@@ -109,7 +109,7 @@ pub fn registration_mac(
         mac.update(b"\0");
         mac.update(field.as_bytes());
     }
-    hex::encode(mac.finalize().into_bytes())
+    base16ct::lower::encode_string(&mac.finalize().into_bytes())
 }
 
 #[derive(Deserialize)]

@@ -15,6 +15,9 @@ pub const LONGEST_BODY: usize = 1 << 20;
 /// Longest body that is read in answer to Vault's method `LIST`: the names of some million users.
 const LONGEST_LIST: usize = 1 << 28;
 
+/// Room for a body whose length is not announced.
+const ROOM_UNLESS_ANNOUNCED: usize = 4096;
+
 /// A pool of connections, and the rules every exchange keeps to.
 pub struct Pool {
     http: Client,
@@ -90,12 +93,12 @@ impl Pool {
 
     async fn exchange(&self, request: Request) -> Result<Answer, Failure> {
         let longest = if request.method().as_str() == "LIST" { LONGEST_LIST } else { LONGEST_BODY };
-        let response = self.http.execute(request).await.map_err(unreachable)?;
+        let mut response = self.http.execute(request).await.map_err(unreachable)?;
         let status = response.status();
         let location = location(&response);
         let retry_after = retry_after(response.headers());
         let date = date(response.headers());
-        let headers = response.headers().clone();
+        let headers = std::mem::take(response.headers_mut());
         let body = read_body(response, longest).await?;
         Ok(Answer { status, body, location, retry_after, date, headers })
     }
@@ -110,8 +113,9 @@ async fn read_body(
     if announced > longest {
         return Err(Failure::TooLong(longest));
     }
-    // Room from the start, so that growing leaves no copies behind.
-    let mut body = Zeroizing::new(Vec::with_capacity(announced.max(4096)));
+    // Room from the start, so that growing leaves no copies behind; not more, as all is wiped.
+    let room = if announced > 0 { announced } else { ROOM_UNLESS_ANNOUNCED };
+    let mut body = Zeroizing::new(Vec::with_capacity(room));
     while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
         if body.len().saturating_add(chunk.len()) > longest {
             return Err(Failure::TooLong(longest));

@@ -59,6 +59,12 @@ mod _core {
 
     /// See `_core.pyi`.
     #[pyfunction]
+    fn verify_token_hash(login_secret: &str, user_id: &str, token_hash: &str) -> bool {
+        crate::token_hash::verify_token_hash(login_secret, user_id, token_hash)
+    }
+
+    /// See `_core.pyi`.
+    #[pyfunction]
     fn duration_seconds(json: &str) -> PyResult<f64> {
         let read = serde_json::from_str(json).map_err(|error| error.to_string());
         read.and_then(|value| crate::settings::duration::parse(&value))

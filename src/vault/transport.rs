@@ -86,10 +86,11 @@ impl Transport {
         endpoint: &E,
         credentials: Credentials<'_>,
     ) -> Result<Answer, VaultError> {
-        let request = self.request(address, endpoint, credentials).ok_or_else(|| {
+        let path = path_of(endpoint);
+        let request = self.request(address, &path, endpoint, credentials).ok_or_else(|| {
             VaultError::Unexpected("cannot build the request to Vault".to_owned())
         })?;
-        let _timing = self.traffic.time(endpoint);
+        let _timing = self.traffic.time(request.method(), &path);
         self.pool.send(request).await.map_err(|failure| self.error(address, failure))
     }
 
@@ -111,14 +112,12 @@ impl Transport {
     fn request<E: Endpoint>(
         &self,
         address: &Address,
+        path: &str,
         endpoint: &E,
         credentials: Credentials<'_>,
     ) -> Option<reqwest::Request> {
         let query = endpoint.query().ok()?.filter(|query| !query.is_empty());
         let body = endpoint.body().ok()?.filter(|body| !body.is_empty());
-        // Some of the crate's paths begin with a slash or a tab.
-        let path = endpoint.path();
-        let path = path.trim_start_matches(['/', '\t']);
         let url = address.api_url(path, query.as_deref())?;
         let mut request = reqwest::Request::new(method_of(&endpoint.method()), url);
         let headers = request.headers_mut();
@@ -165,6 +164,15 @@ pub fn unavailable(answer: &Answer, address: &Address) -> Option<VaultError> {
         quote: error::quote(&answer.body),
         retry_after: answer.retry_after,
     })
+}
+
+/// The path of the API that an endpoint asks for.
+pub(super) fn path_of<E: Endpoint>(endpoint: &E) -> String {
+    let mut path = endpoint.path();
+    // Some of the crate's paths begin with a slash or a tab.
+    let start = path.len() - path.trim_start_matches(['/', '\t']).len();
+    path.drain(..start);
+    path
 }
 
 fn method_of(method: &RequestMethod) -> Method {

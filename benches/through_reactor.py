@@ -1,0 +1,103 @@
+"""Logins of many users decided by the core, on a reactor of Twisted's as in a homeserver.
+
+`benches.lookup` runs it in a process of its own, as a reactor runs only once. It takes the module's
+configuration in JSON as its argument and then commands from standard input: ``one COUNT`` decides
+logins one after the other and answers with their median time in microseconds and the time that the
+reactor's thread computed for each; ``many COUNT IN_FLIGHT`` keeps some under way and answers with
+logins a second.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from synapse_vault_auth_provider import token_hash
+from synapse_vault_auth_provider._core import LoginService, Outcome, Settings
+from synapse_vault_auth_provider.reactor import ReactorLogins
+
+from tests.servers.synapse import SERVER_NAME
+
+from .stage import LOGIN_SECRET, User
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Loop:
+    """Logins one after the other, a new one as soon as one is decided."""
+
+    def __init__(self, logins: ReactorLogins, users: list[User], done: Callable[[], None]) -> None:
+        """Log these users in, one at a time each."""
+        self._logins = logins
+        self._users = users
+        self._done = done
+        self._left = 0
+        self._under_way = 0
+        self.times: list[float] = []
+
+    def start(self, count: int, in_flight: int) -> None:
+        """Decide so many logins; ``done`` is called after the last."""
+        self._left = count
+        for user in self._users[:in_flight]:
+            self._next(user)
+
+    def _next(self, user: User) -> None:
+        self._left -= 1
+        self._under_way += 1
+        started = time.perf_counter()
+        deciding = self._logins.decide(user.user_id, True, user.token_hash)
+        deciding.addCallback(self._decided, user, started)
+
+    def _decided(self, outcome: Outcome, user: User, started: float) -> None:
+        self.times.append(time.perf_counter() - started)
+        if outcome.code != "ok":
+            raise RuntimeError(f"a login ended with {outcome!r}")
+        self._under_way -= 1
+        if self._left > 0:
+            self._next(user)
+        elif self._under_way == 0:
+            self._done()
+
+
+def measure(logins: ReactorLogins, users: list[User], reactor: Any) -> None:
+    """Take the next command; stop after the last."""
+    words = sys.stdin.readline().split()
+    if not words:
+        reactor.stop()
+        return
+    count, in_flight = int(words[1]), int(words[2]) if words[0] == "many" else 1
+    started, computed = time.perf_counter(), time.thread_time()
+
+    def done() -> None:
+        elapsed = time.perf_counter() - started
+        if words[0] == "many":
+            print(count / elapsed, flush=True)
+        else:
+            computed_each = (time.thread_time() - computed) / count
+            print(statistics.median(loop.times) * 1e6, computed_each * 1e6, flush=True)
+        reactor.callLater(0, measure, logins, users, reactor)
+
+    loop = Loop(logins, users, done)
+    loop.start(count, in_flight)
+
+
+def main() -> None:
+    """Run the reactor until the commands end."""
+    from twisted.internet import reactor
+
+    config = json.loads(sys.argv[1])
+    user_ids = json.loads(sys.argv[2])
+    users = [User(user_id, token_hash(LOGIN_SECRET, user_id)) for user_id in user_ids]
+    written = {key: json.dumps(value) for key, value in config.items()}
+    service = LoginService(Settings.parse(written, {}), SERVER_NAME)
+    logins = ReactorLogins(service, reactor)  # type: ignore[arg-type]
+    reactor.callWhenRunning(measure, logins, users, reactor)  # type: ignore[attr-defined]
+    reactor.run()  # type: ignore[attr-defined]
+
+
+if __name__ == "__main__":
+    main()
