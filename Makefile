@@ -4,8 +4,15 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 WHEEL_DIR := target/wheels-dev
+# Apart from the tests' environment, as what is measured is the wheel as it is released.
+BENCH_VENV := .venvs/bench
+BENCH_BIN := $(BENCH_VENV)/bin
+BENCH_WHEEL_DIR := target/wheels-bench
 PROMETHEUS := target/prometheus
+WRK := target/wrk
 KEEP ?=
+QUICK ?=
+ONLY ?=
 # More than there may be processors, as the tests wait more than they compute.
 TEST_PROCESSES ?= 4
 
@@ -13,7 +20,7 @@ TEST_PROCESSES ?= 4
 .ONESHELL:
 .SHELLFLAGS := -euc
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format test-rust test-python wheel install prometheus lock clean
+.PHONY: help demo test lint format test-rust test-python bench wheel install prometheus wrk lock clean
 
 help: ## List the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -42,6 +49,13 @@ test-rust: ## Run the unit tests of the core
 test-python: install prometheus ## Run the Python tests, unit and end to end
 	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
+bench: $(BENCH_VENV)/stamp wrk ## Measure into docs/performance.md; QUICK=1 only tries it, ONLY='NAME ...' keeps the rest
+	@rm -rf $(BENCH_WHEEL_DIR)
+	$(BIN)/maturin build --quiet --release --locked --out $(BENCH_WHEEL_DIR)
+	$(BENCH_BIN)/pip install --quiet --disable-pip-version-check --force-reinstall --no-deps $(BENCH_WHEEL_DIR)/*.whl
+	if test -e benches/raw_limit.rs; then cargo build --quiet --release --locked --bench raw_limit; fi
+	$(BENCH_BIN)/python -m benches $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
+
 wheel: $(VENV)/stamp ## Build the wheel as it is released
 	$(BIN)/maturin build --release --locked --out dist
 
@@ -50,21 +64,38 @@ install: $(VENV)/stamp ## Build the wheel without optimization and install it fo
 	$(BIN)/maturin build --quiet --profile dev --locked --out $(WHEEL_DIR)
 	$(BIN)/pip install --quiet --force-reinstall --no-deps $(WHEEL_DIR)/*.whl
 
+# Unpack packages of Debian's, $(2), in a folder, $(1), and stay there; `without` says what follows
+# if that is impossible.
+define fetch
+command -v apt-get >/dev/null || without 'there is no'
+rm -rf $(1)
+mkdir -p $(1)
+cd $(1)
+as_root=; test "$$(id -u)" = 0 || as_root='sudo -n'
+apt-get download -qq $(2) 2>/dev/null || {
+  $$as_root apt-get update -qq || true
+  apt-get download -qq $(2) 2>/dev/null || without 'cannot fetch'; }
+for package in *.deb; do dpkg-deb --extract "$$package" .; done
+rm *.deb
+endef
+
 prometheus: ## Fetch Debian's Prometheus, which tests alerts and metrics, if there is none
 	@if command -v promtool >/dev/null || test -x $(PROMETHEUS)/usr/bin/promtool; then exit 0; fi
-	command -v apt-get >/dev/null || {
-	  echo 'promtool is missing: the tests that need it are skipped' >&2; exit 0; }
-	rm -rf $(PROMETHEUS)
-	mkdir -p $(PROMETHEUS)
-	cd $(PROMETHEUS)
-	as_root=; test "$$(id -u)" = 0 || as_root='sudo -n'
-	apt-get download -qq prometheus 2>/dev/null || {
-	  $$as_root apt-get update -qq || true
-	  apt-get download -qq prometheus 2>/dev/null || {
-	    echo 'cannot fetch promtool: the tests that need it are skipped' >&2; exit 0; }; }
-	dpkg-deb --fsys-tarfile prometheus_*.deb |
-	  tar --extract ./usr/bin/prometheus ./usr/bin/promtool
-	rm prometheus_*.deb
+	without() { echo "$$1 promtool: the tests that need it are skipped" >&2; exit 0; }
+	$(call fetch,$(PROMETHEUS),prometheus)
+
+wrk: ## Fetch Debian's wrk, which benchmarks compare with, if there is none
+	@if command -v wrk >/dev/null || test -x $(WRK)/wrk; then exit 0; fi
+	without() { echo "$$1 wrk: install it, as the benchmarks need it" >&2; exit 1; }
+	$(call fetch,$(WRK),wrk libluajit-5.1-2)
+	cat >wrk.new <<'end'
+	#!/bin/sh
+	here=$$(dirname "$$0")
+	LD_LIBRARY_PATH=$$(echo "$$here"/usr/lib/*/) exec "$$here/usr/bin/wrk" "$$@"
+	end
+	chmod +x wrk.new
+	./wrk.new --version 2>&1 | grep -q '^wrk ' || without 'cannot run the fetched'
+	mv wrk.new wrk
 
 $(VENV)/stamp: requirements/dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || {
@@ -75,9 +106,15 @@ $(VENV)/stamp: requirements/dev.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	touch $@
 
+$(BENCH_VENV)/stamp: requirements/bench.txt $(VENV)/stamp
+	@echo 'Setting up $(BENCH_VENV) ...'
+	$(BIN)/python -m venv --clear $(BENCH_VENV)
+	$(BENCH_BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
+	touch $@
+
 lock: $(VENV)/stamp ## Pin the newest versions of what development needs
 	cd requirements
-	for name in synapse dev; do
+	for name in synapse dev bench; do
 	  ../$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.10 \
 	    --custom-compile-command 'make lock' --output-file $$name.txt $$name.in
 	done

@@ -1,0 +1,132 @@
+"""The table of all figures, as Markdown for the manual and as text for a terminal."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+from .figures import RATIO
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from .figures import Figure
+    from .results import Recorded
+
+BEGIN = "<!-- make bench writes what follows -->"
+END = "<!-- make bench wrote what precedes -->"
+
+HEADING = (
+    "| What | Median | Lowest to highest | Rounds | Goal | |\n| --- | --- | --- | --- | --- | --- |"
+)
+
+
+class Row(NamedTuple):
+    """A figure in words."""
+
+    what: str
+    median: str
+    spread: str
+    rounds: str
+    goal: str
+    verdict: str
+
+    @classmethod
+    def of(cls, figure: Figure) -> Row:
+        goal = verdict = spread = ""
+        if figure.goal:
+            bound = in_unit(f"{figure.goal.bound:,.12g}", figure.unit)
+            goal = f"at {'most' if figure.goal.is_upper else 'least'} {bound}"
+            verdict = "met" if figure.goal.is_met(figure.median) else "missed"
+        if figure.lowest != figure.highest:
+            highest = in_unit(shown(figure.highest), figure.unit)
+            spread = f"{shown(figure.lowest)} to {highest}"
+        median = in_unit(shown(figure.median), figure.unit)
+        return cls(figure.what, median, spread, str(len(figure.rounds)), goal, verdict)
+
+
+def shown(value: float) -> str:
+    """Return a number with three significant digits."""
+    rounded = float(f"{value:.3g}")
+    if rounded == 0:
+        return "0"
+    digits = max(0, 2 - math.floor(math.log10(abs(rounded))))
+    return f"{rounded:,.{digits}f}"
+
+
+def in_unit(number: str, unit: str) -> str:
+    """Return a number that is written already with its unit."""
+    return number + unit if unit == RATIO else f"{number} {unit}"
+
+
+def markdown(recorded: Mapping[str, Recorded], charts: str) -> str:
+    """Return what stands between the markers.
+
+    Args:
+        recorded: What each benchmark found.
+        charts: The folder of the charts, seen from the document.
+    """
+    paragraphs = [
+        f"{conditions(same)}\n\n" + "\n\n".join(_section(one, charts) for one in same)
+        for same in _by_conditions(recorded)
+    ]
+    return "\n\n".join(paragraphs)
+
+
+def _by_conditions(recorded: Mapping[str, Recorded]) -> list[list[Recorded]]:
+    """Return what was measured one after the other at the same day and place together."""
+    grouped = itertools.groupby(recorded.values(), lambda one: (one.date, one.environment))
+    return [list(same) for _, same in grouped]
+
+
+def conditions(same: list[Recorded]) -> str:
+    """Say when and where something was measured."""
+    machine = same[0].environment
+    return (
+        f"Measured on {same[0].date} on {machine['cores']} cores of the processor"
+        f" {machine['cpu']},\nwith version {machine['module']} of the module, {machine['python']},"
+        f" Synapse {machine['synapse']}, OpenBao {machine['openbao']}\nand {machine['kernel']}."
+    )
+
+
+def _section(recorded: Recorded, charts: str) -> str:
+    result = recorded.result
+    rows = (
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in Row.of(figure)) + " |"
+        for figure in result.figures
+    )
+    table = "\n".join((HEADING, *rows)).replace("| missed |", "| **missed** |")
+    drawn = (f"![{chart.title}]({charts}/{chart.name}.svg)" for chart in result.charts)
+    return "\n\n".join((f"### {result.title}", table, *drawn))
+
+
+def text(recorded: Mapping[str, Recorded]) -> str:
+    """Return the table for a terminal."""
+    results = [one.result for one in recorded.values()]
+    rows = [[Row.of(figure) for figure in result.figures] for result in results]
+    widths = [max(map(len, column)) for column in zip(*itertools.chain(*rows), strict=True)]
+    lines = []
+    for result, group in zip(results, rows, strict=True):
+        lines += ["", result.title]
+        for row in group:
+            cells = zip(row, widths, strict=True)
+            lines.append("  " + "  ".join(cell.ljust(width) for cell, width in cells).rstrip())
+    return "\n".join(lines)
+
+
+def insert(document: Path, written: str) -> None:
+    """Replace what is between the markers of a document, which need not be there yet."""
+    content = document.read_text(encoding="utf-8") if document.exists() else f"{BEGIN}\n{END}\n"
+    before, _, rest = content.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not end:
+        raise ValueError(f"{document} has not both lines:\n{BEGIN}\n{END}")
+    document.write_text(f"{before}{BEGIN}\n\n{written}\n\n{END}{after}", encoding="utf-8")
+
+
+def inserted(document: Path) -> str:
+    """Return what is between the markers of a document."""
+    _, _, rest = document.read_text(encoding="utf-8").partition(BEGIN)
+    return rest.partition(END)[0].strip()
