@@ -138,7 +138,7 @@ def main() -> int:
         trouble, exit_code = "interrupted", INTERRUPTED
     finally:
         end_children()
-    # What was measured before is worth reading.
+    # What was measured before that is worth reading.
     output.publish()
     if exit_code:
         print(trouble, file=sys.stderr)

@@ -68,30 +68,30 @@ def markdown(recorded: Mapping[str, Recorded], charts: str) -> str:
         recorded: What each benchmark found.
         charts: The folder of the charts, seen from the document.
     """
-    paragraphs = [
-        f"{conditions(same)}\n\n" + "\n\n".join(_section(one, charts) for one in same)
-        for same in _by_conditions(recorded)
-    ]
-    return "\n\n".join(paragraphs)
+    common = _common_conditions(recorded)
+    sections = (
+        _section(one, charts, "" if common else conditions(one)) for one in recorded.values()
+    )
+    return "\n\n".join((*filter(None, [common]), *sections))
 
 
-def _by_conditions(recorded: Mapping[str, Recorded]) -> list[list[Recorded]]:
-    """Return what was measured one after the other at the same day and place together."""
-    grouped = itertools.groupby(recorded.values(), lambda one: (one.date, one.environment))
-    return [list(same) for _, same in grouped]
+def _common_conditions(recorded: Mapping[str, Recorded]) -> str:
+    """Say when and where all was measured; nothing if not all of it was there and then."""
+    found = {conditions(one) for one in recorded.values()}
+    return found.pop() if len(found) == 1 else ""
 
 
-def conditions(same: list[Recorded]) -> str:
+def conditions(recorded: Recorded) -> str:
     """Say when and where something was measured."""
-    machine = same[0].environment
+    machine = recorded.environment
     return (
-        f"Measured on {same[0].date} on {machine['cores']} cores of the processor"
+        f"Measured on {recorded.date} on {machine['cores']} cores of the processor"
         f" {machine['cpu']},\nwith version {machine['module']} of the module, {machine['python']},"
         f" Synapse {machine['synapse']}, OpenBao {machine['openbao']}\nand {machine['kernel']}."
     )
 
 
-def _section(recorded: Recorded, charts: str) -> str:
+def _section(recorded: Recorded, charts: str, conditions: str) -> str:
     result = recorded.result
     rows = (
         "| " + " | ".join(cell.replace("|", "\\|") for cell in Row.of(figure)) + " |"
@@ -99,7 +99,7 @@ def _section(recorded: Recorded, charts: str) -> str:
     )
     table = "\n".join((HEADING, *rows)).replace("| missed |", "| **missed** |")
     drawn = (f"![{chart.title}]({charts}/{chart.name}.svg)" for chart in result.charts)
-    return "\n\n".join((f"### {result.title}", table, *drawn))
+    return "\n\n".join(filter(None, (f"### {result.title}", conditions, table, *drawn)))
 
 
 def text(recorded: Mapping[str, Recorded]) -> str:
