@@ -7,7 +7,6 @@ WHEEL_DIR := target/wheels-dev
 # Apart from the tests' environment, as what is measured is the wheel as it is released.
 BENCH_VENV := .venvs/bench
 BENCH_BIN := $(BENCH_VENV)/bin
-BENCH_WHEEL_DIR := target/wheels-bench
 PROMETHEUS := target/prometheus
 WRK := target/wrk
 KEEP ?=
@@ -49,10 +48,9 @@ test-rust: ## Run the unit tests of the core
 test-python: install prometheus ## Run the Python tests, unit and end to end
 	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
-bench: $(BENCH_VENV)/stamp wrk ## Measure into docs/performance.md; QUICK=1 only tries it, ONLY='NAME ...' keeps the rest
-	@rm -rf $(BENCH_WHEEL_DIR)
-	$(BIN)/maturin build --quiet --release --locked --out $(BENCH_WHEEL_DIR)
-	$(BENCH_BIN)/pip install --quiet --disable-pip-version-check --force-reinstall --no-deps $(BENCH_WHEEL_DIR)/*.whl
+bench: $(BENCH_VENV)/stamp wheel wrk ## Measure into docs/performance.md; QUICK=1 only tries it, ONLY='NAME ...' keeps the rest
+	@wheel=$$(ls -t dist/*.whl | head -n 1)
+	$(BENCH_BIN)/pip install --quiet --disable-pip-version-check --force-reinstall --no-deps "$$wheel"
 	if test -e benches/raw_limit.rs; then cargo build --quiet --release --locked --bench raw_limit; fi
 	$(BENCH_BIN)/python -m benches $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
 

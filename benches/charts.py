@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-OURS = ("this module", "the core")
-"""How the names of what is ours begin."""
+OURS = ("this module", "with the module", "the core")
+"""What the names of what is ours have in them."""
 
 OUR_COLOUR = "#0b6bcb"
 ANOTHER_COLOUR = "#9aa4b2"
@@ -85,7 +85,7 @@ def _bars(chart: Bars) -> Any:
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x")
     low, high = min(lows), max(highs)
-    if _is_wide(medians):
+    if low > 0 and _is_wide(medians):
         axes.set_xscale("log")
         axes.set_xlim(low / 3, high * (high / low) ** 0.25)
     else:
@@ -153,7 +153,8 @@ def _lines(chart: Lines) -> Any:
 
 def _is_ours(name: str, names: Iterable[str]) -> bool:
     """Tell what is ours: what says so, or everything where nothing does."""
-    return name.startswith(OURS) or not any(other.startswith(OURS) for other in names)
+    said = {other for other in names if any(words in other for words in OURS)}
+    return name in said or not said
 
 
 def _is_wide(values: Iterable[float]) -> bool:
