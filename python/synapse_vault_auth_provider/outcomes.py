@@ -45,6 +45,9 @@ class OutcomeLog:
             as_password: Whether the token hash came as the password of ``m.login.password``.
         """
         level, suffix = self._level(outcome)
+        if not logger.isEnabledFor(level):
+            # What a line says takes longer to put together than to ask this.
+            return
         logger.log(
             level,
             "Login of %s: %s: %s%s [%.0f ms%s]%s",
