@@ -48,6 +48,7 @@ class VaultAuthProvider:
         Raises:
             TypeError: Neither or both of the last two are given.
         """
+        from synapse.module_api import make_deferred_yieldable
         from twisted.internet import reactor
 
         from .metrics import LoginMetrics
@@ -60,6 +61,8 @@ class VaultAuthProvider:
         self._takes_passwords = config.m_login_password_support_enabled
         self._service = LoginService(config, self._api.server_name)
         self._logins = ReactorLogins(self._service, reactor)
+        # Here and not where it is used: every login would pay for the statement.
+        self._make_deferred_yieldable = make_deferred_yieldable
         if config.health_endpoint:
             from .health import PATH, HealthResource
 
@@ -100,8 +103,6 @@ class VaultAuthProvider:
             The canonical user id and no callback, or ``None`` for a refusal. Raises nothing but
             Twisted's ``CancelledError``: what went wrong is in the log.
         """
-        from twisted.internet.defer import CancelledError
-
         as_password = login_type == PASSWORD_LOGIN_TYPE
         token_hash = login_dict.get(TOKEN_HASH_FIELDS[login_type])
         if as_password and not is_token_hash(token_hash):
@@ -109,9 +110,11 @@ class VaultAuthProvider:
             return None
         try:
             return await self._decide(username, token_hash, as_password=as_password)
-        except CancelledError:
-            raise
-        except Exception:  # noqa: BLE001 (whatever it is, it must not get out)
+        except Exception as error:
+            from twisted.internet.defer import CancelledError
+
+            if isinstance(error, CancelledError):
+                raise
             # Synapse would write the error into a warning and go on as for a wrong password.
             logger.exception("A login of type %s failed for a reason of ours", login_type)
             return None
@@ -130,8 +133,6 @@ class VaultAuthProvider:
 
     async def _ask(self, username: str, token_hash: object) -> tuple[str, Outcome]:
         """Return the user id, canonical if there is one, and the outcome."""
-        from synapse.module_api import make_deferred_yieldable
-
         user_id = username
         if isinstance(username, str) and not username.startswith("@"):
             user_id = f"@{username}:{self._api.server_name}"
@@ -142,4 +143,4 @@ class VaultAuthProvider:
         canonical_id = await self._api.check_user_exists(user_id)
         user_id = canonical_id or user_id
         deciding = self._logins.decide(user_id, canonical_id is not None, token_hash)
-        return user_id, await make_deferred_yieldable(deciding)
+        return user_id, await self._make_deferred_yieldable(deciding)
