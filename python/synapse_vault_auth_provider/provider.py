@@ -142,5 +142,7 @@ class VaultAuthProvider:
             return user_id, refusal
         canonical_id = await self._api.check_user_exists(user_id)
         user_id = canonical_id or user_id
-        deciding = self._logins.decide(user_id, canonical_id is not None, token_hash)
-        return user_id, await self._make_deferred_yieldable(deciding)
+        outcome = self._logins.decide(user_id, canonical_id is not None, token_hash)
+        if not isinstance(outcome, Outcome):
+            outcome = await self._make_deferred_yieldable(outcome)
+        return user_id, outcome

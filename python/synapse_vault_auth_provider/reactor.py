@@ -45,7 +45,9 @@ class ReactorLogins:
         self._checks: dict[int, Deferred[Health]] = {}
         reactor.callWhenRunning(self._start)
 
-    def decide(self, user_id: str, is_registered: bool, token_hash: object) -> Deferred[Outcome]:
+    def decide(
+        self, user_id: str, is_registered: bool, token_hash: object
+    ) -> Outcome | Deferred[Outcome]:
         """Start to decide a login. Knows nothing of logcontexts.
 
         Args:
@@ -54,15 +56,15 @@ class ReactorLogins:
             token_hash: What the client sent, of any type.
 
         Returns:
-            A deferred of the outcome. It is not called back once the reactor stops.
+            The outcome, if it is known without waiting for Vault; else a deferred of it, which is
+            not called back once the reactor stops.
         """
         number = next(self._numbers)
-        waiting: Deferred[Outcome] = Deferred(canceller=lambda _: self._forget(number))
         outcome = self._service.begin(number, user_id, is_registered, token_hash)
         if outcome is not None:
-            waiting.callback(outcome)
-        else:
-            self._waiting[number] = waiting
+            return outcome
+        waiting: Deferred[Outcome] = Deferred(canceller=lambda _: self._forget(number))
+        self._waiting[number] = waiting
         return waiting
 
     def check(self) -> Deferred[Health]:
