@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,13 +13,24 @@ from synapse_vault_auth_provider import token_hash
 from tests.servers import OpenBao
 from tests.servers.synapse import SERVER_NAME
 
+from .far_vault import FarVault
+from .homeservers import Provider, homeserver
+
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.servers import Synapse
 
 PATH_ROOT = "matrix/users"
 
 LOGIN_SECRET = "Kq7wXoVb3mZr5tYc9nLd2hFs6jGp8aEu4iRk1vTxB0Q"
 """As long as the secrets that `synapse-vault provision` makes."""
+
+FAR = 0.2
+"""How far away the far Vault is, in seconds."""
+
+INSIDE = {"vault": {}, "cache": {"cache": {"ttl": "1h"}}}
+"""Configurations of the module that are measured inside its homeserver."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +54,7 @@ class Stage:
         self.directory = directory
         self.is_quick = is_quick
         self._servers = ExitStack()
+        self._homeservers: dict[tuple[Provider, bool], Synapse] = {}
 
     def __enter__(self) -> Stage:
         return self
@@ -68,6 +81,53 @@ class Stage:
             "vault_path_root": PATH_ROOT,
             **more,
         }
+
+    @functools.cached_property
+    def far_vault(self) -> FarVault:
+        """The same Vault, `FAR` away."""
+        far_vault = FarVault(self.directory / "far", self.openbao, FAR)
+        self._servers.callback(far_vault.stop)
+        return far_vault.start()
+
+    def homeservers(
+        self, *providers: Provider, is_vault_far: bool = False
+    ) -> dict[Provider, Synapse]:
+        """Homeservers that have all `users`; those that do not run yet start at the same time.
+
+        Args:
+            providers: Who decides their logins.
+            is_vault_far: Whether that takes place with the far Vault.
+        """
+        # Who does not ask Vault has it neither near nor far.
+        keys = {one: (one, is_vault_far and one is not Provider.REFUSING) for one in providers}
+        missing = [key for key in keys.values() if key not in self._homeservers]
+        started = [self._configured(*key) for key in missing]
+        for synapse in started:
+            self._servers.callback(synapse.stop)
+        with ThreadPoolExecutor(max(1, len(started))) as pool:
+            list(pool.map(self._start, started))
+        self._homeservers.update(zip(missing, started, strict=True))
+        return {one: self._homeservers[key] for one, key in keys.items()}
+
+    def _configured(self, provider: Provider, is_vault_far: bool) -> Synapse:
+        directory = self.directory / f"{provider.name.lower()}{'_far' * is_vault_far}"
+        config = self.module_config()
+        if is_vault_far:
+            return homeserver(directory, provider, {**config, "vault_url": self.far_vault.url})
+        if provider is not Provider.OURS:
+            return homeserver(directory, provider, config)
+        inside = {name: {**config, **more} for name, more in INSIDE.items()}
+        return homeserver(directory, provider, config, inside)
+
+    def _start(self, synapse: Synapse) -> None:
+        synapse.start()
+        for user in self.users:
+            synapse.insert_user(user.user_id)
+
+    @functools.cached_property
+    def users(self) -> tuple[User, ...]:
+        """Everybody whom the homeservers know."""
+        return tuple(self.user(f"user{number}") for number in range(self.scale(100, 20)))
 
     def user(self, localpart: str) -> User:
         """Write a secret for somebody."""

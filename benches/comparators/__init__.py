@@ -1,0 +1,1 @@
+"""Modules for Synapse that this one is measured against."""
