@@ -1,48 +1,91 @@
-"""A hundred logins at once while Vault takes 200 ms for everything.
+"""What a slow Vault does to logins, and to everybody else's requests.
 
-Run by ``python -m benches.slow_vault``. Prints how long it takes until all are answered and how
-long other requests of the homeserver take meanwhile, beside a module that refuses every login
-without asking anyone: the homeserver's own share. Each is measured in turn, several times, in one
-run.
+Vault is 200 ms away, and many log in at once. What is beyond the 200 ms and beyond the homeserver's
+own share, which a module has that refuses without asking anybody, is this module's. Meanwhile
+somebody asks the homeserver for other things, one after the other.
 """
 
 from __future__ import annotations
 
-import argparse
-import hashlib
-import statistics
-import sys
-import tempfile
-import threading
+import selectors
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-import requests
-from synapse_vault_auth_provider import token_hash
+from .connection import TIMEOUT, Connection, get, vault_login
+from .figures import RATIO, Bars, Figure, Goal, Result
+from .homeservers import ACCEPTED, WRONG_HASH, Provider
+from .rounds import in_turn, ratios
+from .stage import FAR
 
-from tests.servers import OpenBao, Relay, Synapse
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-DELAY = 0.2
-"""Time that Vault takes for every answer, in seconds."""
+    from tests.servers import Synapse
+
+    from .stage import Stage
+
+OTHER = get("/_matrix/client/versions")
+
+OURS = Provider.OURS.refused
+REFUSING = Provider.REFUSING.refused
 
 
 @dataclass
-class Measured:
-    """Times of several rounds, in seconds."""
+class Crowd:
+    """Logins that are sent at once, and what other requests wait meanwhile."""
 
-    all_answered: list[float] = field(default_factory=list)
-    others: list[float] = field(default_factory=list)
+    synapse: Synapse
+    logins: Sequence[bytes]
+    expected: int
+    times: int = 1
+    """How often they are sent to measure once."""
+    waits: list[float] = field(default_factory=list)
+    """The 99th percentile of the others' waits, for each measurement."""
 
-    def row(self, name: str) -> str:
-        """One line of the table."""
-        return (
-            f"{name:<34}{statistics.median(self.all_answered):>10.2f}"
-            f"{min(self.all_answered):>8.2f} to {max(self.all_answered):.2f}"
-            f"{1000 * quantile(self.others, 0.5):>12.0f}{1000 * quantile(self.others, 0.99):>8.0f}"
-        )
+    def seconds(self) -> float:
+        """Send the logins; return how long it took until all were answered, on average."""
+        others: list[float] = []
+        taken = sum(self._send(others) for _ in range(self.times)) / self.times
+        self.waits.append(quantile(others, 0.99))
+        return taken
+
+    def _send(self, others: list[float]) -> float:
+        with ExitStack() as stack:
+            # One thread waits for all, so that they do not take time from each other.
+            selector = stack.enter_context(selectors.DefaultSelector())
+            connections = [
+                stack.enter_context(Connection(self.synapse.port)) for _ in range(len(self.logins))
+            ]
+            other = stack.enter_context(Connection(self.synapse.port))
+            for connection in (*connections, other):
+                connection.ask(OTHER)
+                selector.register(connection, selectors.EVENT_READ, connection)
+            started = asked = time.perf_counter()
+            for connection, login in zip(connections, self.logins, strict=True):
+                connection.send(login)
+            other.send(OTHER)
+            unanswered = len(connections)
+            while unanswered:
+                ready = selector.select(TIMEOUT)
+                if not ready:
+                    raise RuntimeError("the homeserver answers no more")
+                for key, _ in ready:
+                    connection = key.data
+                    if connection is not other:
+                        connection.answer(self.expected)
+                        unanswered -= 1
+                        continue
+                    other.answer()
+                    now = time.perf_counter()
+                    others.append(now - asked)
+                    asked = now
+                    other.send(OTHER)
+            ended = time.perf_counter()
+            other.answer()
+            others.append(time.perf_counter() - asked)
+            return ended - started
 
 
 def quantile(values: list[float], part: float) -> float:
@@ -50,91 +93,55 @@ def quantile(values: list[float], part: float) -> float:
     return sorted(values)[min(len(values) - 1, int(part * len(values)))]
 
 
-def measure(synapse: Synapse, logins: list[tuple[str, str]], expected: int, to: Measured) -> None:
-    """Send all logins at once, and other requests one after the other until they are answered."""
-    gate = threading.Barrier(len(logins) + 1)
-    done = threading.Event()
+def run(stage: Stage) -> Result:
+    """Send wrong hashes, and for comparison right ones."""
+    homeservers = stage.homeservers(*Provider, is_vault_far=True)
+    wrong = [vault_login(user.user_id, WRONG_HASH) for user in stage.users]
+    right = [vault_login(user.user_id, user.token_hash) for user in stage.users]
 
-    def log_in(user_id: str, presented: str) -> float:
-        gate.wait()
-        status = synapse.login(user_id, presented).status_code
-        if status != expected:
-            raise RuntimeError(f"a login was answered with {status}")
-        return time.perf_counter()
-
-    def ask_others() -> None:
-        with requests.Session() as session:
-            while not done.is_set():
-                started = time.perf_counter()
-                session.get(f"{synapse.url}/_matrix/client/versions", timeout=60)
-                to.others.append(time.perf_counter() - started)
-
-    with ThreadPoolExecutor(len(logins) + 1) as pool:
-        answered = [pool.submit(log_in, *login) for login in logins]
-        gate.wait()
-        started = time.perf_counter()
-        other = pool.submit(ask_others)
-        to.all_answered.append(max(login.result() for login in answered) - started)
-        done.set()
-        other.result()
-
-
-def main() -> int:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--logins", type=int, default=100)
-    arguments = parser.parse_args()
-    with ExitStack() as stack:
-        directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        bao = OpenBao(directory / "openbao")
-        stack.callback(bao.stop)
-        bao.start()
-        relay = stack.enter_context(Relay(bao.url))
-        relay.delay = DELAY
-        config = {
-            "vault_url": relay.url,
-            "vault_token": bao.root_token,
-            "vault_path_root": "matrix/users",
-        }
-        ours = Synapse(directory / "ours", config, log_level="WARNING")
-        refusing = Synapse(
-            directory / "refusing",
-            {},
-            module="tests.servers.refusing_provider.RefusingProvider",
-            environment={"PYTHONPATH": str(Path(__file__).parents[1])},
-            log_level="WARNING",
-        )
-        for synapse in (ours, refusing):
-            stack.callback(synapse.stop)
-            synapse.start()
-        right = []
-        for number in range(arguments.logins):
-            user_id = ours.register(f"user{number}")
-            refusing.register(f"user{number}")
-            login_secret = hashlib.sha256(user_id.encode()).hexdigest()
-            bao.write(f"matrix/users/{user_id}", {"login_secret": login_secret})
-            right.append((user_id, token_hash(login_secret, user_id)))
-        wrong = [(user_id, "0" * 64) for user_id, _ in right]
-
-        accepted, refused, base = Measured(), Measured(), Measured()
-        for _ in range(arguments.rounds):
-            measure(refusing, wrong, 403, base)
-            measure(ours, wrong, 403, refused)
-            measure(ours, right, 200, accepted)
-    print(
-        f"{arguments.logins} logins at once, Vault {1000 * DELAY:.0f} ms away, "
-        f"{arguments.rounds} rounds"
+    often = {
+        provider.refused: Crowd(homeservers[provider], wrong, 403, stage.scale(3, 1))
+        for provider in (Provider.REFUSING, Provider.OURS)
+    }
+    often[ACCEPTED] = Crowd(homeservers[Provider.OURS], right, 200)
+    # They take seconds, whatever else the machine does.
+    seldom = {
+        provider.refused: Crowd(homeservers[provider], wrong, 403)
+        for provider in (Provider.HVAC_IN_THREAD_POOL, Provider.HVAC_ON_REACTOR)
+    }
+    in_turn(1, {name: crowd.seconds for name, crowd in often.items()})
+    for crowd in often.values():
+        crowd.waits.clear()
+    rounds = in_turn(
+        stage.scale(9, 2), {name: crowd.seconds for name, crowd in often.items()}
+    ) | in_turn(stage.scale(2, 1), {name: crowd.seconds for name, crowd in seldom.items()})
+    waits = {
+        name: tuple(wait * 1000 for wait in crowd.waits) for name, crowd in (often | seldom).items()
+    }
+    beyond = tuple(a - b - FAR for a, b in zip(rounds[OURS], rounds[REFUSING], strict=True))
+    return Result(
+        f"{len(wrong)} logins at once, Vault {1000 * FAR:.0f} ms away",
+        (
+            Figure(
+                "until all are answered, beyond that way and the homeserver's own share",
+                beyond,
+                "s",
+                Goal.at_most(0.3),
+            ),
+            Figure(
+                "what others wait (p99), to a module that asks nobody",
+                ratios(waits[OURS], waits[REFUSING]),
+                RATIO,
+                Goal.at_most(1.3),
+            ),
+            *(Figure(f"until all are {name}", values, "s") for name, values in rounds.items()),
+            *(
+                Figure(f"what others wait (p99), meanwhile logins are {name}", values, "ms")
+                for name, values in waits.items()
+            ),
+        ),
+        (
+            Bars("slow_vault", "Until all logins are answered, Vault 200 ms away", "s", rounds),
+            Bars("slow_vault_others", "What others wait meanwhile (p99)", "ms", waits),
+        ),
     )
-    print(f"{'':<34}{'all answered, s':>26}{'others, ms':>20}")
-    print(f"{'':<34}{'median':>10}{'range':>16}{'p50':>12}{'p99':>8}")
-    print(base.row("refused without asking anyone"))
-    print(refused.row("refused by this module"))
-    print(accepted.row("accepted by this module"))
-    beyond = statistics.median(refused.all_answered) - statistics.median(base.all_answered)
-    print(f"beyond the homeserver's own share: {beyond:.2f} s, of which Vault takes {DELAY} s")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
