@@ -1,21 +1,23 @@
 //! Secrets kept in memory for a while, as far as the configuration allows it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use moka::policy::EvictionPolicy;
-use moka::sync::Cache;
+use hashlink::{LinkedHashMap, LinkedHashSet};
 use secrecy::SecretString;
 
 use crate::metrics::Counter;
 use crate::settings::CacheSettings;
 use crate::user_id::UserId;
 
+/// How many expired secrets are wiped before logins that wait for the cache have their turn.
+const WIPED_AT_ONCE: usize = 1000;
+
 /// Secrets that Vault held when it was asked last. They are wiped when they leave.
 ///
 /// A secret from here may let somebody in; that it does not fit turns nobody away.
 pub struct SecretCache {
-    secrets: Cache<UserId, Arc<Remembered>>,
+    kept: Mutex<Kept>,
     settings: CacheSettings,
     /// What came of asking it.
     pub uses: CacheUses,
@@ -32,6 +34,15 @@ pub struct CacheUses {
     pub stale: Counter,
 }
 
+/// The secrets in two orders. Every user is in both; the id itself is there once.
+#[derive(Default)]
+struct Kept {
+    /// Who logged in last comes last, as it is they who will again.
+    by_use: LinkedHashMap<Arc<str>, Remembered>,
+    /// Whose secret was read last comes last.
+    by_age: LinkedHashSet<Arc<str>>,
+}
+
 struct Remembered {
     secret: SecretString,
     read: Instant,
@@ -44,24 +55,19 @@ impl SecretCache {
         if settings.is_off() {
             return None;
         }
-        let secrets = Cache::builder()
-            .max_capacity(settings.max_entries.into())
-            // Who logged in last is who will again; moka's own choice would keep newcomers out.
-            .eviction_policy(EvictionPolicy::lru())
-            .time_to_live(settings.ttl.max(settings.stale_if_error))
-            .build();
-        Some(Self { secrets, settings, uses: CacheUses::default() })
+        Some(Self { kept: Mutex::default(), settings, uses: CacheUses::default() })
     }
 
     /// Keeps a secret that Vault holds now.
     pub fn remember(&self, user_id: &UserId, secret: &SecretString) {
         let remembered = Remembered { secret: secret.clone(), read: Instant::now() };
-        self.secrets.insert(user_id.clone(), Arc::new(remembered));
+        let most = usize::try_from(self.settings.max_entries).unwrap_or(usize::MAX);
+        self.kept().insert(user_id, remembered, most);
     }
 
     /// Wipes the secret of a user who has none in Vault any more.
     pub fn forget(&self, user_id: &UserId) {
-        self.secrets.invalidate(user_id);
+        self.kept().remove(user_id.as_str());
     }
 
     /// Whether `fits` holds for a secret that is young enough not to ask Vault. Counts the answer.
@@ -80,9 +86,11 @@ impl SecretCache {
         self.check(user_id, self.settings.stale_if_error, fits)
     }
 
-    /// Wipes what has expired. Without it that happens as other entries come and go.
+    /// Wipes what has expired, which nothing else does unless its place is needed.
     pub fn evict_expired(&self) {
-        self.secrets.run_pending_tasks();
+        let longest = self.settings.ttl.max(self.settings.stale_if_error);
+        let Some(before) = Instant::now().checked_sub(longest) else { return };
+        while self.kept().wipe(before, WIPED_AT_ONCE) == WIPED_AT_ONCE {}
     }
 
     fn check(
@@ -92,9 +100,49 @@ impl SecretCache {
         fits: impl FnOnce(&SecretString) -> bool,
     ) -> bool {
         !good_for.is_zero()
-            && self.secrets.get(user_id).is_some_and(|remembered| {
+            && self.kept().by_use.to_back(user_id.as_str()).is_some_and(|remembered| {
                 remembered.read.elapsed() < good_for && fits(&remembered.secret)
             })
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kept {
+    /// Puts a secret in, and out whoever logged in longest ago if there are more than `most`.
+    fn insert(&mut self, user_id: &UserId, remembered: Remembered, most: usize) {
+        let user_id: Arc<str> = user_id.as_str().into();
+        self.by_age.insert(Arc::clone(&user_id));
+        self.by_use.insert(user_id, remembered);
+        if self.by_use.len() > most
+            && let Some((user_id, _)) = self.by_use.pop_front()
+        {
+            self.by_age.remove(&user_id);
+        }
+    }
+
+    fn remove(&mut self, user_id: &str) {
+        self.by_use.remove(user_id);
+        self.by_age.remove(user_id);
+    }
+
+    /// Wipes secrets read no later than `before`, but no more than `most`. Returns how many.
+    fn wipe(&mut self, before: Instant, most: usize) -> usize {
+        let expired: Vec<_> = self
+            .by_age
+            .iter()
+            .take(most)
+            .take_while(|user_id| {
+                self.by_use.get(*user_id).is_none_or(|remembered| remembered.read <= before)
+            })
+            .cloned()
+            .collect();
+        for user_id in &expired {
+            self.remove(user_id);
+        }
+        expired.len()
     }
 }
 
@@ -112,6 +160,13 @@ mod tests {
 
     fn user(localpart: &str) -> UserId {
         UserId::parse(&format!("@{localpart}:example.org"), "example.org").unwrap()
+    }
+
+    /// Whose secrets are kept, from the one read longest ago on.
+    fn kept(cache: &SecretCache) -> Vec<String> {
+        let kept = cache.kept();
+        assert_eq!(kept.by_use.len(), kept.by_age.len());
+        kept.by_age.iter().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -142,7 +197,48 @@ mod tests {
         for number in 0..1000 {
             cache.remember(&user(&number.to_string()), &"s".into());
         }
+        assert_eq!(kept(&cache).len(), 10);
+    }
+
+    #[test]
+    fn the_place_of_who_logged_in_longest_ago_is_given_away() {
+        let cache = cache(60, 0, 3).unwrap();
+        for localpart in ["a", "b", "c"] {
+            cache.remember(&user(localpart), &"s".into());
+        }
+        assert!(cache.fresh(&user("a"), |_| true));
+        cache.remember(&user("b"), &"s".into());
+        cache.remember(&user("d"), &"s".into());
+        assert_eq!(kept(&cache), ["@a:example.org", "@b:example.org", "@d:example.org"]);
+    }
+
+    #[test]
+    fn what_was_read_longest_ago_is_wiped_first() {
+        let cache = cache(60, 0, 10).unwrap();
+        for localpart in ["a", "b", "c"] {
+            cache.remember(&user(localpart), &"s".into());
+        }
+        let before = Instant::now();
+        cache.remember(&user("a"), &"s".into());
+        assert!(cache.fresh(&user("b"), |_| true));
+        assert_eq!(cache.kept().wipe(before, 1), 1);
+        assert_eq!(kept(&cache), ["@c:example.org", "@a:example.org"]);
+        assert_eq!(cache.kept().wipe(before, 10), 1);
+        assert_eq!(kept(&cache), ["@a:example.org"]);
+        assert_eq!(cache.kept().wipe(before, 10), 0);
+    }
+
+    #[test]
+    fn all_that_has_expired_is_wiped() {
+        let mut cache = cache(60, 60, 10_000).unwrap();
+        for number in 0..2500 {
+            cache.remember(&user(&number.to_string()), &"s".into());
+        }
         cache.evict_expired();
-        assert!(cache.secrets.entry_count() <= 10);
+        assert_eq!(kept(&cache).len(), 2500);
+        cache.settings.ttl = Duration::ZERO;
+        cache.settings.stale_if_error = Duration::ZERO;
+        cache.evict_expired();
+        assert_eq!(kept(&cache).len(), 0);
     }
 }
