@@ -74,6 +74,13 @@ class Server:
         self.stop()
         raise RuntimeError(f"{self.name} did not answer in time:\n{self.output()[-4000:]}")
 
+    @property
+    def pid(self) -> int:
+        """The number of the process."""
+        if self.process is None:
+            raise RuntimeError(f"{self.name} is not running")
+        return self.process.pid
+
     def output(self) -> str:
         """Return what the process has written to its standard streams."""
         return self.output_path.read_text(errors="replace") if self.output_path.exists() else ""
