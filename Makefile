@@ -51,7 +51,7 @@ test-python: install prometheus ## Run the Python tests, unit and end to end
 bench: $(BENCH_VENV)/stamp wheel wrk ## Measure into docs/performance.md; QUICK=1 only tries it, ONLY='NAME ...' keeps the rest
 	@wheel=$$(ls -t dist/*.whl | head -n 1)
 	$(BENCH_BIN)/pip install --quiet --disable-pip-version-check --force-reinstall --no-deps "$$wheel"
-	if test -e benches/raw_limit.rs; then cargo build --quiet --release --locked --bench raw_limit; fi
+	cargo build --quiet --release --locked --bench raw_limit
 	$(BENCH_BIN)/python -m benches $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
 
 wheel: $(VENV)/stamp ## Build the wheel as it is released

@@ -24,8 +24,8 @@ class Driven:
     def __exit__(self, *_: object) -> None:
         self._process.communicate()
 
-    def ask(self, *words: object) -> list[float]:
-        """Give it a command and return the numbers of its answer."""
+    def ask(self, *words: object) -> float:
+        """Give it a command and return its answer."""
         if self._process.stdin is None or self._process.stdout is None:
             raise RuntimeError("the program has no standard input and output")
         self._process.stdin.write(" ".join(map(str, words)) + "\n")
@@ -33,4 +33,4 @@ class Driven:
         answer = self._process.stdout.readline()
         if not answer:
             raise RuntimeError(f"{self._process.args!r} ended with {self._process.wait()}")
-        return [float(number) for number in answer.split()]
+        return float(answer)

@@ -35,7 +35,11 @@ def test_it_is_the_hmac_sha256_of_the_user_id_in_lower_case_hex(
 
 
 @settings(deadline=None)
-@given(login_secret=st.text(), user_id=st.text(), presented=st.text() | st.from_regex(r"[0-9a-f]{64}"))
+@given(
+    login_secret=st.text(),
+    user_id=st.text(),
+    presented=st.text() | st.from_regex(r"[0-9a-f]{64}"),
+)
 def test_no_other_hash_is_right(login_secret: str, user_id: str, presented: str) -> None:
     expected = hmac.new(login_secret.encode(), user_id.encode(), hashlib.sha256).hexdigest()
     assert verify_token_hash(login_secret, user_id, expected) == bool(login_secret)
