@@ -9,6 +9,7 @@
 //! * [`login`]: the decision about a login.
 //! * [`homeserver`]: Matrix's client-server API and Synapse's admin API.
 //! * [`provisioning`]: accounts that log in through Vault, made, opened and closed.
+//! * `memory`: what is given back is wiped.
 //! * [`metrics`]: what is counted for monitoring.
 //! * [`notice`]: what the background has to say to the administrator.
 //! * [`python`]: the boundary to Python, the only place that knows `PyO3`.
@@ -16,6 +17,7 @@
 pub mod homeserver;
 pub mod http;
 pub mod login;
+mod memory;
 pub mod metrics;
 pub mod notice;
 pub mod provisioning;

@@ -7,6 +7,8 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
+use crate::memory::off_the_stack;
+
 type HmacSha256 = Hmac<Sha256>;
 
 /// Bytes of a SHA-256 digest.
@@ -16,11 +18,12 @@ const DIGEST_LENGTH: usize = 32;
 #[must_use]
 pub fn token_hash(login_secret: &str, user_id: &str) -> String {
     // HMAC takes a key of any length (RFC 2104), so the default, which is no hash, never shows.
-    mac(login_secret, user_id)
-        .map(|mac| base16ct::lower::encode_string(&mac.finalize().into_bytes()))
+    off_the_stack(|| mac(login_secret, user_id).map(|mac| mac.finalize().into_bytes()))
+        .map(|digest| base16ct::lower::encode_string(&digest))
         .unwrap_or_default()
 }
 
+/// The key stays on the stack as it goes into the digest: call it in [`off_the_stack`].
 fn mac(login_secret: &str, user_id: &str) -> Option<HmacSha256> {
     let mut mac = HmacSha256::new_from_slice(login_secret.as_bytes()).ok()?;
     mac.update(user_id.as_bytes());
@@ -59,7 +62,9 @@ impl PresentedHash {
     }
 
     fn is_of(&self, login_secret: &str, user_id: &str) -> bool {
-        let equal = mac(login_secret, user_id).is_some_and(|mac| mac.verify_slice(&self.0).is_ok());
+        let equal = off_the_stack(|| {
+            mac(login_secret, user_id).is_some_and(|mac| mac.verify_slice(&self.0).is_ok())
+        });
         equal & !login_secret.is_empty()
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::{Client, ClientBuilder, redirect};
 
 /// Connections that have idled this long are closed: their buffers hold secrets.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Installs the cryptography that TLS uses, once.
 pub fn install_provider() {
