@@ -41,7 +41,7 @@ def run(stage: Stage) -> Result:
             gather(growing, range(there, size))
             there = size
             measured = in_turn(
-                stage.scale(25, 3),
+                stage.scale(51, 3),
                 {
                     "growing": median_login(stage, cores[0], size),
                     "control": median_login(stage, cores[1], FEW),
