@@ -4,19 +4,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use serde::de::DeserializeOwned;
-use serde_json::error::Category;
-use serde_json::{Map, Value};
-use vaultrs::api::EndpointResult;
 use vaultrs::api::kv1::requests::GetSecretRequest;
 use vaultrs::api::kv2::requests::ReadSecretRequest;
-use vaultrs::api::kv2::responses::ReadSecretResponse;
 
 use super::client::Client;
-use super::entry::{Entry, Revision};
-use super::error::{messages, quote};
+use super::entry::Entry;
+use super::kv_answer;
 use super::mounts::{self, Mounted, Version};
-use super::transport::Answer;
 use super::{Mount, VaultError};
 
 /// How long a detected version is taken for granted although nothing is found.
@@ -199,92 +193,17 @@ impl Kv {
         let mount = self.client.mount();
         let request =
             ReadSecretRequest { mount: mount.to_string(), path: path.to_owned(), version };
-        let answer = self.client.send(&request).await?;
-        match answer.status.as_u16() {
-            200 => {
-                let version: Option<ReadSecretResponse> = parse(mount, 2, &answer)?;
-                Ok(version.map_or(Entry::Missing, |version| {
-                    Entry::of(version.data, Revision::of(&version.metadata, answer.date))
-                }))
-            }
-            404 => missing(mount, &answer),
-            _ => Err(unexpected(mount, &answer)),
-        }
+        kv_answer::entry_of_v2(mount, &self.client.send(&request).await?)
     }
 
     /// API: <https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v1#read-secret>
     async fn read_v1(&self, path: &str) -> Result<Entry, VaultError> {
         let mount = self.client.mount();
         let request = GetSecretRequest { mount: mount.to_string(), path: path.to_owned() };
-        let answer = self.client.send(&request).await?;
-        match answer.status.as_u16() {
-            200 => {
-                let fields: Option<Map<String, Value>> = parse(mount, 1, &answer)?;
-                Ok(fields.map_or(Entry::Missing, |fields| Entry::of(Value::Object(fields), None)))
-            }
-            404 if has_warnings(&answer) => Err(VaultError::Unexpected(format!(
-                "the KV engine at {mount} is not of version 1; check vault_kv_version"
-            ))),
-            404 => missing(mount, &answer),
-            _ => Err(unexpected(mount, &answer)),
-        }
+        kv_answer::entry_of_v1(mount, &self.client.send(&request).await?)
     }
 
     fn known(&self) -> std::sync::MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-pub(super) fn parse<T: DeserializeOwned>(
-    mount: &Mount,
-    version: u8,
-    answer: &Answer,
-) -> Result<Option<T>, VaultError> {
-    // The parser's own message may quote what it read, so only its kind is told.
-    serde_json::from_slice::<EndpointResult<T>>(&answer.body).map(|answer| answer.data).map_err(
-        |error| {
-            VaultError::Unexpected(match error.classify() {
-                Category::Data => format!(
-                    "the answer is not that of a KV version {version} engine; \
-                     check that {mount} is one"
-                ),
-                _ => "the answer is not JSON; check that vault_url is Vault's".to_owned(),
-            })
-        },
-    )
-}
-
-/// Vault says 404 for an entry that was never written (`"errors": []`), for a deleted or destroyed
-/// version (its metadata), and for a mount that does not exist (an error text).
-pub(super) fn missing(mount: &Mount, answer: &Answer) -> Result<Entry, VaultError> {
-    match messages(&answer.body) {
-        Some(messages) if messages.is_empty() => Ok(Entry::Missing),
-        Some(_) => Err(VaultError::Unexpected(format!(
-            "Vault has no secrets engine at {mount}; check vault_kv_mount_point"
-        ))),
-        None if has_metadata(answer) => Ok(Entry::Missing),
-        None => Err(VaultError::Unexpected(format!(
-            "the mount {mount} was answered for with a 404 that is not Vault's; check vault_url"
-        ))),
-    }
-}
-
-pub(super) fn unexpected(mount: &Mount, answer: &Answer) -> VaultError {
-    let status = answer.status.as_u16();
-    VaultError::Unexpected(format!(
-        "Vault answered {status} for the mount {mount}{}",
-        quote(&answer.body)
-    ))
-}
-
-pub(super) fn has_metadata(answer: &Answer) -> bool {
-    serde_json::from_slice::<Value>(&answer.body)
-        .is_ok_and(|answer| answer.pointer("/data/metadata/version").is_some())
-}
-
-/// A versioned engine answers requests of version 1 with a hint among the warnings.
-fn has_warnings(answer: &Answer) -> bool {
-    serde_json::from_slice::<Value>(&answer.body).is_ok_and(|answer| {
-        answer.get("warnings").and_then(Value::as_array).is_some_and(|list| !list.is_empty())
-    })
 }

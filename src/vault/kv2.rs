@@ -18,7 +18,7 @@ use vaultrs::api::kv2::responses::{
 
 use super::client::Client;
 use super::error::messages;
-use super::kv::{missing, parse, unexpected};
+use super::kv_answer::{missing, parse, unexpected};
 use super::mounts::{Mounted, Version};
 use super::transport::{Answer, Index};
 use super::{Mount, VaultError};

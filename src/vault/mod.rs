@@ -10,8 +10,8 @@
 //! * [`identity`] has the token, from [`auth`], [`token_file`] or the configuration, and
 //!   [`lifetime`] keeps it alive; how long it lives is [`lease`]'s to ask.
 //! * [`client`] sends requests with that token.
-//! * [`kv`] reads secrets with it, [`kv2`] writes them; [`entry`] is what they hold, and [`mounts`]
-//!   tells in which version of the engine.
+//! * [`kv`] reads secrets with it, [`kv2`] writes them; [`kv_answer`] understands what the engine
+//!   answers, [`entry`] is what it holds, and [`mounts`] tells in which version of the engine.
 //! * [`diagnosis`] asks what else may be wrong.
 
 mod address;
@@ -25,6 +25,7 @@ mod error;
 mod identity;
 mod kv;
 mod kv2;
+mod kv_answer;
 mod lease;
 mod lifetime;
 mod mounts;

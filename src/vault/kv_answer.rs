@@ -1,0 +1,97 @@
+//! What the answers of a KV secrets engine mean, of either version.
+
+use serde::de::DeserializeOwned;
+use serde_json::error::Category;
+use serde_json::{Map, Value};
+use vaultrs::api::EndpointResult;
+use vaultrs::api::kv2::responses::ReadSecretResponse;
+
+use super::entry::{Entry, Revision};
+use super::error::{messages, quote};
+use super::transport::Answer;
+use super::{Mount, VaultError};
+
+/// Reads the answer of an engine of version 2 that was asked for an entry.
+pub fn entry_of_v2(mount: &Mount, answer: &Answer) -> Result<Entry, VaultError> {
+    match answer.status.as_u16() {
+        200 => {
+            let version: Option<ReadSecretResponse> = parse(mount, 2, answer)?;
+            Ok(version.map_or(Entry::Missing, |version| {
+                Entry::of(version.data, Revision::of(&version.metadata, answer.date))
+            }))
+        }
+        404 => missing(mount, answer),
+        _ => Err(unexpected(mount, answer)),
+    }
+}
+
+/// Reads the answer of an engine of version 1 that was asked for an entry.
+pub fn entry_of_v1(mount: &Mount, answer: &Answer) -> Result<Entry, VaultError> {
+    match answer.status.as_u16() {
+        200 => {
+            let fields: Option<Map<String, Value>> = parse(mount, 1, answer)?;
+            Ok(fields.map_or(Entry::Missing, |fields| Entry::of(Value::Object(fields), None)))
+        }
+        404 if has_warnings(answer) => Err(VaultError::Unexpected(format!(
+            "the KV engine at {mount} is not of version 1; check vault_kv_version"
+        ))),
+        404 => missing(mount, answer),
+        _ => Err(unexpected(mount, answer)),
+    }
+}
+
+/// Reads what a success holds under `data`.
+pub fn parse<T: DeserializeOwned>(
+    mount: &Mount,
+    version: u8,
+    answer: &Answer,
+) -> Result<Option<T>, VaultError> {
+    // The parser's own message may quote what it read, so only its kind is told.
+    serde_json::from_slice::<EndpointResult<T>>(&answer.body).map(|answer| answer.data).map_err(
+        |error| {
+            VaultError::Unexpected(match error.classify() {
+                Category::Data => format!(
+                    "the answer is not that of a KV version {version} engine; \
+                     check that {mount} is one"
+                ),
+                _ => "the answer is not JSON; check that vault_url is Vault's".to_owned(),
+            })
+        },
+    )
+}
+
+/// Vault says 404 for an entry that was never written (`"errors": []`), for a deleted or destroyed
+/// version (its metadata), and for a mount that does not exist (an error text).
+pub fn missing(mount: &Mount, answer: &Answer) -> Result<Entry, VaultError> {
+    match messages(&answer.body) {
+        Some(messages) if messages.is_empty() => Ok(Entry::Missing),
+        Some(_) => Err(VaultError::Unexpected(format!(
+            "Vault has no secrets engine at {mount}; check vault_kv_mount_point"
+        ))),
+        None if has_metadata(answer) => Ok(Entry::Missing),
+        None => Err(VaultError::Unexpected(format!(
+            "the mount {mount} was answered for with a 404 that is not Vault's; check vault_url"
+        ))),
+    }
+}
+
+/// The error that an answer of any other status is.
+pub fn unexpected(mount: &Mount, answer: &Answer) -> VaultError {
+    let status = answer.status.as_u16();
+    VaultError::Unexpected(format!(
+        "Vault answered {status} for the mount {mount}{}",
+        quote(&answer.body)
+    ))
+}
+
+fn has_metadata(answer: &Answer) -> bool {
+    serde_json::from_slice::<Value>(&answer.body)
+        .is_ok_and(|answer| answer.pointer("/data/metadata/version").is_some())
+}
+
+/// A versioned engine answers requests of version 1 with a hint among the warnings.
+fn has_warnings(answer: &Answer) -> bool {
+    serde_json::from_slice::<Value>(&answer.body).is_ok_and(|answer| {
+        answer.get("warnings").and_then(Value::as_array).is_some_and(|list| !list.is_empty())
+    })
+}
