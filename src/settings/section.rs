@@ -217,7 +217,10 @@ impl<'a> Section<'a> {
             Some(meant) => format!("unknown key; did you mean {meant}?"),
             None => format!("unknown key; known keys: {}", self.known.join(", ")),
         };
-        let shown: String = unknown.escape_debug().take(100).collect();
+        let shown: String = match unknown.as_str() {
+            "" => "\"\"".to_owned(),
+            unknown => unknown.escape_debug().take(100).collect(),
+        };
         Err(self.wrong(&shown, &message))
     }
 

@@ -139,6 +139,12 @@ fn wrong_values_name_their_key_and_what_is_allowed() {
 }
 
 #[test]
+fn an_empty_key_can_be_told_from_none() {
+    assert!(error(with("", json!(1))).starts_with("\"\": unknown key"));
+    assert!(error(with("cache", json!({"": 1}))).starts_with("cache.\"\": unknown key"));
+}
+
+#[test]
 fn durations() {
     for (value, milliseconds) in [
         (json!(2), 2000),
