@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use vaultrs::api::kv1::requests::GetSecretRequest;
 use vaultrs::api::kv2::requests::ReadSecretRequest;
 
+use super::VaultError;
 use super::client::Client;
 use super::entry::Entry;
 use super::kv_answer;
 use super::mounts::{self, Mounted, Version};
-use super::{Mount, VaultError};
 
 /// How long a detected version is taken for granted although nothing is found.
 const GOOD_FOR: Duration = Duration::from_secs(60);

@@ -1,10 +1,12 @@
 //! What the answers of a KV secrets engine mean, of either version.
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 use serde_json::{Map, Value};
 use vaultrs::api::EndpointResult;
-use vaultrs::api::kv2::responses::ReadSecretResponse;
+use vaultrs::api::kv2::responses::{ReadSecretResponse, SecretVersionMetadata};
 
 use super::entry::{Entry, Revision};
 use super::error::{messages, quote};
@@ -16,13 +18,25 @@ pub fn entry_of_v2(mount: &Mount, answer: &Answer) -> Result<Entry, VaultError> 
     match answer.status.as_u16() {
         200 => {
             let version: Option<ReadSecretResponse> = parse(mount, 2, answer)?;
-            Ok(version.map_or(Entry::Missing, |version| {
+            let live = version.filter(|version| is_live(&version.metadata, answer.date));
+            Ok(live.map_or(Entry::Missing, |version| {
                 Entry::of(version.data, Revision::of(&version.metadata, answer.date))
             }))
         }
         404 => missing(mount, answer),
         _ => Err(unexpected(mount, answer)),
     }
+}
+
+/// Whether a version is neither destroyed nor deleted, by what is said of it.
+///
+/// Vault answers 404 for one that is, and then the status tells. What answers in Vault's place need
+/// not be as careful. A version may be live and have a time at which it will be deleted.
+fn is_live(metadata: &SecretVersionMetadata, date: Option<u64>) -> bool {
+    let deleted = humantime::parse_rfc3339(&metadata.deletion_time).ok();
+    let answered = date.and_then(|date| UNIX_EPOCH.checked_add(Duration::from_secs(date)));
+    let is_deleted = deleted.zip(answered).is_some_and(|(deleted, answered)| deleted <= answered);
+    !metadata.destroyed && !is_deleted
 }
 
 /// Reads the answer of an engine of version 1 that was asked for an entry.
@@ -94,4 +108,55 @@ fn has_warnings(answer: &Answer) -> bool {
     serde_json::from_slice::<Value>(&answer.body).is_ok_and(|answer| {
         answer.get("warnings").and_then(Value::as_array).is_some_and(|list| !list.is_empty())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::StatusCode;
+    use reqwest::header::HeaderMap;
+    use serde_json::json;
+    use zeroize::Zeroizing;
+
+    use super::*;
+
+    #[test]
+    fn a_version_that_is_said_to_be_gone_is_no_secret() {
+        // The answer is of 2001-09-09T01:46:40Z.
+        for (deletion_time, destroyed, is_there) in [
+            ("", false, true),
+            ("2001-09-09T01:46:41Z", false, true),
+            ("2001-09-09T01:46:40Z", false, false),
+            ("2001-09-09T01:46:39.5Z", false, false),
+            ("", true, false),
+            ("2001-09-09T01:46:41Z", true, false),
+        ] {
+            let metadata = json!({
+                "created_time": "2001-09-09T01:00:00Z",
+                "custom_metadata": null,
+                "deletion_time": deletion_time,
+                "destroyed": destroyed,
+                "version": 1,
+            });
+            let body = json!({
+                "auth": null,
+                "data": {"data": {"login_secret": "s"}, "metadata": metadata},
+                "lease_duration": 0,
+                "lease_id": "",
+                "renewable": false,
+                "request_id": "",
+                "warnings": null,
+                "wrap_info": null,
+            });
+            let answer = Answer {
+                status: StatusCode::OK,
+                body: Zeroizing::new(body.to_string().into_bytes()),
+                location: None,
+                retry_after: None,
+                date: Some(1_000_000_000),
+                headers: HeaderMap::new(),
+            };
+            let entry = entry_of_v2(&Mount::default(), &answer).unwrap();
+            assert_eq!(matches!(entry, Entry::Secret(_)), is_there, "{body}");
+        }
+    }
 }
