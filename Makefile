@@ -12,6 +12,8 @@ WRK := target/wrk
 KEEP ?=
 QUICK ?=
 ONLY ?=
+SECONDS ?= 1800
+SOAK_RESULTS := --json docs/reliability/soak.json --manual docs/reliability.md
 # More than there may be processors, as the tests wait more than they compute.
 TEST_PROCESSES ?= 4
 
@@ -19,7 +21,7 @@ TEST_PROCESSES ?= 4
 .ONESHELL:
 .SHELLFLAGS := -euc
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format test-rust test-python bench wheel install prometheus wrk lock clean
+.PHONY: help demo test lint format test-rust test-python bench soak wheel install optimized prometheus wrk lock clean
 
 help: ## List the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -48,11 +50,18 @@ test-rust: ## Run the unit tests of the core
 test-python: install prometheus ## Run the Python tests, unit and end to end
 	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
-bench: $(BENCH_VENV)/stamp wheel wrk ## Measure into docs/performance.md; QUICK=1 only tries it, ONLY='NAME ...' keeps the rest
+bench: optimized wrk ## Measure into docs/performance.md; QUICK=1 only tries it, ONLY='NAME ...' keeps the rest
+	@cargo build --quiet --release --locked --bench raw_limit
+	$(BENCH_BIN)/python -m benches $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
+
+# The results of a full run alone are worth keeping.
+soak: optimized ## Log in while Vault is killed every minute; SECONDS=60 only tries it
+	@$(BENCH_BIN)/python -m benches.soak --seconds $(SECONDS) $(if $(filter 1800,$(SECONDS)),$(SOAK_RESULTS))
+
+# The wheel as it is released, where the tests' own does not take its place.
+optimized: $(BENCH_VENV)/stamp wheel
 	@wheel=$$(ls -t dist/*.whl | head -n 1)
 	$(BENCH_BIN)/pip install --quiet --disable-pip-version-check --force-reinstall --no-deps "$$wheel"
-	cargo build --quiet --release --locked --bench raw_limit
-	$(BENCH_BIN)/python -m benches $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
 
 wheel: $(VENV)/stamp ## Build the wheel as it is released
 	$(BIN)/maturin build --release --locked --out dist

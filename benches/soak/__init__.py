@@ -1,0 +1,1 @@
+"""Many logins while Vault is killed and started again, over and over."""
