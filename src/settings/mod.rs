@@ -18,6 +18,8 @@ pub use provisioning::ProvisioningSettings;
 use section::Section;
 pub use vault::VaultSettings;
 
+use crate::user_id::is_printable;
+
 /// Environment variables, as they were when the configuration was read.
 pub type Environment = HashMap<String, String>;
 
@@ -33,8 +35,20 @@ pub struct SettingsError {
 
 impl SettingsError {
     fn new(key: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { key: key.into(), message: message.into() }
+        Self { key: key.into(), message: printable(&message.into()) }
     }
+}
+
+/// Shows what does not print by its number: it may be what is wrong with a path that is quoted.
+fn printable(text: &str) -> String {
+    text.chars().fold(String::with_capacity(text.len()), |mut shown, character| {
+        if is_printable(character) {
+            shown.push(character);
+        } else {
+            shown.extend(character.escape_unicode());
+        }
+        shown
+    })
 }
 
 /// The whole configuration of the module.

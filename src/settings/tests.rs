@@ -310,6 +310,9 @@ fn token_files() {
     assert!(!text.contains("s3cret"), "{text}");
     let config = tokenless(json!({"vault_token_file": ""}));
     assert_eq!(parse_with(config, &[("VAULT_TOKEN", "t")]).unwrap_err().key, "vault_token_file");
+    // What cannot be seen in a path is shown.
+    let text = error(tokenless(json!({"vault_token_file": "\u{feff}/no\nwhere"})));
+    assert!(text.contains("\\u{feff}/no\\u{a}where"), "{text}");
     // Nothing falls back to the environment.
     let config = tokenless(json!({"vault_token_file": "/nowhere"}));
     let error = parse_with(config, &[("VAULT_TOKEN", "t")]).unwrap_err();
