@@ -17,11 +17,15 @@ SOAK_RESULTS := --json docs/reliability/soak.json --manual docs/reliability.md
 # More than there may be processors, as the tests wait more than they compute.
 TEST_PROCESSES ?= 4
 
+# What `make fuzz` makes up: input for each part of the core, and logins.
+CASES ?= 250000
+LOGINS ?= 2000
+
 # Everything below is for POSIX sh; one shell a recipe keeps traps and variables together.
 .ONESHELL:
 .SHELLFLAGS := -euc
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format test-rust test-python bench soak wheel install optimized prometheus wrk lock clean
+.PHONY: help demo test lint format test-rust test-python bench soak fuzz wheel install optimized prometheus wrk lock clean
 
 help: ## List the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -62,6 +66,12 @@ soak: optimized ## Log in while Vault is killed every minute; SECONDS=60 only tr
 optimized: $(BENCH_VENV)/stamp wheel
 	@wheel=$$(ls -t dist/*.whl | head -n 1)
 	$(BENCH_BIN)/pip install --quiet --disable-pip-version-check --force-reinstall --no-deps "$$wheel"
+
+# `make test` does less of the same. Symbols tell Valgrind what to count in the code as released.
+fuzz: install ## Look for trouble by the million: CASES for each part of the core, LOGINS over HTTP
+	PROPTEST_CASES=$(CASES) cargo test --locked --lib fuzz::
+	WRONG_DOORS_CASES=$(LOGINS) $(BIN)/python -m pytest tests/e2e/test_wrong_doors.py
+	CARGO_PROFILE_RELEASE_STRIP=none cargo test --locked --release --test constant_time -- --nocapture
 
 wheel: $(VENV)/stamp ## Build the wheel as it is released
 	$(BIN)/maturin build --release --locked --out dist

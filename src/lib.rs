@@ -14,6 +14,8 @@
 //! * [`notice`]: what the background has to say to the administrator.
 //! * [`python`]: the boundary to Python, the only place that knows `PyO3`.
 
+#[cfg(test)]
+mod fuzz;
 pub mod homeserver;
 pub mod http;
 pub mod login;

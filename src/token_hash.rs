@@ -2,6 +2,9 @@
 //!
 //! `token_hash = hex(HMAC-SHA256(key = UTF-8 of login_secret, message = UTF-8 of user id))`
 
+#[cfg(test)]
+mod fuzz;
+
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;

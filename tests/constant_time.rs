@@ -5,6 +5,7 @@
 //! knows no SHA instructions, so SHA-256 is computed as on a processor without them; the comparison
 //! is the same everywhere.
 
+use std::error::Error;
 use std::hint::black_box;
 use std::ops::Range;
 use std::process::Command;
@@ -37,7 +38,7 @@ fn a_wrong_hash_is_refused_in_the_same_number_of_instructions_whichever_byte_is_
         println!("skipped: there is no valgrind, which counts the instructions");
         return;
     }
-    let counts = REFUSED.map(|(name, ..)| (name, instructions(name)));
+    let counts = REFUSED.map(|(name, ..)| (name, instructions(name).unwrap()));
     println!("{counts:?}");
     let [(_, first), (_, last), (_, all), (_, none)] = counts;
     assert!(first > 1000, "nothing was counted: {counts:?}");
@@ -51,9 +52,9 @@ fn a_wrong_hash_is_refused_in_the_same_number_of_instructions_whichever_byte_is_
 fn watched() {
     let Ok(watched) = std::env::var(WATCHED) else { return };
     let (_, wrong, has_secret) = REFUSED.into_iter().find(|(name, ..)| *name == watched).unwrap();
-    let mut digest = hex::decode(token_hash(LOGIN_SECRET, USER_ID)).unwrap();
+    let mut digest = base16ct::lower::decode_vec(token_hash(LOGIN_SECRET, USER_ID)).unwrap();
     digest[wrong].iter_mut().for_each(|byte| *byte ^= 0xff);
-    let presented = PresentedHash::parse(&hex::encode(digest)).unwrap();
+    let presented = PresentedHash::parse(&base16ct::lower::encode_string(&digest)).unwrap();
     let secret = has_secret.then(|| SecretString::from(LOGIN_SECRET));
     assert!(!counted_verification(&presented, secret.as_ref()));
 }
@@ -64,17 +65,17 @@ fn counted_verification(presented: &PresentedHash, secret: Option<&SecretString>
 }
 
 /// How many instructions it takes to verify one hash.
-fn instructions(name: &str) -> u64 {
+fn instructions(name: &str) -> Result<u64, Box<dyn Error>> {
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
         .args(["--collect-atstart=no", "--toggle-collect=*counted_verification*"])
-        .arg(std::env::current_exe().unwrap())
+        .arg(std::env::current_exe()?)
         .args(["--ignored", "--exact", "watched"])
         .env(WATCHED, name)
-        .output()
-        .unwrap();
+        .output()?;
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{text}");
     let collected = text.lines().find_map(|line| line.split_once("Collected : "));
-    collected.and_then(|(_, count)| count.trim().parse().ok()).unwrap_or_else(|| panic!("{text}"))
+    let (_, count) = collected.ok_or(text.as_str())?;
+    Ok(count.trim().parse()?)
 }

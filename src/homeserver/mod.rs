@@ -19,6 +19,8 @@ mod client;
 mod devices;
 mod discovery;
 mod error;
+#[cfg(test)]
+mod fuzz;
 mod media;
 mod profile;
 mod proof;

@@ -76,7 +76,7 @@ impl Homeserver {
 }
 
 /// Whether the token hash alone is enough.
-fn offers_token_hash(info: &UiaaInfo) -> bool {
+pub(super) fn offers_token_hash(info: &UiaaInfo) -> bool {
     info.flows.iter().any(|flow| matches!(&*flow.stages, [stage] if stage.as_str() == LOGIN_TYPE))
 }
 

@@ -2,6 +2,8 @@
 
 mod auth;
 pub mod duration;
+#[cfg(test)]
+mod fuzz;
 mod provisioning;
 mod section;
 #[cfg(test)]

@@ -22,6 +22,8 @@ mod credential;
 mod diagnosis;
 mod entry;
 mod error;
+#[cfg(test)]
+mod fuzz;
 mod identity;
 mod kv;
 mod kv2;

@@ -51,7 +51,7 @@ fn kv(address: &str) -> (Settings, Kv) {
 
 /// Localparts made of what URL parsers, proxies and Vault have been known to take for more than
 /// letters.
-fn hostile_localpart() -> impl Strategy<Value = String> {
+pub fn hostile_localpart() -> impl Strategy<Value = String> {
     let part = prop_oneof![
         prop::sample::select(vec![
             "a", "/", ".", "..", "%2e", "%2F", "%", "%00", "\\", "?", "#", "&", "=", "+", ";", "*",

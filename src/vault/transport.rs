@@ -109,7 +109,8 @@ impl Transport {
         }
     }
 
-    fn request<E: Endpoint>(
+    /// The request as it goes to Vault; `None` if it cannot be built.
+    pub(super) fn request<E: Endpoint>(
         &self,
         address: &Address,
         path: &str,

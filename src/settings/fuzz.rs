@@ -1,0 +1,206 @@
+//! Configurations that nobody should write.
+
+use proptest::collection::hash_map;
+use proptest::prelude::*;
+use proptest::sample::select;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::{Environment, ProvisioningSettings, Settings, SettingsError};
+use crate::fuzz::fuzz;
+use crate::user_id::{UserId, is_printable};
+
+/// In every secret of the corpus.
+const SECRET: &str = "s3cret";
+
+/// Keys that hold a secret, and variables that do.
+const SECRETS: [&str; 12] = [
+    "vault_token",
+    "role_id",
+    "secret_id",
+    "jwt",
+    "password",
+    "registration_shared_secret",
+    "admin_access_token",
+    "VAULT_TOKEN",
+    "BAO_TOKEN",
+    "SYNAPSE_VAULT_AUTH",
+    "SYNAPSE_VAULT_REGISTRATION_SHARED_SECRET",
+    "SYNAPSE_VAULT_ADMIN_ACCESS_TOKEN",
+];
+
+const WORDS: &[&str] = &[
+    "vault_url",
+    "vault_token",
+    "vault_token_file",
+    "vault_path_root",
+    "vault_kv_mount_point",
+    "vault_kv_version",
+    "vault_namespace",
+    "vault_auth",
+    "vault_tls",
+    "request_timeout",
+    "login_timeout",
+    "max_concurrent_lookups",
+    "cache",
+    "ttl",
+    "stale_if_error",
+    "max_entries",
+    "rotation_grace",
+    "m_login_password_support_enabled",
+    "allow_registration",
+    "health_endpoint",
+    "method",
+    "mount",
+    "role",
+    "role_id",
+    "secret_id",
+    "secret_id_wrapped",
+    "jwt",
+    "jwt_file",
+    "username",
+    "password",
+    "ca_cert",
+    "ca_path",
+    "client_cert",
+    "client_key",
+    "skip_verify",
+    "homeserver",
+    "server_name",
+    "timeout",
+    "admin_access_token",
+    "registration_shared_secret",
+    "VAULT_ADDR",
+    "VAULT_TOKEN",
+    "VAULT_NAMESPACE",
+    "VAULT_SKIP_VERIFY",
+    "SYNAPSE_VAULT_AUTH",
+    "approle",
+    "kubernetes",
+    "userpass",
+    "cert",
+    "auto",
+    "s3cret",
+    "hvs.s3cret",
+    "s3cret\n",
+    "http://127.0.0.1:8200",
+    "http://u:s3cret@v",
+    "http://v/?s3cret",
+    "http://[::1",
+    "matrix/users",
+    "a/../b",
+    "250ms",
+    "1h",
+    "99999999999d",
+    "1e400",
+    "-1s",
+    "/nowhere",
+    "{\"method\":",
+];
+
+/// What is written in the configuration, and what is set in the environment.
+#[derive(Deserialize)]
+struct Input {
+    config: Map<String, Value>,
+    #[serde(default)]
+    environment: Environment,
+}
+
+#[test]
+fn configurations_are_sound_or_refused_in_words_that_hold_no_secret() {
+    fuzz("settings", WORDS, configurations(), |input| {
+        let Ok(Input { config, environment }) = serde_json::from_slice(input) else { return };
+        let written = json!({"config": config.clone(), "environment": environment});
+        let may_show = Shown::of(&written);
+
+        let module = Settings::parse(config.clone(), &environment);
+        check(&module, may_show);
+        if let Ok(settings) = module {
+            assert!(!settings.login_timeout.is_zero());
+            assert!(!settings.vault.request_timeout.is_zero());
+            assert!(settings.max_concurrent_lookups > 0);
+            assert!(settings.cache.max_entries > 0);
+            check_paths(&settings);
+        }
+        let provisioning = ProvisioningSettings::parse(config, &environment);
+        check(&provisioning, may_show);
+        assert!(!provisioning.is_ok_and(|settings| settings.timeout.is_zero()));
+    });
+}
+
+fn check<T: std::fmt::Debug>(parsed: &Result<T, SettingsError>, may: Shown) {
+    match parsed {
+        Ok(settings) => assert!(may.in_debug || !format!("{settings:?}").contains(SECRET)),
+        Err(error) => {
+            let text = error.to_string();
+            assert!(!error.key.is_empty() && !error.message.is_empty());
+            assert!(text.chars().all(is_printable), "{text:?}");
+            assert!(may.in_errors || !text.contains(SECRET), "{text:?}");
+        }
+    }
+}
+
+fn check_paths(settings: &Settings) {
+    let vault = &settings.vault;
+    let user_id = UserId::parse("@a/%2e:example.org", "example.org").unwrap();
+    let path = format!("{}/data/{}", vault.mount, vault.path_root.entry_of(&user_id));
+    assert!(!path.split('/').any(|segment| matches!(segment, "" | "." | "..")), "{path}");
+    assert!(!vault.addresses.is_empty());
+    for address in &vault.addresses {
+        assert!(address.api_url(&path, None).is_some(), "{address}: {path}");
+    }
+}
+
+/// Where the marked secret may show, as it was written where no secret belongs.
+#[derive(Clone, Copy, Default)]
+struct Shown {
+    in_debug: bool,
+    in_errors: bool,
+}
+
+impl Shown {
+    fn of(written: &Value) -> Self {
+        match written {
+            Value::Object(fields) => fields.iter().fold(Self::default(), |shown, (key, value)| {
+                let is_key = key.contains(SECRET);
+                let inner = Self::of(value);
+                Self {
+                    in_debug: shown.in_debug
+                        || is_key
+                        || inner.in_debug && !SECRETS.contains(&key.as_str()),
+                    in_errors: shown.in_errors || is_key || inner.in_errors,
+                }
+            }),
+            Value::Array(items) => items.iter().map(Self::of).fold(Self::default(), |a, b| Self {
+                in_debug: a.in_debug || b.in_debug,
+                in_errors: a.in_errors || b.in_errors,
+            }),
+            Value::String(text) => Self { in_debug: text.contains(SECRET), in_errors: false },
+            _ => Self::default(),
+        }
+    }
+}
+
+/// Any known key with any known word, and the least that a configuration needs.
+fn configurations() -> impl Strategy<Value = Vec<u8>> {
+    let value = prop_oneof![
+        4 => select(WORDS).prop_map(Value::from),
+        1 => any::<f64>().prop_map(Value::from),
+        1 => any::<u32>().prop_map(Value::from),
+        1 => any::<bool>().prop_map(Value::from),
+        1 => ".{0,8}".prop_map(Value::from),
+    ];
+    let fields = hash_map(select(WORDS), value, 0..3);
+    let variables = hash_map(select(WORDS), select(WORDS), 0..3);
+    (fields, variables).prop_map(|(fields, environment)| {
+        let mut config = json!({
+            "vault_url": "http://127.0.0.1:8200",
+            "vault_token": "hvs.s3cret",
+            "vault_path_root": "matrix/users",
+        });
+        for (key, value) in fields {
+            config[key] = value;
+        }
+        json!({"config": config, "environment": environment}).to_string().into_bytes()
+    })
+}

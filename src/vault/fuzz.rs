@@ -1,0 +1,208 @@
+//! User ids that are not what they look like, and answers that Vault should not give.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use percent_encoding::percent_decode_str;
+use proptest::prelude::*;
+use reqwest::StatusCode;
+use reqwest::header::HeaderMap;
+use rustify::endpoint::Endpoint;
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+use url::Url;
+use vaultrs::api::kv1::requests::GetSecretRequest;
+use vaultrs::api::kv2::requests::ReadSecretRequest;
+use zeroize::Zeroizing;
+
+use super::tests::hostile_localpart;
+use super::transport::{Answer, Credentials, Transport, path_of};
+use super::{Entry, Mount, VaultError, error, kv_answer, lease, mounts};
+use crate::fuzz::fuzz;
+use crate::settings::{Environment, Settings};
+use crate::user_id::{UserId, is_printable};
+
+const SERVER_NAME: &str = "example.org";
+
+/// In every secret of the corpus.
+const SECRET: &str = "s3cret";
+
+#[test]
+fn every_user_has_a_path_of_their_own() {
+    let config = json!({
+        "vault_url": "http://127.0.0.1:8200/proxied/",
+        "vault_token": "t",
+        "vault_kv_mount_point": "kv/deep",
+        "vault_path_root": "matrix/users",
+    });
+    let settings =
+        Settings::parse(config.as_object().unwrap().clone(), &Environment::default()).unwrap();
+    let vault = &settings.vault;
+    let transport = Transport::new(vault).unwrap();
+    let url = |endpoint: &dyn Fn() -> Option<reqwest::Request>| -> Url {
+        endpoint().unwrap().url().clone()
+    };
+    let words = &["@alice:example.org", ":example.org", "@", "/../", "/./", "//", "%2F", "\\"];
+    let ids = hostile_localpart().prop_map(|part| format!("@{part}:{SERVER_NAME}").into_bytes());
+    fuzz("user_id", words, ids, |input| {
+        let Ok(text) = std::str::from_utf8(input) else { return };
+        let Ok(user_id) = UserId::parse(text, SERVER_NAME) else { return };
+        let (mount, path) = (vault.mount.to_string(), vault.path_root.entry_of(&user_id));
+        let v1 = GetSecretRequest { mount: mount.clone(), path: path.clone() };
+        let v2 = ReadSecretRequest { mount, path, version: Some(3) };
+        for (prefix, query, url) in [
+            ("/proxied/v1/kv/deep/matrix/users/", None, url(&|| sent(&transport, &settings, &v1))),
+            (
+                "/proxied/v1/kv/deep/data/matrix/users/",
+                Some("version=3"),
+                url(&|| sent(&transport, &settings, &v2)),
+            ),
+        ] {
+            assert_eq!((url.query(), url.fragment()), (query, None));
+            let path = url.path().strip_prefix(prefix).unwrap();
+            // Decoded once, as Vault does, it is the id: no two ids share one, none leaves the root.
+            assert_eq!(percent_decode_str(path).decode_utf8().unwrap(), text);
+            // And nothing on the way is tempted to resolve it.
+            for segment in path.split('/') {
+                let decoded = percent_decode_str(segment).decode_utf8().unwrap();
+                assert!(!matches!(&*decoded, "" | "." | ".."), "{url}");
+            }
+        }
+    });
+}
+
+fn sent(
+    transport: &Transport,
+    settings: &Settings,
+    endpoint: &impl Endpoint,
+) -> Option<reqwest::Request> {
+    let path = path_of(endpoint);
+    transport.request(&settings.vault.addresses[0], &path, endpoint, Credentials::Nothing)
+}
+
+#[test]
+fn only_a_secret_of_a_live_version_is_taken_from_an_answer() {
+    let words = &[
+        "data",
+        "metadata",
+        "login_secret",
+        "display_name",
+        "destroyed",
+        "deletion_time",
+        "created_time",
+        "version",
+        "errors",
+        "warnings",
+        "path",
+        "options",
+        "auth",
+        "client_token",
+        "lease_duration",
+        "renewable",
+        "kv/deep/",
+        "2",
+        "s3cret",
+        "2026-11-01T00:00:00.5Z",
+        "2027-11-01T00:00:00Z",
+        "+292277026596-01-01T00:00:00Z",
+    ];
+    let mount = Mount::parse("kv/deep").unwrap();
+    fuzz("vault_answer", words, Just(b"{}".to_vec()), |body| {
+        for (status, date) in
+            [(200, Some(1_800_000_000)), (200, None), (404, Some(0)), (400, Some(u64::MAX))]
+        {
+            check_answer(&mount, &answer(status, date, body));
+        }
+    });
+}
+
+fn check_answer(mount: &Mount, answer: &Answer) {
+    let body = Body::of(&answer.body);
+    let is_success = answer.status == StatusCode::OK;
+
+    for (found, holder, is_live) in [
+        (kv_answer::entry_of_v1(mount, answer), "/data", true),
+        (kv_answer::entry_of_v2(mount, answer), "/data/data", body.is_live(answer.date)),
+    ] {
+        if let Ok(Entry::Secret(secret)) = &found {
+            let taken = secret.login_secret.expose_secret();
+            assert!(is_success && is_live && !taken.is_empty());
+            body.check_holds(taken, &format!("{holder}/login_secret"));
+        }
+        check_words(&found, &body);
+    }
+
+    let mounted = mounts::understand(mount, answer);
+    if let (Ok(mounts::Mounted::Here(_)), Some(path)) = (&mounted, body.text("/data/path")) {
+        assert_eq!(path.trim_end_matches('/'), "kv/deep");
+    }
+    check_words(&mounted.map(drop), &body);
+
+    let granted = lease::granted(answer);
+    if let Ok(granted) = &granted {
+        assert!(!format!("{:?}", granted.token).contains(SECRET));
+    }
+    check_words(&granted.map(drop), &body);
+
+    let quote = error::quote(&answer.body);
+    assert!(quote.chars().count() <= 204 && quote.chars().all(is_printable), "{quote:?}");
+}
+
+/// Nothing that we say or show of an answer has its secret in it, unless it is told as a name or
+/// as an error.
+fn check_words<T: std::fmt::Debug>(found: &Result<T, VaultError>, body: &Body) {
+    if body.raw.contains("display_name") || body.raw.contains("errors") {
+        return;
+    }
+    assert!(!format!("{found:?}").contains(SECRET));
+    if let Err(error) = found {
+        assert!(matches!(error, VaultError::Unexpected(_)), "{error}");
+        assert!(!error.to_string().contains(SECRET), "{error}");
+    }
+}
+
+/// What an answer holds, read in another way than by the types of its parts.
+struct Body {
+    raw: String,
+    /// `None` if a part that nobody asks for cannot be read, which harms nobody.
+    value: Option<Value>,
+}
+
+impl Body {
+    fn of(bytes: &[u8]) -> Self {
+        let raw = String::from_utf8_lossy(bytes).into_owned();
+        let value = serde_json::from_str(&raw).ok();
+        Self { raw, value }
+    }
+
+    fn text(&self, pointer: &str) -> Option<&str> {
+        Some(self.value.as_ref()?.pointer(pointer).and_then(Value::as_str).unwrap_or_default())
+    }
+
+    fn check_holds(&self, taken: &str, pointer: &str) {
+        match self.text(pointer) {
+            Some(held) => assert_eq!(taken, held),
+            None => assert!(self.raw.contains(taken) || self.raw.contains('\\'), "{taken:?}"),
+        }
+    }
+
+    /// Whether the answer itself says that its version is there.
+    fn is_live(&self, date: Option<u64>) -> bool {
+        let Some(value) = &self.value else { return true };
+        let metadata = &value["data"]["metadata"];
+        let deleted = metadata["deletion_time"].as_str().map(humantime::parse_rfc3339);
+        let now = date.and_then(|date| UNIX_EPOCH.checked_add(Duration::from_secs(date)));
+        let is_deleted = matches!((deleted, now), (Some(Ok(end)), Some(now)) if end <= now);
+        metadata["destroyed"] == json!(false) && !is_deleted
+    }
+}
+
+fn answer(status: u16, date: Option<u64>, body: &[u8]) -> Answer {
+    Answer {
+        status: StatusCode::from_u16(status).unwrap(),
+        body: Zeroizing::new(body.to_vec()),
+        location: None,
+        retry_after: None,
+        date,
+        headers: HeaderMap::new(),
+    }
+}
