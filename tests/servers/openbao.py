@@ -69,6 +69,11 @@ class OpenBao(Server):
         )
         return self
 
+    @property
+    def verify(self) -> str | bool:
+        """What requests are told of the server's certificate."""
+        return str(self.ca_cert) if self.ca_cert else True
+
     def cli(self, *arguments: str, stdin: str | None = None, token: str | None = None) -> str:
         """Run the vendor's command line against the server and return what it prints."""
         result = subprocess.run(
@@ -134,7 +139,7 @@ class OpenBao(Server):
             f"{self.url}/v1/{quote(path)}",
             json=body,
             headers={name: value for name, value in headers.items() if value is not None},
-            verify=str(self.ca_cert) if self.ca_cert else True,
+            verify=self.verify,
             timeout=30,
         )
         if not response.ok:

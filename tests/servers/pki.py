@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import datetime
+import ipaddress
 import json
 import time
 from typing import TYPE_CHECKING, Any
@@ -58,10 +59,16 @@ class Authority:
         """The authority's own certificate in PEM."""
         return self._certificate.public_bytes(serialization.Encoding.PEM).decode()
 
-    def issue(self, name: str, directory: Path) -> tuple[Path, Path]:
-        """Issue a certificate; return the files of it and of its key."""
+    def issue(self, name: str, directory: Path, address: str | None = None) -> tuple[Path, Path]:
+        """Issue a certificate; return the files of it and of its key.
+
+        Args:
+            name: Whose it is, and what the files are called.
+            directory: Where they are written.
+            address: The IP address of a server; `None` for a client.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
-        certificate = _sign(_name(name), key.public_key(), self._name, self._key, False)
+        certificate = _sign(_name(name), key.public_key(), self._name, self._key, False, address)
         certificate_path, key_path = directory / f"{name}.pem", directory / f"{name}-key.pem"
         certificate_path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
         key_path.write_bytes(
@@ -84,6 +91,7 @@ def _sign(
     issuer: x509.Name,
     issuers_key: ec.EllipticCurvePrivateKey,
     is_authority: bool,
+    address: str | None = None,
 ) -> x509.Certificate:
     now = datetime.datetime.now(datetime.timezone.utc)
     builder = (
@@ -97,8 +105,11 @@ def _sign(
         .add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
     )
     if not is_authority:
-        usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
-        builder = builder.add_extension(usage, critical=False)
+        purpose = ExtendedKeyUsageOID.SERVER_AUTH if address else ExtendedKeyUsageOID.CLIENT_AUTH
+        builder = builder.add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
+    if address:
+        names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))])
+        builder = builder.add_extension(names, critical=False)
     return builder.sign(issuers_key, hashes.SHA256())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import ssl
 import subprocess
 import time
@@ -81,9 +82,31 @@ class Server:
             raise RuntimeError(f"{self.name} is not running")
         return self.process.pid
 
+    def wait_until_it_takes_connections(self) -> None:
+        """Wait for a server that does not speak HTTP."""
+        deadline = time.monotonic() + START_TIMEOUT
+        while not self._takes_connections():
+            if self.process is not None and self.process.poll() is not None:
+                raise RuntimeError(
+                    f"{self.name} ended with {self.process.returncode}:\n{self.output()[-4000:]}"
+                )
+            if time.monotonic() > deadline:
+                self.stop()
+                raise RuntimeError(f"{self.name} did not answer in time:\n{self.output()[-4000:]}")
+            time.sleep(0.05)
+
+    def _takes_connections(self) -> bool:
+        with socket.socket() as connection:
+            return connection.connect_ex(("127.0.0.1", self.port)) == 0
+
     def output(self) -> str:
         """Return what the process has written to its standard streams."""
         return self.output_path.read_text(errors="replace") if self.output_path.exists() else ""
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the process has not ended by itself or otherwise."""
+        return self.process is not None and self.process.poll() is None
 
     def stop(self, signal_number: int = signal.SIGTERM) -> int | None:
         """End the process and return its exit code; `None` if it was not running."""

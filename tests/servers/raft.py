@@ -13,8 +13,11 @@ from .durable_openbao import DurableOpenBao
 from .process import START_TIMEOUT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
+
+    from .network import Machine
+    from .pki import Authority
 
 ACTIVE, STANDBY, SEALED = 200, 429, 503
 """What a node's health is; see https://openbao.org/api-docs/system/health/."""
@@ -23,8 +26,15 @@ ACTIVE, STANDBY, SEALED = 200, 429, 503
 class RaftNode(DurableOpenBao):
     """One node of a cluster."""
 
-    def __init__(self, directory: Path, name: str) -> None:
-        super().__init__(directory, node_id=name)
+    def __init__(
+        self,
+        directory: Path,
+        name: str,
+        *,
+        machine: Machine | None = None,
+        authority: Authority | None = None,
+    ) -> None:
+        super().__init__(directory, node_id=name, machine=machine, authority=authority)
         self.node_id = name
 
     @property
@@ -34,8 +44,12 @@ class RaftNode(DurableOpenBao):
 
     def health(self) -> int | None:
         """Return the status that tells what the node is; `None` if it does not answer."""
+        if self.machine and self.machine.is_cut_off:
+            return None  # There is no need to wait for it.
         with suppress(requests.RequestException):
-            return requests.get(f"{self.url}/v1/sys/health", timeout=5).status_code
+            return requests.get(
+                f"{self.url}/v1/sys/health", verify=self.verify, timeout=5
+            ).status_code
         return None
 
     def kill(self) -> None:
@@ -61,7 +75,8 @@ class RaftNode(DurableOpenBao):
         """
         self.start_sealed()
         self._unseal_key, self.root_token = leader._unseal_key, leader.root_token
-        self._put("storage/raft/join", {"leader_api_addr": leader.url})
+        trust = {"leader_ca_cert": leader.ca_cert.read_text()} if leader.ca_cert else {}
+        self._put("storage/raft/join", {"leader_api_addr": leader.url, **trust})
         self._unseal()
 
     def _unseal(self) -> None:
@@ -72,8 +87,26 @@ class RaftNode(DurableOpenBao):
 class RaftCluster:
     """Three nodes with a KV v2 engine at `secret/`. An election takes about three seconds."""
 
-    def __init__(self, directory: Path) -> None:
-        self.nodes = [RaftNode(directory / name, name) for name in ("one", "two", "three")]
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        machines: Sequence[Machine] | None = None,
+        authority: Authority | None = None,
+    ) -> None:
+        """Write the configurations.
+
+        Args:
+            directory: For all files of the nodes.
+            machines: Where each of the three runs, if not all on loopback.
+            authority: Who certifies them. Without one they do not speak TLS to clients.
+        """
+        self.nodes = [
+            RaftNode(directory / name, name, machine=machine, authority=authority)
+            for name, machine in zip(
+                ("one", "two", "three"), machines or (None, None, None), strict=True
+            )
+        ]
 
     @property
     def urls(self) -> list[str]:
@@ -146,7 +179,11 @@ class RaftCluster:
         headers = {"X-Vault-Token": self.root_token}
         with suppress(requests.RequestException):
             response = requests.get(
-                f"{node.url}/v1/{path}", headers=headers, timeout=5, allow_redirects=False
+                f"{node.url}/v1/{path}",
+                headers=headers,
+                verify=node.verify,
+                timeout=5,
+                allow_redirects=False,
             )
             if response.status_code == 200:
                 answer: dict[str, Any] = response.json()

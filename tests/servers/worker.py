@@ -23,8 +23,25 @@ if TYPE_CHECKING:
 class MainProcess(Synapse):
     """A homeserver that has workers and shows metrics."""
 
-    def __init__(self, directory: Path, module_config: Mapping[str, Any], valkey: Valkey) -> None:
-        """Write the configuration; the processes talk through `valkey`."""
+    def __init__(
+        self,
+        directory: Path,
+        module_config: Mapping[str, Any],
+        valkey: Valkey,
+        *,
+        settings: Mapping[str, Any] | None = None,
+        log_level: str = "DEBUG",
+    ) -> None:
+        """Write the configuration.
+
+        Args:
+            directory: For all files of the processes.
+            module_config: The configuration of the module.
+            valkey: What the processes talk through.
+            settings: More of Synapse's own configuration.
+            log_level: From which level on all processes write their logs.
+        """
+        self.log_level = log_level
         self.replication_port = ReservedPort()
         super().__init__(
             directory,
@@ -33,6 +50,7 @@ class MainProcess(Synapse):
                 "redis": {"enabled": True, "host": "127.0.0.1", "port": valkey.port},
                 "instance_map": {"main": {"host": "127.0.0.1", "port": self.replication_port}},
                 "worker_replication_secret": secrets.token_hex(16),
+                **(settings or {}),
             },
             listeners=[
                 {
@@ -43,6 +61,7 @@ class MainProcess(Synapse):
                 }
             ],
             has_metrics=True,
+            log_level=log_level,
         )
 
 
@@ -51,7 +70,7 @@ class Worker(SynapseProcess):
 
     def __init__(self, name: str, main: MainProcess) -> None:
         """Write the configuration of a worker of this name and main process."""
-        super().__init__(name, main.directory)
+        super().__init__(name, main.directory, log_level=main.log_level)
         self.main = main
         self.config_path = main.directory / f"{name}.yaml"
         configuration = {
