@@ -14,6 +14,7 @@ QUICK ?=
 ONLY ?=
 SECONDS ?= 1800
 SOAK_RESULTS := --json docs/reliability/soak.json --manual docs/reliability.md
+ARGS ?=
 # More than there may be processors, as the tests wait more than they compute.
 TEST_PROCESSES ?= 4
 
@@ -25,7 +26,8 @@ LOGINS ?= 2000
 .ONESHELL:
 .SHELLFLAGS := -euc
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format test-rust test-python bench soak fuzz wheel install optimized prometheus wrk lock clean
+.PHONY: help demo test lint format test-rust test-python bench soak fuzz test-cluster wheel install \
+  optimized prometheus wrk cluster-packages lock clean
 
 help: ## List the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -128,6 +130,25 @@ $(BENCH_VENV)/stamp: requirements/bench.txt $(VENV)/stamp
 	$(BIN)/python -m venv --clear $(BENCH_VENV)
 	$(BENCH_BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
 	touch $@
+
+# ARGS=--publish writes into docs/reliability.md.
+test-cluster: optimized cluster-packages ## Log in while faults hit a whole deployment; best as root
+	@PATH="$$PATH:/usr/sbin:/sbin" $(BENCH_BIN)/python -m tests.cluster $(ARGS)
+
+# Their services run beside: nothing here uses them.
+cluster-packages:
+	@PATH="$$PATH:/usr/sbin:/sbin"
+	missing=
+	ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing=postgresql
+	for needed in redis-server:redis-server nginx:nginx-light nft:nftables ip:iproute2; do
+	  command -v "$${needed%:*}" >/dev/null || missing="$$missing $${needed#*:}"
+	done
+	test -n "$$missing" || exit 0
+	as_root=; test "$$(id -u)" = 0 || as_root='sudo -n'
+	echo "Installing $$missing ..."
+	{ $$as_root apt-get update -qq &&
+	  $$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends $$missing
+	} >/dev/null || { echo "cannot install these packages of Debian: $$missing" >&2; exit 1; }
 
 lock: $(VENV)/stamp ## Pin the newest versions of what development needs
 	cd requirements
