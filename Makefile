@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 VENV := .venv
+REQUIREMENTS := requirements/dev.txt
 BIN := $(VENV)/bin
 WHEEL_DIR := target/wheels-dev
 # Apart from the tests' environment, as what is measured is the wheel as it is released.
@@ -9,6 +10,9 @@ BENCH_VENV := .venvs/bench
 BENCH_BIN := $(BENCH_VENV)/bin
 PROMETHEUS := target/prometheus
 WRK := target/wrk
+COMPILE := $(abspath $(BIN))/uv pip compile --quiet --universal --generate-hashes --python-version 3.10
+# When the Synapse of requirements/oldest.in was new. What it needs is of that day.
+OLDEST_SYNAPSE_DATE := 2024-02-05
 KEEP ?=
 QUICK ?=
 ONLY ?=
@@ -26,8 +30,8 @@ LOGINS ?= 2000
 .ONESHELL:
 .SHELLFLAGS := -euc
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format test-rust test-python bench soak fuzz test-cluster wheel install \
-  optimized prometheus wrk cluster-packages lock clean
+.PHONY: help demo test lint format test-rust test-python test-oldest test-prerelease bench soak fuzz \
+  test-cluster wheel optimized reproducible install prometheus wrk cluster-packages audit lock clean
 
 help: ## List the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -55,6 +59,16 @@ test-rust: ## Run the unit tests of the core
 # A file's tests share servers, so they stay together; tests/conftest.py has the order of files.
 test-python: install prometheus ## Run the Python tests, unit and end to end
 	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
+
+test-oldest: ## Run the Python tests with the oldest Synapse that is supported
+	@$(MAKE) test-python VENV=.venvs/oldest REQUIREMENTS=requirements/oldest.txt
+
+test-prerelease: $(VENV)/stamp ## Run the Python tests with Synapse's next release, if there is a candidate
+	@mkdir -p target
+	cp requirements/dev.txt target/prerelease.txt
+	echo 'matrix-synapse[redis]>=1rc1' | $(COMPILE) --upgrade-package matrix-synapse \
+	  --output-file target/prerelease.txt requirements/dev.in -
+	$(MAKE) test-python VENV=.venvs/prerelease REQUIREMENTS=target/prerelease.txt
 
 bench: optimized wrk ## Measure into docs/performance.md; QUICK=1 only tries it, ONLY='NAME ...' keeps the rest
 	@cargo build --quiet --release --locked --bench raw_limit
@@ -116,13 +130,14 @@ wrk: ## Fetch Debian's wrk, which benchmarks compare with, if there is none
 	./wrk.new --version 2>&1 | grep -q '^wrk ' || without 'cannot run the fetched'
 	mv wrk.new wrk
 
-$(VENV)/stamp: requirements/dev.txt
+$(VENV)/stamp: $(REQUIREMENTS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || {
 	  echo '$(PYTHON) is older than 3.10; name another one: make PYTHON=python3.12 ...' >&2; exit 1; }
 	command -v cargo >/dev/null || { echo 'cargo is missing: install Rust from https://rustup.rs' >&2; exit 1; }
 	echo 'Setting up $(VENV) ...'
 	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	# The file has all that is needed, and what is old may be below what others ask for.
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
 	touch $@
 
 $(BENCH_VENV)/stamp: requirements/bench.txt $(VENV)/stamp
@@ -150,12 +165,15 @@ cluster-packages:
 	  $$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends $$missing
 	} >/dev/null || { echo "cannot install these packages of Debian: $$missing" >&2; exit 1; }
 
-lock: $(VENV)/stamp ## Pin the newest versions of what development needs
+lock: $(VENV)/stamp ## Pin the newest versions of what development needs, and what the oldest Synapse does
 	cd requirements
 	for name in synapse dev bench; do
-	  ../$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.10 \
-	    --custom-compile-command 'make lock' --output-file $$name.txt $$name.in
+	  $(COMPILE) --upgrade --custom-compile-command 'make lock' --output-file $$name.txt $$name.in
 	done
+	$(COMPILE) --upgrade --no-strip-extras --exclude-newer $(OLDEST_SYNAPSE_DATE) \
+	  --output-file ../target/oldest.txt oldest.in
+	$(COMPILE) --upgrade --override ../target/oldest.txt --custom-compile-command 'make lock' \
+	  --output-file oldest.txt dev.in oldest.in
 
 clean: ## Remove what the other commands made
 	rm -rf $(VENV) .venvs target dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

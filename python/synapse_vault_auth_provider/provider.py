@@ -10,6 +10,7 @@ from ._core import LoginService, Outcome, Settings, is_token_hash
 from .config import parse_config
 from .outcomes import OutcomeLog, logger
 from .registration import register
+from .synapse_version import warn_of_old_synapse
 
 if TYPE_CHECKING:
     from synapse.module_api import LoginResponse, ModuleApi
@@ -57,6 +58,7 @@ class VaultAuthProvider:
         module_api = api or account_handler
         if module_api is None or (api and account_handler):
             raise TypeError("VaultAuthProvider takes either api or account_handler")
+        warn_of_old_synapse()
         self._api: ModuleApi = module_api
         self._takes_passwords = config.m_login_password_support_enabled
         self._service = LoginService(config, self._api.server_name)

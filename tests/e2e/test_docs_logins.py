@@ -12,6 +12,7 @@ from tests.documents import Block, blocks
 from tests.pythons import ROOT
 from tests.sections import code, rows
 from tests.servers import Synapse
+from tests.servers.synapse import SYNAPSE_VERSION
 
 from .deployment import LOGIN_TYPE, PATH_ROOT, token_hash
 from .documented import run_example
@@ -159,12 +160,18 @@ def documented_answers() -> list[tuple[str, str]]:
     ]
 
 
+SINCE = {("401", "M_USER_LOCKED"): (1, 134)}
+"""Answers that Synapse gives only from a version on."""
+
+
 def test_every_answer_on_the_page_is_tried() -> None:
     assert set(documented_answers()) == set(SCENARIOS) | ELSEWHERE
 
 
 @pytest.mark.parametrize(("status", "errcode"), SCENARIOS)
 def test_the_answer_is_what_the_page_says(modules: Deployment, status: str, errcode: str) -> None:
+    if SINCE.get((status, errcode), (0,)) > SYNAPSE_VERSION:
+        pytest.skip("this Synapse does not answer so yet")
     for answer in SCENARIOS[status, errcode](modules):
         assert answer.status_code == int(status)
         assert answer.json().get("errcode", "") == errcode
@@ -186,7 +193,7 @@ def test_the_limits_are_those_that_the_page_tells(
         assert [answer.status_code for answer in answers] == [403, 403, 403, 429]
         assert answers[-1].json()["errcode"] == "M_LIMIT_EXCEEDED"
         assert answers[-1].json()["retry_after_ms"] <= 1000 / 0.17
-        assert answers[-1].headers["Retry-After"]
+        assert "Retry-After" in answers[-1].headers or SYNAPSE_VERSION < (1, 103)
         # A fifth from the address, whoever the user is, and then none for minutes.
         assert synapse.login("somebody", wrong).status_code == 403
         refused = synapse.login("somebody", wrong)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from synapse_vault_auth_provider.provisioning import ConfigurationError
 
-from tests.servers.synapse import SERVER_NAME
+from tests.servers.synapse import SERVER_NAME, SYNAPSE_VERSION
 
 from .provisioning import PNG, SECRET, Means, by_both_means, localpart_of, new_id, new_name
 
@@ -97,7 +97,10 @@ def test_all_attributes_at_once(site: Site, means: Means, tmp_path: Path) -> Non
     profile = site.profile(user_id)
     assert profile["displayname"] == "Zoë & Co. 🙂"
     media = profile["avatar_url"].removeprefix("mxc://")
-    downloaded = site.client("GET", f"_matrix/client/v1/media/download/{media}", user.access_token)
+    path = f"_matrix/client/v1/media/download/{media}"
+    if SYNAPSE_VERSION < (1, 111):
+        path = f"_matrix/media/v3/download/{media}"
+    downloaded = site.client("GET", path, user.access_token)
     assert downloaded.content == PNG
     assert downloaded.headers["Content-Type"] == "image/png"
     account = site.account(user_id)
