@@ -38,7 +38,7 @@ class Figure:
     rounds: tuple[float, ...]
     """A value for each round."""
     unit: str
-    """Its unit; `RATIO` if it has none."""
+    """Its unit, or `RATIO`, or `NUMBER`."""
     goal: Goal | None = None
 
     @property
@@ -55,6 +55,9 @@ class Figure:
 
 
 RATIO = "×"
+"""The unit of one thing divided by another."""
+
+NUMBER = ""
 """The unit of what has none."""
 
 

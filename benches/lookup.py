@@ -58,11 +58,11 @@ class Lookups:
         self._seconds = stage.scale(2, 1)
         openbao = stage.openbao
         url = f"{openbao.url}/v1/secret/data/{PATH_ROOT}/{self._user.user_id}"
-        headers = {"X-Vault-Token": openbao.root_token}
+        headers = {"X-Vault-Token": stage.vault_token}
         self._wrk_one = Wrk(url, headers, connections=1)
         self._wrk_many = Wrk(url, headers, connections=IN_FLIGHT)
-        self._hvac = hvac.Client(url=openbao.url, token=openbao.root_token)
-        environment = {**os.environ, "VAULT_TOKEN": openbao.root_token}
+        self._hvac = hvac.Client(url=openbao.url, token=stage.vault_token)
+        environment = {**os.environ, "VAULT_TOKEN": stage.vault_token}
         self._reqwest = programs.enter_context(Driven([raw_limit(), url], environment))
         reactor = [
             *(sys.executable, "-m", "benches.through_reactor"),

@@ -6,7 +6,7 @@ import itertools
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
-from .figures import RATIO
+from .figures import NUMBER, RATIO
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,7 +58,7 @@ def shown(value: float) -> str:
 
 def in_unit(number: str, unit: str) -> str:
     """Return a number that is written already with its unit."""
-    return number + unit if unit == RATIO else f"{number} {unit}"
+    return number + unit if unit in (RATIO, NUMBER) else f"{number} {unit}"
 
 
 def markdown(recorded: Mapping[str, Recorded], charts: str) -> str:

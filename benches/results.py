@@ -23,6 +23,7 @@ BENCHMARKS = (
     "memory_use",
     "footprint",
     "growth",
+    "timing",
 )
 """The modules with a benchmark, in the order in which they run and are shown."""
 

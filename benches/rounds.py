@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,7 +13,7 @@ Rounds = tuple[float, ...]
 
 
 def in_turn(count: int, things: Mapping[str, Callable[[], float]]) -> dict[str, Rounds]:
-    """Measure each thing once a round; each round begins with another one.
+    """Measure each thing once a round, in an order of its own, the same in every run.
 
     Args:
         count: How many rounds.
@@ -20,9 +21,10 @@ def in_turn(count: int, things: Mapping[str, Callable[[], float]]) -> dict[str, 
     """
     names = list(things)
     measured: dict[str, list[float]] = {name: [] for name in names}
-    for number in range(count):
-        start = number % len(names)
-        for name in names[start:] + names[:start]:
+    chance = random.Random(count)
+    for _ in range(count):
+        # What one leaves behind is not to fall on the same other one in every round.
+        for name in chance.sample(names, len(names)):
             measured[name].append(things[name]())
     return {name: tuple(values) for name, values in measured.items()}
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 PATH_ROOT = "matrix/users"
 
+POLICY = f'path "secret/data/{PATH_ROOT}/*" {{ capabilities = ["read"] }}'
+
 LOGIN_SECRET = "Kq7wXoVb3mZr5tYc9nLd2hFs6jGp8aEu4iRk1vTxB0Q"
 """As long as the secrets that `synapse-vault provision` makes."""
 
@@ -69,15 +71,23 @@ class Stage:
     @functools.cached_property
     def openbao(self) -> OpenBao:
         """A Vault on this machine."""
-        openbao = OpenBao(self.directory / "openbao")
+        openbao = OpenBao(self.directory / "openbao", is_audited=False)
         self._servers.callback(openbao.stop)
         return openbao.start()
+
+    @functools.cached_property
+    def vault_token(self) -> str:
+        """A token that may do what the module has to, as an administrator would make it."""
+        self.openbao.api("PUT", "sys/policies/acl/users", {"policy": POLICY})
+        granted = self.openbao.api("POST", "auth/token/create", {"policies": ["users"]})
+        token: str = granted["auth"]["client_token"]
+        return token
 
     def module_config(self, **more: object) -> dict[str, object]:
         """Configure the module for that Vault."""
         return {
             "vault_url": self.openbao.url,
-            "vault_token": self.openbao.root_token,
+            "vault_token": self.vault_token,
             "vault_path_root": PATH_ROOT,
             **more,
         }

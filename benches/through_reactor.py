@@ -9,6 +9,7 @@ IN_FLIGHT`` keeps some under way and answers with logins a second.
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import sys
 import time
@@ -51,7 +52,7 @@ class Loop:
         deciding = self._logins.decide(user.user_id, True, user.token_hash)
         if isinstance(deciding, Outcome):
             raise TypeError(f"a login was decided without a look into Vault: {deciding!r}")
-        deciding.addCallback(self._decided, user, started)
+        deciding.addCallback(self._decided, user, started).addErrback(fail)
 
     def _decided(self, outcome: Outcome, user: User, started: float) -> None:
         self.times.append(time.perf_counter() - started)
@@ -62,6 +63,13 @@ class Loop:
             self._next(user)
         elif self._under_way == 0:
             self._done()
+
+
+def fail(failure: Any) -> None:
+    """End the program: a reactor would go on without what failed, and be waited for."""
+    failure.printTraceback(file=sys.stderr)
+    sys.stderr.flush()
+    os._exit(1)
 
 
 def measure(logins: ReactorLogins, users: list[User], reactor: Any) -> None:

@@ -22,7 +22,7 @@ from tests.e2e.deployment import LOGIN_TYPE, Confidential
 from tests.servers import Synapse
 from tests.servers.synapse import SERVER_NAME
 
-from .figures import RATIO, Bars, Figure, Goal, Result
+from .figures import NUMBER, Bars, Figure, Goal, Result
 from .mann_whitney import compare
 from .stage import PATH_ROOT
 
@@ -162,8 +162,8 @@ def figures(where: str, samples: Samples, pairs: Iterable[tuple[str, str]]) -> l
         name = f"{where}: {one} against {other}"
         found += [
             Figure(f"{name}, difference of the medians", differences(both), "µs"),
-            Figure(f"{name}, how far from even it is which is slower", uneven, RATIO, goal),
-            Figure(f"{name}, p of Mann-Whitney", (whole.p,), RATIO),
+            Figure(f"{name}, how far from even it is which is slower", uneven, NUMBER, goal),
+            Figure(f"{name}, p of Mann-Whitney", (whole.p,), NUMBER),
         ]
     return found
 
@@ -186,7 +186,7 @@ def run(stage: Stage) -> Result:
     core = through_the_core(stage, rounds)
     synapse = through_synapse(stage, rounds)
     return Result(
-        "Refusals are not told apart by their time",
+        "What the time of a refusal tells",
         (
             *figures("core", core, PAIRS),
             *figures("core", core, [(ENTRY, NO_ENTRY)]),

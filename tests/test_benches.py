@@ -122,7 +122,7 @@ def test_wrk_is_not_disturbed_by_other_lines() -> None:
     assert parse(wrk_output()) == Answered(10097.2, 3050.0)
 
 
-def test_each_round_begins_with_another_thing() -> None:
+def test_each_round_has_everything_once_in_an_order_of_its_own() -> None:
     order: list[str] = []
 
     def measured(name: str) -> Callable[[], float]:
@@ -132,9 +132,13 @@ def test_each_round_begins_with_another_thing() -> None:
 
         return measure
 
-    values = in_turn(4, {name: measured(name) for name in "abc"})
-    assert "".join(order) == "abcbcacababc"
-    assert values == {"a": (1, 6, 8, 10), "b": (2, 4, 9, 11), "c": (3, 5, 7, 12)}
+    values = in_turn(30, {name: measured(name) for name in "abc"})
+    rounds = ["".join(order[start : start + 3]) for start in range(0, len(order), 3)]
+    assert len(rounds) == 30
+    assert set(rounds) == {"abc", "acb", "bac", "bca", "cab", "cba"}
+    for name, whens in values.items():
+        assert [order[int(when) - 1] for when in whens] == [name] * 30
+        assert [(int(when) - 1) // 3 for when in whens] == list(range(30))
 
 
 def test_ratios_are_of_the_same_round() -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 import socket
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from benches import smaps
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,11 @@ class Footprint:
     def of(cls, process: int) -> Footprint:
         """Look at a process; see proc(5)."""
         proc = Path(f"/proc/{process}")
-        memory = (proc / "smaps_rollup").read_text()
+        memory = smaps.read(process)
         targets = descriptors(process)
         return cls(
-            rss=_kilobytes(memory, "Rss") / 1e3,
-            pss=_kilobytes(memory, "Pss") / 1e3,
+            rss=memory["Rss"] / 1e6,
+            pss=memory["Pss"] / 1e6,
             descriptors=len(targets),
             sockets=len([target for target in targets if target.startswith("socket:")]),
             threads=len(list((proc / "task").iterdir())),
@@ -59,10 +60,3 @@ def descriptors(process: int) -> list[str]:
         with suppress(OSError):
             found.append(os.readlink(descriptor))  # noqa: PTH115 (a socket is no path)
     return found
-
-
-def _kilobytes(rollup: str, name: str) -> int:
-    found = re.search(rf"^{name}:\s+(\d+) kB$", rollup, re.MULTILINE)
-    if found is None:
-        raise RuntimeError(f"the kernel does not tell {name}")
-    return int(found[1])

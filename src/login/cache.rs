@@ -1,5 +1,6 @@
 //! Secrets kept in memory for a while, as far as the configuration allows it.
 
+use std::hash::RandomState;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,7 @@ use crate::metrics::Counter;
 use crate::settings::CacheSettings;
 use crate::user_id::UserId;
 
-/// How many expired secrets are wiped before logins that wait for the cache have their turn.
+/// How many expired secrets are wiped before logins, which wait meanwhile, have their turn.
 const WIPED_AT_ONCE: usize = 1000;
 
 /// Secrets that Vault held when it was asked last. They are wiped when they leave.
@@ -35,12 +36,14 @@ pub struct CacheUses {
 }
 
 /// The secrets in two orders. Every user is in both; the id itself is there once.
+///
+/// Users may choose their ids, so they are hashed in a way that nobody can foresee.
 #[derive(Default)]
 struct Kept {
     /// Who logged in last comes last, as it is they who will again.
-    by_use: LinkedHashMap<Arc<str>, Remembered>,
+    by_use: LinkedHashMap<Arc<str>, Remembered, RandomState>,
     /// Whose secret was read last comes last.
-    by_age: LinkedHashSet<Arc<str>>,
+    by_age: LinkedHashSet<Arc<str>, RandomState>,
 }
 
 struct Remembered {
@@ -86,11 +89,13 @@ impl SecretCache {
         self.check(user_id, self.settings.stale_if_error, fits)
     }
 
-    /// Wipes what has expired, which nothing else does unless its place is needed.
-    pub fn evict_expired(&self) {
+    /// Wipes some of what has expired, which nothing else does unless its place is needed. Says
+    /// whether there may be more.
+    pub fn evict_expired(&self) -> bool {
         let longest = self.settings.ttl.max(self.settings.stale_if_error);
-        let Some(before) = Instant::now().checked_sub(longest) else { return };
-        while self.kept().wipe(before, WIPED_AT_ONCE) == WIPED_AT_ONCE {}
+        Instant::now()
+            .checked_sub(longest)
+            .is_some_and(|before| self.kept().wipe(before, WIPED_AT_ONCE) == WIPED_AT_ONCE)
     }
 
     fn check(
@@ -99,10 +104,17 @@ impl SecretCache {
         good_for: Duration,
         fits: impl FnOnce(&SecretString) -> bool,
     ) -> bool {
-        !good_for.is_zero()
-            && self.kept().by_use.to_back(user_id.as_str()).is_some_and(|remembered| {
-                remembered.read.elapsed() < good_for && fits(&remembered.secret)
-            })
+        if good_for.is_zero() {
+            return false;
+        }
+        let mut kept = self.kept();
+        let is_hit = kept.by_use.get(user_id.as_str()).is_some_and(|remembered| {
+            remembered.read.elapsed() < good_for && fits(&remembered.secret)
+        });
+        if is_hit {
+            kept.by_use.to_back(user_id.as_str());
+        }
+        is_hit
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
@@ -234,11 +246,13 @@ mod tests {
         for number in 0..2500 {
             cache.remember(&user(&number.to_string()), &"s".into());
         }
-        cache.evict_expired();
+        assert!(!cache.evict_expired());
         assert_eq!(kept(&cache).len(), 2500);
         cache.settings.ttl = Duration::ZERO;
         cache.settings.stale_if_error = Duration::ZERO;
-        cache.evict_expired();
+        assert!(cache.evict_expired() && cache.evict_expired());
+        assert_eq!(kept(&cache).len(), 500);
+        assert!(!cache.evict_expired());
         assert_eq!(kept(&cache).len(), 0);
     }
 }

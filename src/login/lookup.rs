@@ -24,6 +24,9 @@ use crate::vault::{Client, Entry, Kv, Secret, VaultError};
 /// How often secrets that have expired are looked for, to wipe them.
 const EVICTED_EVERY: Duration = Duration::from_secs(5);
 
+/// How long logins have the cache to themselves between two parts of a long eviction.
+const EVICTED_IN_TURN: Duration = Duration::from_millis(1);
+
 /// Decides logins by what Vault holds, riding out what may pass within a login's time.
 pub struct Lookup {
     kv: Kv,
@@ -108,8 +111,8 @@ impl Lookup {
     pub async fn keep_cache_clean(self: Arc<Self>) {
         loop {
             sleep(EVICTED_EVERY).await;
-            if let Some(cache) = &self.cache {
-                cache.evict_expired();
+            while self.cache.as_ref().is_some_and(SecretCache::evict_expired) {
+                sleep(EVICTED_IN_TURN).await;
             }
         }
     }

@@ -1,6 +1,6 @@
 //! User ids that are not what they look like, and answers that Vault should not give.
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use percent_encoding::percent_decode_str;
 use proptest::prelude::*;
@@ -189,10 +189,11 @@ impl Body {
     fn is_live(&self, date: Option<u64>) -> bool {
         let Some(value) = &self.value else { return true };
         let metadata = &value["data"]["metadata"];
-        let deleted = metadata["deletion_time"].as_str().map(humantime::parse_rfc3339);
+        let deleted = metadata["deletion_time"].as_str().unwrap_or_default();
         let now = date.and_then(|date| UNIX_EPOCH.checked_add(Duration::from_secs(date)));
-        let is_deleted = matches!((deleted, now), (Some(Ok(end)), Some(now)) if end <= now);
-        metadata["destroyed"] == json!(false) && !is_deleted
+        let now = now.unwrap_or_else(SystemTime::now);
+        let lies_ahead = humantime::parse_rfc3339(deleted).is_ok_and(|deleted| deleted > now);
+        metadata["destroyed"] == json!(false) && (deleted.is_empty() || lies_ahead)
     }
 }
 

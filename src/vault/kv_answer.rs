@@ -1,6 +1,6 @@
 //! What the answers of a KV secrets engine mean, of either version.
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
@@ -33,10 +33,13 @@ pub fn entry_of_v2(mount: &Mount, answer: &Answer) -> Result<Entry, VaultError> 
 /// Vault answers 404 for one that is, and then the status tells. What answers in Vault's place need
 /// not be as careful. A version may be live and have a time at which it will be deleted.
 fn is_live(metadata: &SecretVersionMetadata, date: Option<u64>) -> bool {
-    let deleted = humantime::parse_rfc3339(&metadata.deletion_time).ok();
+    if metadata.destroyed || metadata.deletion_time.is_empty() {
+        return !metadata.destroyed;
+    }
     let answered = date.and_then(|date| UNIX_EPOCH.checked_add(Duration::from_secs(date)));
-    let is_deleted = deleted.zip(answered).is_some_and(|(deleted, answered)| deleted <= answered);
-    !metadata.destroyed && !is_deleted
+    // A time that cannot be read is not known to lie ahead.
+    humantime::parse_rfc3339(&metadata.deletion_time)
+        .is_ok_and(|deleted| answered.unwrap_or_else(SystemTime::now) < deleted)
 }
 
 /// Reads the answer of an engine of version 1 that was asked for an entry.
@@ -128,6 +131,7 @@ mod tests {
             ("2001-09-09T01:46:40Z", false, false),
             ("2001-09-09T01:46:39.5Z", false, false),
             ("", true, false),
+            ("later", false, false),
             ("2001-09-09T01:46:41Z", true, false),
         ] {
             let metadata = json!({

@@ -127,7 +127,8 @@ mod tests {
         assert_eq!(post(&RenewTokenSelfRequest::default()), Some(Operation::RenewSelf));
         assert_eq!(get(&entry), Some(Operation::Read));
         assert_eq!(get(&old_entry), Some(Operation::Read));
-        assert_eq!(post(&entry), None);
+        let list = Method::from_bytes(b"LIST").unwrap();
+        assert_eq!(Operation::of(&list, &path_of(&entry)), None);
     }
 
     #[test]
