@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 REQUIREMENTS := requirements/dev.txt
 BIN := $(VENV)/bin
+AUDIT := .venvs/audit
 WHEEL_DIR := target/wheels-dev
 # Apart from the tests' environment, as what is measured is the wheel as it is released.
 BENCH_VENV := .venvs/bench
@@ -13,6 +14,17 @@ WRK := target/wrk
 COMPILE := $(abspath $(BIN))/uv pip compile --quiet --universal --generate-hashes --python-version 3.10
 # When the Synapse of requirements/oldest.in was new. What it needs is of that day.
 OLDEST_SYNAPSE_DATE := 2024-02-05
+# Of the wheel's files, and in its bill of materials: when the sources were last changed.
+export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 315532800)
+# Where the sources and the crates lie shows in no byte of what is built with these.
+define RELEASE_FLAGS
+CARGO_ENCODED_RUSTFLAGS=$$(printf -- '--remap-path-prefix=%s\037--remap-path-prefix=%s' \
+  "$$PWD=." "$${CARGO_HOME:-$$HOME/.cargo}=/cargo")
+endef
+define BUILD_WHEEL
+$(RELEASE_FLAGS) $(abspath $(BIN))/maturin build --release --locked --out dist
+$(abspath $(BIN))/python .ci/sbom.py dist/*.whl
+endef
 KEEP ?=
 QUICK ?=
 ONLY ?=
@@ -31,7 +43,8 @@ LOGINS ?= 2000
 .SHELLFLAGS := -euc
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint format test-rust test-python test-oldest test-prerelease bench soak fuzz \
-  test-cluster wheel optimized reproducible install prometheus wrk cluster-packages audit lock clean
+  test-cluster wheel optimized reproducible install prometheus wrk cluster-packages audit advisories \
+  audit-tools lock clean
 
 help: ## List the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -71,7 +84,7 @@ test-prerelease: $(VENV)/stamp ## Run the Python tests with Synapse's next relea
 	$(MAKE) test-python VENV=.venvs/prerelease REQUIREMENTS=target/prerelease.txt
 
 bench: optimized wrk ## Measure into docs/performance.md; QUICK=1 only tries it, ONLY='NAME ...' keeps the rest
-	@cargo build --quiet --release --locked --bench raw_limit
+	@$(RELEASE_FLAGS) cargo build --quiet --release --locked --example raw_limit
 	$(BENCH_BIN)/python -m benches $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
 
 # The results of a full run alone are worth keeping.
@@ -90,7 +103,22 @@ fuzz: install ## Look for trouble by the million: CASES for each part of the cor
 	CARGO_PROFILE_RELEASE_STRIP=none cargo test --locked --release --test constant_time -- --nocapture
 
 wheel: $(VENV)/stamp ## Build the wheel as it is released
-	$(BIN)/maturin build --release --locked --out dist
+	$(BUILD_WHEEL)
+
+# Crates are not fetched twice, but they seem to lie elsewhere.
+reproducible: $(VENV)/stamp ## Build that wheel twice, in two places, and compare the bytes
+	@elsewhere=$$(mktemp -d)
+	trap 'rm -rf "$$elsewhere"' EXIT
+	rm -rf target/reproducible
+	for place in "$$PWD/target/reproducible" "$$elsewhere/another place"; do
+	  mkdir -p "$$place/source" "$$place/cargo" "$${CARGO_HOME:-$$HOME/.cargo}/registry"
+	  git ls-files -z | xargs -0 cp --parents -t "$$place/source"
+	  ln -s "$${CARGO_HOME:-$$HOME/.cargo}/registry" "$$place/cargo/registry"
+	  (cd "$$place/source"; export CARGO_HOME="$$place/cargo" CARGO_TARGET_DIR=target; $(BUILD_WHEEL))
+	done
+	sha256sum target/reproducible/source/dist/*.whl "$$elsewhere/another place"/source/dist/*.whl
+	cmp target/reproducible/source/dist/*.whl "$$elsewhere/another place"/source/dist/*.whl
+	echo 'both wheels are the same'
 
 install: $(VENV)/stamp ## Build the wheel without optimization and install it for the tests
 	@rm -rf $(WHEEL_DIR)
@@ -165,9 +193,24 @@ cluster-packages:
 	  $$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends $$missing
 	} >/dev/null || { echo "cannot install these packages of Debian: $$missing" >&2; exit 1; }
 
+# Not part of `make lint`: cargo-deny takes minutes to install.
+audit: audit-tools ## Check licences and sources of all crates, and the workflows, without the internet
+	cargo deny --locked --offline check licenses bans sources
+	$(AUDIT)/bin/zizmor --offline .github
+
+advisories: audit-tools ## Look for known vulnerabilities in crates and packages
+	cargo deny --locked check advisories
+	cargo audit --deny warnings
+	for name in dev audit; do
+	  $(AUDIT)/bin/pip-audit --strict --disable-pip --require-hashes --requirement requirements/$$name.txt
+	done
+
+audit-tools:
+	@$(MAKE) VENV=$(AUDIT) REQUIREMENTS=requirements/audit.txt $(AUDIT)/stamp
+
 lock: $(VENV)/stamp ## Pin the newest versions of what development needs, and what the oldest Synapse does
 	cd requirements
-	for name in synapse dev bench; do
+	for name in synapse dev bench audit; do
 	  $(COMPILE) --upgrade --custom-compile-command 'make lock' --output-file $$name.txt $$name.in
 	done
 	$(COMPILE) --upgrade --no-strip-extras --exclude-newer $(OLDEST_SYNAPSE_DATE) \

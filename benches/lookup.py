@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import statistics
-import subprocess
 import sys
 import time
 from contextlib import ExitStack
@@ -26,24 +25,13 @@ if TYPE_CHECKING:
 
 IN_FLIGHT = 64
 
+RAW_LIMIT = Path(__file__).parents[1] / "target" / "release" / "examples" / "raw_limit"
+"""The program of ``raw_limit.rs``, which `make bench` builds."""
+
 OURS = "this module"
 WRK = "wrk"
 REQWEST = "a bare reqwest loop"
 HVAC = "hvac"
-
-
-def raw_limit() -> str:
-    """Return the path of the program of ``raw_limit.rs``, built if it is not."""
-    command = ["cargo", "build", "--release", "--locked", "--bench", "raw_limit"]
-    told = subprocess.run(
-        [*command, "--quiet", "--message-format", "json"],
-        check=True,
-        capture_output=True,
-        text=True,
-        cwd=Path(__file__).parents[1],
-    ).stdout
-    messages = map(json.loads, told.splitlines())
-    return str(next(message["executable"] for message in messages if message.get("executable")))
 
 
 class Lookups:
@@ -63,7 +51,7 @@ class Lookups:
         self._wrk_many = Wrk(url, headers, connections=IN_FLIGHT)
         self._hvac = hvac.Client(url=openbao.url, token=stage.vault_token)
         environment = {**os.environ, "VAULT_TOKEN": stage.vault_token}
-        self._reqwest = programs.enter_context(Driven([raw_limit(), url], environment))
+        self._reqwest = programs.enter_context(Driven([str(RAW_LIMIT), url], environment))
         reactor = [
             *(sys.executable, "-m", "benches.through_reactor"),
             json.dumps(stage.module_config()),

@@ -36,8 +36,7 @@ impl Entry {
 
 fn main() -> Outcome<()> {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    // Cargo's own arguments begin with dashes.
-    let url = std::env::args().skip(1).find(|argument| !argument.starts_with("--"));
+    let url = std::env::args().nth(1);
     let entry = Arc::new(Entry {
         http: Client::builder().no_proxy().tls_certs_only([]).build()?,
         url: Url::parse(&url.ok_or("give the URL of an entry")?)?,
