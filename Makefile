@@ -79,8 +79,8 @@ test-oldest: ## Run the Python tests with the oldest Synapse that is supported
 test-prerelease: $(VENV)/stamp ## Run the Python tests with Synapse's next release, if there is a candidate
 	@mkdir -p target
 	cp requirements/dev.txt target/prerelease.txt
-	echo 'matrix-synapse[redis]>=1rc1' | $(COMPILE) --upgrade-package matrix-synapse \
-	  --output-file target/prerelease.txt requirements/dev.in -
+	$(COMPILE) --prerelease allow --upgrade-package matrix-synapse \
+	  --output-file target/prerelease.txt requirements/dev.in
 	$(MAKE) test-python VENV=.venvs/prerelease REQUIREMENTS=target/prerelease.txt
 
 bench: optimized wrk ## Measure into docs/performance.md; QUICK=1 only tries it, ONLY='NAME ...' keeps the rest
