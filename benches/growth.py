@@ -32,7 +32,9 @@ def run(stage: Stage) -> Result:
         growing, control = (start(stage, stack, name) for name in ("growing", "control"))
         gather(control, range(FEW))
         cores = [
-            stack.enter_context(Core({**stage.module_config(), "vault_url": openbao.url}))
+            stack.enter_context(
+                Core(stage.module_config(vault_url=openbao.url, vault_token=openbao.root_token))
+            )
             for openbao in (growing, control)
         ]
         to_control: dict[int, Rounds] = {}

@@ -18,6 +18,7 @@ from .figures import RATIO, Bars, Figure, Goal, Result
 from .homeservers import ACCEPTED, WRONG_HASH, Provider
 from .rounds import in_turn, ratios
 from .stage import FAR
+from .waits import wait_at_any_time
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,7 +52,7 @@ class Crowd:
         """Send the logins; return how long it took until all were answered, on average."""
         others: list[float] = []
         taken = sum(self._send(others) for _ in range(self.times)) / self.times
-        self.waits.append(quantile(others, 0.99))
+        self.waits.append(wait_at_any_time(others, 0.99))
         return taken
 
     def _send(self, others: list[float]) -> float:
@@ -95,11 +96,6 @@ class Crowd:
             other.answer()
             others.append(time.perf_counter() - asked)
             return ended - started
-
-
-def quantile(values: list[float], part: float) -> float:
-    """Return the value that this part of the others is not above."""
-    return sorted(values)[min(len(values) - 1, int(part * len(values)))]
 
 
 def run(stage: Stage) -> Result:

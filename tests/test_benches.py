@@ -15,6 +15,7 @@ from benches.figures import RATIO, Bars, Figure, Goal, Lines, Result
 from benches.report import Row, shown
 from benches.results import BENCHMARKS, Recorded
 from benches.rounds import in_turn, ratios
+from benches.waits import wait_at_any_time
 from benches.wrk import Answered, parse
 
 from .pythons import ROOT
@@ -145,6 +146,15 @@ def test_ratios_are_of_the_same_round() -> None:
     assert ratios((6.0, 8.0), (3.0, 2.0)) == (2.0, 4.0)
     with pytest.raises(ValueError, match="shorter"):
         ratios((1.0, 2.0), (1.0,))
+
+
+def test_a_wait_counts_as_long_as_it_is() -> None:
+    # Of ten seconds, one is spent in one wait: who comes in its first tenth waits 0.9 s and more.
+    waits = [1.0, *[0.01] * 900]
+    assert wait_at_any_time(waits, 0.99) == pytest.approx(0.9)
+    assert wait_at_any_time(waits, 1) == pytest.approx(1.0)
+    assert wait_at_any_time([2.0, 2.0], 0.5) == pytest.approx(1.0)
+    assert wait_at_any_time([], 0.99) == 0
 
 
 def test_goals_may_be_reached_exactly() -> None:

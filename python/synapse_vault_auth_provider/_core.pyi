@@ -282,7 +282,7 @@ class LoginService:
     def drain(
         self,
     ) -> tuple[list[tuple[int, Outcome]], list[tuple[int, str]], list[tuple[int, Health]]]:
-        """Return what has come out since the last call.
+        """Return some of what has come out; the descriptor stays readable while there is more.
 
         Returns:
             The logins decided, each with its number; lines for the log that belong to no login,

@@ -40,7 +40,7 @@ pub struct CacheUses {
 /// Users may choose their ids, so they are hashed in a way that nobody can foresee.
 #[derive(Default)]
 struct Kept {
-    /// Who logged in last comes last, as it is they who will again.
+    /// Who was asked for last comes last, as it is they who will be again.
     by_use: LinkedHashMap<Arc<str>, Remembered, RandomState>,
     /// Whose secret was read last comes last.
     by_age: LinkedHashSet<Arc<str>, RandomState>,
@@ -104,17 +104,10 @@ impl SecretCache {
         good_for: Duration,
         fits: impl FnOnce(&SecretString) -> bool,
     ) -> bool {
-        if good_for.is_zero() {
-            return false;
-        }
-        let mut kept = self.kept();
-        let is_hit = kept.by_use.get(user_id.as_str()).is_some_and(|remembered| {
-            remembered.read.elapsed() < good_for && fits(&remembered.secret)
-        });
-        if is_hit {
-            kept.by_use.to_back(user_id.as_str());
-        }
-        is_hit
+        !good_for.is_zero()
+            && self.kept().by_use.to_back(user_id.as_str()).is_some_and(|remembered| {
+                remembered.read.elapsed() < good_for && fits(&remembered.secret)
+            })
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
@@ -123,7 +116,7 @@ impl SecretCache {
 }
 
 impl Kept {
-    /// Puts a secret in, and out whoever logged in longest ago if there are more than `most`.
+    /// Puts a secret in, and out whoever was asked for longest ago if there are more than `most`.
     fn insert(&mut self, user_id: &UserId, remembered: Remembered, most: usize) {
         let user_id: Arc<str> = user_id.as_str().into();
         self.by_age.insert(Arc::clone(&user_id));

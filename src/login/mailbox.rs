@@ -5,6 +5,7 @@
 //! thread. It watches the socket and empties the queue itself, so no thread of ours ever touches
 //! the Python interpreter, which may be gone by the time Vault answers.
 
+use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
@@ -13,7 +14,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A queue with a descriptor that is readable while it holds something.
 pub struct Mailbox<T> {
-    queue: Mutex<Vec<T>>,
+    queue: Mutex<VecDeque<T>>,
     /// Whether a byte is under way, so that there is never more than one.
     signalled: AtomicBool,
     sender: UnixStream,
@@ -40,22 +41,32 @@ impl<T> Mailbox<T> {
 
     /// Adds an item and wakes the reader.
     pub fn post(&self, item: T) {
-        self.queue().push(item);
+        self.queue().push_back(item);
+        self.signal();
+    }
+
+    /// Takes so many of the oldest at most; the descriptor stays readable while there are more.
+    pub fn take(&self, most: usize) -> Vec<T> {
+        let _ = (&self.receiver).read(&mut [0; 8]);
+        // Cleared before the queue is looked at: what is posted after that signals anew.
+        self.signalled.store(false, Ordering::Release);
+        let mut queue = self.queue();
+        let count = most.min(queue.len());
+        let taken = queue.drain(..count).collect();
+        if !queue.is_empty() {
+            self.signal();
+        }
+        taken
+    }
+
+    fn signal(&self) {
         if !self.signalled.swap(true, Ordering::AcqRel) {
             // The one byte fits into an empty socket, whose other end lives as long as this one.
             let _ = (&self.sender).write(&[0]);
         }
     }
 
-    /// Takes all there is.
-    pub fn take(&self) -> Vec<T> {
-        let _ = (&self.receiver).read(&mut [0; 8]);
-        // Cleared before the queue is taken: what is posted after that signals anew.
-        self.signalled.store(false, Ordering::Release);
-        std::mem::take(&mut *self.queue())
-    }
-
-    fn queue(&self) -> MutexGuard<'_, Vec<T>> {
+    fn queue(&self) -> MutexGuard<'_, VecDeque<T>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -80,11 +91,25 @@ mod tests {
         let mut received = 0;
         // `take` waits for the byte here: a lost one would hang the test.
         while received < 4 * EACH {
-            received += mailbox.take().len();
+            received += mailbox.take(7).len();
         }
         assert_eq!(received, 4 * EACH);
         for sender in senders {
             sender.join().unwrap();
         }
+    }
+
+    #[test]
+    fn the_oldest_come_first_and_the_rest_later() {
+        let mailbox = Mailbox::new().unwrap();
+        (0..5).for_each(|item| mailbox.post(item));
+        assert_eq!(mailbox.take(2), [0, 1]);
+        mailbox.post(5);
+        assert_eq!(mailbox.take(2), [2, 3]);
+        // Waits for ever unless it is readable still.
+        mailbox.receiver.set_nonblocking(false).unwrap();
+        assert_eq!(mailbox.take(9), [4, 5]);
+        mailbox.receiver.set_nonblocking(true).unwrap();
+        assert!(mailbox.take(9).is_empty());
     }
 }

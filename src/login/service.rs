@@ -23,6 +23,10 @@ use crate::user_id::UserId;
 /// once, but for one inside the system's name resolution, which ends with the process.
 const STOP_TIMEOUT: Duration = Duration::from_millis(200);
 
+/// How much comes out at once. The homeserver goes on with all logins that are handed to it before
+/// it turns to other requests, and each takes it a while.
+const MOST_AT_ONCE: usize = 8;
+
 /// How long a failed background task waits before it starts anew.
 const RESTART_WAIT: Duration = Duration::from_secs(10);
 
@@ -217,11 +221,12 @@ impl LoginService {
         None
     }
 
-    /// What has come out since the last call.
+    /// Some of what has come out, the oldest first. [`wakeup`](Self::wakeup) stays readable while
+    /// there is more.
     #[must_use]
     pub fn drain(&self) -> Vec<Message> {
         let running = self.running();
-        running.as_ref().map(|running| running.mailbox.take()).unwrap_or_default()
+        running.as_ref().map(|running| running.mailbox.take(MOST_AT_ONCE)).unwrap_or_default()
     }
 
     /// What has been counted since the start; nothing unless started.
