@@ -15,14 +15,15 @@ COMPILE := $(abspath $(BIN))/uv pip compile --quiet --universal --generate-hashe
 # When the Synapse of requirements/oldest.in was new. What it needs is of that day.
 OLDEST_SYNAPSE_DATE := 2024-02-05
 # Of the wheel's files, and in its bill of materials: when the sources were last changed.
-export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 315532800)
+WHEEL_DATE := $(or $(SOURCE_DATE_EPOCH),$(shell git log -1 --format=%ct 2>/dev/null || echo 315532800))
 # Where the sources and the crates lie shows in no byte of what is built with these.
 define RELEASE_FLAGS
 CARGO_ENCODED_RUSTFLAGS=$$(printf -- '--remap-path-prefix=%s\037--remap-path-prefix=%s' \
   "$$PWD=." "$${CARGO_HOME:-$$HOME/.cargo}=/cargo")
 endef
 define BUILD_WHEEL
-$(RELEASE_FLAGS) $(abspath $(BIN))/maturin build --release --locked --out dist
+rm -f dist/*.whl
+SOURCE_DATE_EPOCH=$(WHEEL_DATE) $(RELEASE_FLAGS) $(abspath $(BIN))/maturin build --release --locked --out dist
 $(abspath $(BIN))/python .ci/sbom.py dist/*.whl
 endef
 KEEP ?=
@@ -47,7 +48,7 @@ LOGINS ?= 2000
   audit-tools lock clean
 
 help: ## List the commands
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 17
 
 demo: install ## Run OpenBao and Synapse and log a user in; KEEP=1 leaves them running
 	@$(BIN)/python -m tests.demo $(if $(KEEP),--keep)
@@ -66,7 +67,9 @@ format: $(VENV)/stamp ## Format all code
 	$(BIN)/ruff check --fix-only
 	$(BIN)/ruff format
 
+# The same inputs each time; `make fuzz` makes up others.
 test-rust: ## Run the unit tests of the core
+	export PROPTEST_RNG_SEED=1
 	if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --locked; else cargo test --locked; fi
 
 # A file's tests share servers, so they stay together; tests/conftest.py has the order of files.
@@ -201,7 +204,7 @@ audit: audit-tools ## Check licences and sources of all crates, and the workflow
 advisories: audit-tools ## Look for known vulnerabilities in crates and packages
 	cargo deny --locked check advisories
 	cargo audit --deny warnings
-	for name in dev audit; do
+	for name in bench audit; do
 	  $(AUDIT)/bin/pip-audit --strict --disable-pip --require-hashes --requirement requirements/$$name.txt
 	done
 

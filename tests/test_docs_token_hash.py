@@ -37,7 +37,7 @@ QUOTES: dict[str, Callable[[str], str]] = {
 
 INTERPRETERS = {"sh": "bash", "python": sys.executable, "js": "node"}
 
-CRATES = {"hmac": "0.13", "sha2": "0.11", "hex": "0.4"}
+CRATES = {"hmac": "0.13", "sha2": "0.11"}
 """What the page says that the Rust example needs."""
 
 EXAMPLES = [block for block in blocks(PAGE) if LOGIN_SECRET in block.text]
