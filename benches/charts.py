@@ -99,7 +99,7 @@ def _bars(chart: Bars) -> Any:
             verticalalignment="center",
         )
     axes.xaxis.set_major_formatter(_tick)
-    axes.set_xlabel(f"{chart.unit} (median; whiskers from the lowest to the highest round)")
+    axes.set_xlabel(f"{chart.unit} (median, and the range of the rounds)")
     canvas.suptitle(_plain(chart.title), x=0.015, ha="left")
     return canvas
 
