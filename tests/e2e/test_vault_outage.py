@@ -110,6 +110,7 @@ def test_a_login_rides_out_a_vault_that_hangs(
         # It takes connections still, as the operating system does that for it.
         durable.process.send_signal(signal.SIGSTOP)
         try:
+            wait_until("OpenBao stands still", lambda: durable.is_suspended)
             login = pool.submit(production.log_in, account.user_id, account.token_hash)
             wait_for_request(production, since)
             time.sleep(1.5)  # longer than one request may take

@@ -99,6 +99,12 @@ class Server:
         with socket.socket() as connection:
             return connection.connect_ex(("127.0.0.1", self.port)) == 0
 
+    @property
+    def is_suspended(self) -> bool:
+        """Whether SIGSTOP has reached every thread, which takes a while; see proc_pid_stat(5)."""
+        tasks = Path(f"/proc/{self.pid}/task").glob("*/stat")
+        return all(task.read_text().rpartition(")")[2].split()[0] == "T" for task in tasks)
+
     def output(self) -> str:
         """Return what the process has written to its standard streams."""
         return self.output_path.read_text(errors="replace") if self.output_path.exists() else ""
