@@ -16,7 +16,7 @@ import hvac
 from .driven import Driven
 from .figures import RATIO, Bars, Figure, Goal, Result
 from .rounds import in_turn, ratios
-from .stage import PATH_ROOT
+from .stage import CONFIG, PATH_ROOT
 from .token_hash import in_python
 from .wrk import Wrk
 
@@ -54,10 +54,11 @@ class Lookups:
         self._reqwest = programs.enter_context(Driven([str(RAW_LIMIT), url], environment))
         reactor = [
             *(sys.executable, "-m", "benches.through_reactor"),
-            json.dumps(stage.module_config()),
             json.dumps([user.user_id for user in users]),
         ]
-        self._ours = programs.enter_context(Driven(reactor, os.environ))
+        self._ours = programs.enter_context(
+            Driven(reactor, {**os.environ, CONFIG: json.dumps(stage.module_config())})
+        )
         for measure in (self.ours, self.reqwest, self.hvac, self.ours_many, self.reqwest_many):
             measure()
 

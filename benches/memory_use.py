@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from .crowd import gather
 from .figures import Bars, Figure, Goal, Result
 from .rounds import in_turn
 from .smaps import resident
+from .stage import CONFIG
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,8 +95,10 @@ def bytes_per_secret(stage: Stage) -> tuple[float, ...]:
     cache = {"ttl": "1h", "max_entries": remembering.WARM_UP + users}
 
     def growth(config: dict[str, object]) -> float:
-        command = [sys.executable, "-m", remembering.__name__, json.dumps(config), str(users)]
-        return float(subprocess.run(command, cwd=ROOT, check=True, capture_output=True).stdout)
+        command = [sys.executable, "-m", remembering.__name__, str(users)]
+        environment = {**os.environ, CONFIG: json.dumps(config)}
+        done = subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True)
+        return float(done.stdout)
 
     grown = in_turn(
         stage.scale(3, 1),

@@ -9,11 +9,13 @@ already, log in once each. Prints bytes.
 from __future__ import annotations
 
 import json
+import os
 import sys
 
 from .core import Core
 from .crowd import crowd
 from .smaps import private
+from .stage import CONFIG
 
 WARM_UP = 1000
 """So many log in before, after which connections and buffers are there."""
@@ -21,7 +23,7 @@ WARM_UP = 1000
 
 def main() -> int:
     """Log in and print."""
-    config, users = json.loads(sys.argv[1]), int(sys.argv[2])
+    config, users = json.loads(os.environ[CONFIG]), int(sys.argv[1])
     with Core(config) as core:
         core.log_all_in(crowd(range(WARM_UP)))
         before = private()

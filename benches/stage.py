@@ -25,6 +25,9 @@ PATH_ROOT = "matrix/users"
 
 POLICY = f'path "secret/data/{PATH_ROOT}/*" {{ capabilities = ["read"] }}'
 
+CONFIG = "MODULE_CONFIG"
+"""The variable by which other programs get a configuration: arguments are for all to see."""
+
 LOGIN_SECRET = "Kq7wXoVb3mZr5tYc9nLd2hFs6jGp8aEu4iRk1vTxB0Q"
 """As long as the secrets that `synapse-vault provision` makes."""
 

@@ -1,9 +1,10 @@
 """Logins of many users decided by the core, on a reactor of Twisted's as in a homeserver.
 
 `benches.lookup` runs it in a process of its own, as a reactor runs only once. It takes the module's
-configuration in JSON as its argument and then commands from standard input: ``one COUNT`` decides
-logins one after the other and answers with their median time in microseconds; ``many COUNT
-IN_FLIGHT`` keeps some under way and answers with logins a second.
+configuration from the variable `CONFIG`, user ids as its argument, both in JSON, and then commands
+from standard input: ``one COUNT`` decides logins one after the other and answers with their median
+time in microseconds; ``many COUNT IN_FLIGHT`` keeps some under way and answers with logins a
+second.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from synapse_vault_auth_provider.reactor import ReactorLogins
 
 from tests.servers.synapse import SERVER_NAME
 
-from .stage import LOGIN_SECRET, User
+from .stage import CONFIG, LOGIN_SECRET, User
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,8 +99,8 @@ def main() -> None:
     # Its module says nothing of what it will be.
     reactor: Any = installed
 
-    config = json.loads(sys.argv[1])
-    user_ids = json.loads(sys.argv[2])
+    config = json.loads(os.environ[CONFIG])
+    user_ids = json.loads(sys.argv[1])
     users = [User(user_id, token_hash(LOGIN_SECRET, user_id)) for user_id in user_ids]
     written = {key: json.dumps(value) for key, value in config.items()}
     service = LoginService(Settings.parse(written, {}), SERVER_NAME)

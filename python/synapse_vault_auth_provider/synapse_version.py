@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from .outcomes import logger
 
 OLDEST_SYNAPSE = (1, 100)
-"""Oldest version that the end-to-end tests pass on. `requirements/oldest.in` has it too."""
+"""Oldest version that the end-to-end tests are run with. `requirements/oldest.in` has it too."""
 
 
 def warn_of_old_synapse() -> None:
