@@ -37,7 +37,7 @@ pub struct SettingsError {
 
 impl SettingsError {
     fn new(key: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { key: key.into(), message: printable(&message.into()) }
+        Self { key: printable(&key.into()), message: printable(&message.into()) }
     }
 }
 
