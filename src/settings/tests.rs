@@ -306,8 +306,10 @@ fn token_files() {
         assert!(!text.contains("s3cret"), "{name}: {text}");
     }
     // A secret in place of its file's path is not shown.
-    let text = error(tokenless(json!({"vault_token_file": "hvs.s3cret"})));
-    assert!(!text.contains("s3cret"), "{text}");
+    for secret in ["hvs.s3cret", "s3cret/s3cret=="] {
+        let text = error(tokenless(json!({"vault_token_file": secret})));
+        assert!(!text.contains("s3cret") && text.contains("whole path"), "{text}");
+    }
     let config = tokenless(json!({"vault_token_file": ""}));
     assert_eq!(parse_with(config, &[("VAULT_TOKEN", "t")]).unwrap_err().key, "vault_token_file");
     // What cannot be seen in a path is shown.
@@ -325,7 +327,13 @@ fn tls() {
     let no_pem = scratch.file("no.pem", "none");
     let empty = scratch.0.join("empty");
     std::fs::create_dir_all(&empty).unwrap();
+    let pasted = "-----BEGIN PRIVATE KEY-----\ns3cret/s3cret";
     for (tls, key, expected) in [
+        (
+            json!({"client_cert": no_pem, "client_key": pasted}),
+            "vault_tls.client_key",
+            "give its whole path",
+        ),
         (json!({"ca_cert": "/nowhere"}), "vault_tls.ca_cert", "cannot read"),
         (json!({"ca_cert": no_pem}), "vault_tls.ca_cert", "no certificate"),
         (json!({"ca_path": "/nowhere"}), "vault_tls.ca_path", "cannot read"),
@@ -343,6 +351,7 @@ fn tls() {
         let text = error(with("vault_tls", tls.clone()));
         assert!(text.starts_with(&format!("{key}: ")), "{tls}: {text}");
         assert!(text.contains(expected), "{tls}: {text}");
+        assert!(!text.contains("s3cret"), "{tls}: {text}");
     }
 }
 

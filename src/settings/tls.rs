@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::SettingsError;
 use super::section::{Section, Sourced};
 use crate::http::install_provider;
-use crate::vault::Tls;
+use crate::vault::{Tls, shown_path};
 
 /// Reads `vault_tls`, or where it says nothing of a matter, the environment variables of that
 /// matter: whom to trust, who we are, whether to check at all.
@@ -82,6 +82,7 @@ fn certificates(key: &str, path: &Path) -> Result<Vec<Certificate>, SettingsErro
 fn certificates_in(directory: &Sourced<String>) -> Result<Vec<Certificate>, SettingsError> {
     let shown = &directory.value;
     let files = fs::read_dir(shown).map_err(|error| {
+        let shown = shown_path(Path::new(shown));
         SettingsError::new(&directory.key, format!("cannot read {shown}: {error}"))
     })?;
     let found: Vec<Certificate> = files
@@ -139,6 +140,6 @@ fn skip_verify(section: &mut Section<'_>) -> Result<bool, SettingsError> {
 
 fn read_file(key: &str, path: &Path) -> Result<Vec<u8>, SettingsError> {
     fs::read(path).map_err(|error| {
-        SettingsError::new(key, format!("cannot read {}: {error}", path.display()))
+        SettingsError::new(key, format!("cannot read {}: {error}", shown_path(path)))
     })
 }

@@ -1,6 +1,6 @@
 //! A secret of ours, written in the configuration or kept in a file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
 use crate::notice::Notices;
+use crate::user_id::is_printable;
 
 /// Longest file that is read as a secret, in bytes.
 const LONGEST_FILE: u64 = 1 << 16;
@@ -123,15 +124,24 @@ impl Clone for SecretFile {
     }
 }
 
+/// How to call a file that cannot be read.
+///
+/// Somebody may have put the secret itself where its file belongs, and some secrets have a slash,
+/// though seldom as their first character. A whole path is shown also behind what cannot be seen, as
+/// that is then what is wrong.
+#[must_use]
+pub fn shown_path(path: &Path) -> &str {
+    let is_blank = |c: char| c.is_whitespace() || !is_printable(c);
+    path.to_str()
+        .filter(|text| text.trim_start_matches(is_blank).starts_with('/'))
+        .unwrap_or("the file named there (give its whole path)")
+}
+
 /// The content of a file, without the white space around it.
-fn read_file(path: &PathBuf) -> Result<SecretString, String> {
+fn read_file(path: &Path) -> Result<SecretString, String> {
     use std::io::Read;
 
-    // Somebody may have put the secret itself where its file belongs.
-    let shown = match path.to_str() {
-        Some(path) if path.contains('/') => path,
-        _ => "the file named there (give its whole path)",
-    };
+    let shown = shown_path(path);
     let file =
         std::fs::File::open(path).map_err(|error| format!("cannot read {shown}: {error}"))?;
     let mut content = Zeroizing::new(String::new());

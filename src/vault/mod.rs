@@ -44,7 +44,7 @@ mod wrapping;
 
 pub use address::Address;
 pub use client::Client;
-pub use credential::{Credential, SecretFile};
+pub use credential::{Credential, SecretFile, shown_path};
 pub use diagnosis::{Node, TokenState};
 pub use entry::{Entry, LOGIN_SECRET, Revision, Secret};
 pub use error::VaultError;
