@@ -1,5 +1,7 @@
 //! Configurations that nobody should write.
 
+use std::path::Path;
+
 use proptest::collection::hash_map;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -9,6 +11,7 @@ use serde_json::{Map, Value, json};
 use super::{Environment, ProvisioningSettings, Settings, SettingsError};
 use crate::fuzz::fuzz;
 use crate::user_id::{UserId, is_printable};
+use crate::vault::shown_path;
 
 /// In every secret of the corpus.
 const SECRET: &str = "s3cret";
@@ -163,7 +166,11 @@ impl Shown {
         match written {
             Value::Object(fields) => fields.iter().fold(Self::default(), |shown, (key, value)| {
                 let is_key = key.contains(SECRET);
-                let inner = Self::of(value);
+                let inner = match value.as_str().map(serde_json::from_str::<Value>) {
+                    // Its keys are shown as those that are written themselves.
+                    Some(Ok(json)) if key == "SYNAPSE_VAULT_AUTH" => Self::of(&json),
+                    _ => Self::of(value),
+                };
                 Self {
                     in_debug: shown.in_debug
                         || is_key
@@ -175,10 +182,17 @@ impl Shown {
                 in_debug: a.in_debug || b.in_debug,
                 in_errors: a.in_errors || b.in_errors,
             }),
-            Value::String(text) => Self { in_debug: text.contains(SECRET), in_errors: false },
+            Value::String(text) => {
+                let in_debug = text.contains(SECRET);
+                Self { in_debug, in_errors: in_debug && is_path(text) }
+            }
             _ => Self::default(),
         }
     }
+}
+
+fn is_path(text: &str) -> bool {
+    shown_path(Path::new(text)) == text
 }
 
 /// Any known key with any known word, and the least that a configuration needs.

@@ -150,7 +150,9 @@ fn check_answer(mount: &Mount, answer: &Answer) {
 /// Nothing that we say or show of an answer has its secret in it, unless it is told as a name or
 /// as an error.
 fn check_words<T: std::fmt::Debug>(found: &Result<T, VaultError>, body: &Body) {
-    if body.raw.contains("display_name") || body.raw.contains("errors") {
+    // A list may be read as the fields themselves, of which the first are the errors.
+    let is_list = body.raw.trim_start().starts_with('[');
+    if is_list || body.raw.contains("display_name") || body.raw.contains("errors") {
         return;
     }
     assert!(!format!("{found:?}").contains(SECRET));
@@ -163,14 +165,18 @@ fn check_words<T: std::fmt::Debug>(found: &Result<T, VaultError>, body: &Body) {
 /// What an answer holds, read in another way than by the types of its parts.
 struct Body {
     raw: String,
-    /// `None` if a part that nobody asks for cannot be read, which harms nobody.
+    /// `None` if a part that nobody asks for cannot be read, or if a list has the fields in their
+    /// order and without their names. Neither harms anybody.
     value: Option<Value>,
 }
 
 impl Body {
     fn of(bytes: &[u8]) -> Self {
         let raw = String::from_utf8_lossy(bytes).into_owned();
-        let value = serde_json::from_str(&raw).ok();
+        let value = serde_json::from_str(&raw).ok().filter(|value: &Value| {
+            let is_list = |pointer| value.pointer(pointer).is_some_and(Value::is_array);
+            !["", "/data", "/data/metadata"].into_iter().any(is_list)
+        });
         Self { raw, value }
     }
 
