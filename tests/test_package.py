@@ -150,7 +150,7 @@ def test_the_sources_hold_all_that_building_and_testing_the_core_needs(
 
 
 def test_a_wheel_can_be_built_from_the_sources_alone(source_archive: Path, tmp_path: Path) -> None:
-    # Always the same place: Cargo keeps what it builds by the path of its sources.
+    # Always the same place, so that what was built of it before is of use.
     unpacked = ROOT / "target" / "sdist"
     shutil.rmtree(unpacked, ignore_errors=True)
     with tarfile.open(source_archive) as archive:
@@ -161,7 +161,9 @@ def test_a_wheel_can_be_built_from_the_sources_alone(source_archive: Path, tmp_p
     run(
         [
             sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation",
-            "--config-settings=build-args=--profile dev --locked --offline",
+            # Told apart by a flag: Cargo knows a package by where it lies in its workspace. It
+            # would take this one for the repository's, and not build that when it has changed.
+            "--config-settings=build-args=--profile dev --locked --offline -- --cfg unpacked",
             "--wheel-dir", tmp_path, next(unpacked.iterdir()),
         ],
         cwd=tmp_path,
