@@ -27,8 +27,16 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 const ANNOUNCED_BEFORE: Duration = Duration::from_secs(24 * 3600);
 const ANNOUNCED_EVERY: Duration = Duration::from_secs(3600);
 
+/// Which part of its time a token has left when it is announced at the latest, if it can be renewed
+/// but not by itself.
+const LAST_PART: f64 = 0.1;
+
 /// A token with less time left than this has ended.
 const JUST_ENDED: Duration = Duration::from_secs(1);
+
+/// How much later a token must end to have been renewed: Vault tells whole seconds, rounded either
+/// way.
+const JUST_RENEWED: Duration = Duration::from_secs(2);
 
 /// How often a token file is looked at while no login does.
 const FILE_CHECKED_EVERY: Duration = Duration::from_secs(10);
@@ -64,13 +72,17 @@ async fn round(
         Some(ending) => identity.replace(ending).await?,
         None => identity.token().await?,
     };
-    let lease = match held.lease {
+    let is_login = matches!(identity.source(), Source::Login(_));
+    let was_over =
+        !is_login && held.lease.is_some_and(|lease| lease.left() == Some(Duration::ZERO));
+    let is_doubtful = was_over || (!is_login && trouble.last.is_some());
+    let lease = match held.lease.filter(|_| !is_doubtful) {
         Some(lease) => Some(lease),
+        // Nothing was told, somebody else may have put its end off, or Vault was away.
         None => look_up(identity, &held).await?,
     };
-    let is_login = matches!(identity.source(), Source::Login(_));
-    let unrenewable = lease.filter(|lease| !lease.renewable && !is_login);
-    if unrenewable.and_then(|lease| lease.left()).is_some_and(|left| left < JUST_ENDED) {
+    let is_ending = lease.and_then(|lease| lease.left()).is_some_and(|left| left < JUST_ENDED);
+    if is_ending && !is_login && (was_over || lease.is_some_and(|lease| !lease.renewable)) {
         // For a moment Vault still tells of a token that has ended.
         return Err(VaultError::TokenInvalid { advice: advice(identity) });
     }
@@ -158,12 +170,16 @@ async fn tend(
         return std::future::pending().await;
     };
     let first = lease.ttl;
+    let mut is_refused = false;
     let is_login = matches!(identity.source(), Source::Login(_));
     while lease.renewable {
         sleep(until_renewal(end)).await;
         let renewed = match renew_until(identity, held, end).await {
             Ok(Some(renewed)) => renewed,
-            Ok(None) => break,
+            Ok(None) => {
+                is_refused = true;
+                break;
+            }
             Err(_) if is_login => return Ok(Next::Replace),
             Err(error) => return Err(error),
         };
@@ -182,7 +198,14 @@ async fn tend(
         sleep(until_renewal(end)).await;
         return Ok(Next::Replace);
     }
-    Err(announce_end(identity, end).await)
+    let announced_before = if is_refused {
+        // Somebody else may be about to renew it.
+        ANNOUNCED_BEFORE.min(lease.ttl.mul_f64(LAST_PART))
+    } else {
+        ANNOUNCED_BEFORE
+    };
+    announce_end(identity, held, end, announced_before).await;
+    Ok(Next::Continue)
 }
 
 /// Renews, riding out until `end` what may pass.
@@ -203,8 +226,9 @@ async fn renew_until(
     }
 }
 
-/// Says in time that a token will end which we cannot renew. Returns when it has ended.
-async fn announce_end(identity: &Identity, end: Instant) -> VaultError {
+/// Says in time that a token will end which we cannot renew. Returns when it has ended, as far as is
+/// known, or ends at another time, as somebody else has renewed it.
+async fn announce_end(identity: &Identity, held: &Held, end: Instant, before: Duration) {
     let left = || end.saturating_duration_since(Instant::now());
     let advice = advice(identity);
     let text = |left: Duration| {
@@ -213,14 +237,29 @@ async fn announce_end(identity: &Identity, end: Instant) -> VaultError {
             humantime::format_duration(Duration::from_secs(left.as_secs()))
         )
     };
-    sleep(left().saturating_sub(ANNOUNCED_BEFORE)).await;
-    identity.notices().warning(text(left()));
-    loop {
-        sleep(ANNOUNCED_EVERY.min(left())).await;
-        if left().is_zero() {
-            return VaultError::TokenInvalid { advice };
+    sleep(left().saturating_sub(before)).await;
+    let mut is_announced = false;
+    while !left().is_zero() && !is_put_off(identity, held, end).await {
+        let left = left();
+        match is_announced {
+            _ if left < JUST_ENDED => {}
+            false => identity.notices().warning(text(left)),
+            true => identity.notices().error(text(left)),
         }
-        identity.notices().error(text(left()));
+        is_announced = true;
+        sleep(ANNOUNCED_EVERY.min(left)).await;
+    }
+}
+
+/// Whether somebody else has renewed the token, so that it ends later than `end` or never.
+async fn is_put_off(identity: &Identity, held: &Held, end: Instant) -> bool {
+    match lease::look_up(identity.cluster(), &held.token).await {
+        Ok(Lookup::Alive(lease)) if lease.end.is_none_or(|now| now > end + JUST_RENEWED) => {
+            identity.learn(held.generation, lease);
+            true
+        }
+        // What cannot be found out now is found out when it has ended.
+        _ => false,
     }
 }
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.servers.auth_methods import allow
+from tests.servers.relay import Reply
 
 from .deployment import PATH_ROOT
 from .waiting import wait_until
@@ -15,7 +16,8 @@ from .waiting import wait_until
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.servers import OpenBao
+    from tests.servers import OpenBao, Relay
+    from tests.servers.relay import Request
 
     from .core import Core
     from .deployment import Confidential
@@ -53,6 +55,49 @@ def test_tokens_that_can_be_renewed_are(
     assert core.log_in(account.user_id, account.token_hash).code == "ok"
     assert 2 <= len(openbao.audited(RENEWAL, since)) < 10
     assert run.troubles() == []
+
+
+def test_a_token_that_somebody_else_renews_is_not_given_up(
+    start_core: Callable[..., Core],
+    relay: Relay,
+    openbao: OpenBao,
+    confidential: Confidential,
+) -> None:
+    """Neither by a core that finds it out in time, nor by one whose Vault is away at the end."""
+    policies = ["users", allow(openbao, "lookup-alone", LOOKUP)]
+    token = create(openbao, confidential, policies=policies, no_default_policy=True, ttl="12s")
+    looked_up = 0
+
+    def tell_once(request: Request) -> Reply | None:
+        nonlocal looked_up
+        if request.path.endswith(LOOKUP):
+            looked_up += 1
+        return Reply(503) if looked_up > 1 else None
+
+    since = openbao.audit_size()
+    relay.meddle = tell_once
+    core = start_core(vault_token=token, vault_url=openbao.url)
+    cut_off = start_core(vault_token=token)
+    wait_until("it is looked up", lambda: len(openbao.audited(LOOKUP, since)) == 2)
+    openbao.api("POST", "auth/token/renew", {"token": token, "increment": "1h"})
+
+    def has_said(text: str) -> bool:
+        core.collect(0.1)
+        cut_off.collect(0.1)
+        return any(text in notice for notice in cut_off.notices)
+
+    wait_until("Vault is away", lambda: has_said("The module has no Vault token to work with"))
+    relay.meddle = None
+    wait_until("it is back", lambda: has_said("Vault accepts the module's token again"))
+    *announced, away, back = cut_off.notices
+    assert all(notice.startswith(ENDS) for notice in announced)
+    assert "503" in away
+    assert "any more" not in away + back
+
+    account = core.new_account()
+    assert core.log_in(account.user_id, account.token_hash).code == "ok"
+    assert any("error" in entry for entry in openbao.audited(RENEWAL, since))
+    assert core.notices == []
 
 
 def test_the_token_of_the_environment_works(
