@@ -194,7 +194,7 @@ class Counts:
 
     @property
     def vault_retries(self) -> int:
-        """Requests that were sent again because one before had failed for a moment."""
+        """Requests that were sent again because one before had failed or was not answered."""
 
     @property
     def cache(self) -> dict[str, int]:

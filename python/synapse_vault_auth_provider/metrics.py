@@ -93,7 +93,7 @@ class _Services:
         )
         retries = CounterMetricFamily(
             "synapse_vault_auth_vault_retries",
-            "Requests to Vault sent again because one before had failed for a moment",
+            "Requests to Vault sent again because one before had failed or was not answered",
             labels=[SERVER_NAME],
         )
         cache = CounterMetricFamily(

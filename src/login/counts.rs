@@ -8,7 +8,7 @@ use crate::vault::{End, Operation, Traffic};
 pub struct Counts {
     /// How long Vault took for what.
     pub vault_requests: Vec<(Operation, Distribution)>,
-    /// Requests that were sent again because one before had failed for a moment.
+    /// Requests that were sent again because one before had failed or was not answered.
     pub vault_retries: u64,
     /// Logins accepted from memory without asking Vault.
     pub cache_hits: u64,

@@ -3,6 +3,7 @@
 //! A standby answers reads itself, and late: what was written just before is not there yet. So it
 //! is asked only while no node is active, as during an election.
 
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use rustify::endpoint::Endpoint;
 use rustify::enums::RequestMethod;
+use tokio::time::sleep;
 use vaultrs::api::sys::requests::ReadHealthRequest;
 
 use super::diagnosis::Node;
@@ -24,6 +26,9 @@ const STANDBY_CHECKED_EVERY: Duration = Duration::from_secs(1);
 
 /// How long one node may take to tell its health.
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long a read may take until its node has to tell its health, and how often from then on.
+const SLOW_AFTER: Duration = Duration::from_secs(1);
 
 /// How much longer an active node is waited for once a standby has answered: while a request waits
 /// that has failed, and before the first request.
@@ -43,9 +48,12 @@ pub struct Cluster {
 struct Choice {
     index: usize,
     role: Role,
-    chosen: Instant,
+    /// When nodes were last asked for their health.
+    asked: Instant,
     /// When somebody last set out to check it.
     checked: Instant,
+    /// When it was chosen again although it had failed, as there was no other.
+    despite_failure: Option<Instant>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -63,6 +71,8 @@ enum Reason {
     First,
     /// A request to this one failed.
     Failed(usize),
+    /// A request to this one takes long.
+    Slow(usize),
     /// It is time to look whether there is a better one.
     Routine,
 }
@@ -104,7 +114,8 @@ impl Cluster {
         self.transport.traffic()
     }
 
-    /// Sends a request to the node in use, and if it fails, to the one that takes its place.
+    /// Sends a request to the node in use, and if it fails, to the one that takes its place. A read
+    /// does not wait for a node that is silent altogether.
     ///
     /// # Errors
     /// Those of the transport, and [`VaultError::Unavailable`] for answers that say "not now".
@@ -114,20 +125,49 @@ impl Cluster {
         credentials: Credentials<'_>,
     ) -> Result<Answer, VaultError> {
         let first = self.node_in_use().await;
-        let error = match self.ask(first, endpoint, credentials).await {
-            Err(error) if error.is_of_the_node() && self.addresses.len() > 1 => error,
-            result => return result,
+        let is_read = matches!(endpoint.method(), RequestMethod::GET);
+        let has_others = self.addresses.len() > 1;
+        let silent_or_failed = {
+            let asking = pin!(self.ask(first, endpoint, credentials));
+            tokio::select! {
+                biased;
+                answer = asking => match answer {
+                    Err(error) if has_others && error.is_of_the_node() => Err(error),
+                    answer => return answer,
+                },
+                second = self.instead_of_silent(first), if has_others && is_read => Ok(second),
+            }
         };
-        let second = self.choose(Reason::Failed(first)).await;
-        // What may have been done already is not done again behind the caller's back: a wrapping
-        // token, for one, works once.
-        let is_repeatable =
-            matches!(endpoint.method(), RequestMethod::GET) || !error.may_have_been_done();
-        if second == first || !is_repeatable {
-            return Err(error);
-        }
+        let second = match silent_or_failed {
+            Ok(second) => second,
+            Err(error) => {
+                let second = self.choose(Reason::Failed(first)).await;
+                // What may have been done already is not done again behind the caller's back: a
+                // wrapping token, for one, works once.
+                if second == first || (!is_read && error.may_have_been_done()) {
+                    return Err(error);
+                }
+                second
+            }
+        };
         self.transport.traffic().retries.count();
         self.ask(second, endpoint, credentials).await
+    }
+
+    /// Another node than the one that was asked, once this one has not answered for a while and
+    /// does not tell its health either. Until then, comes to no end.
+    async fn instead_of_silent(self: &Arc<Self>, first: usize) -> usize {
+        loop {
+            sleep(SLOW_AFTER).await;
+            // By itself: it is of use to others also if the one who waits gives up.
+            let cluster = Arc::clone(self);
+            let chosen = tokio::spawn(async move { cluster.choose(Reason::Slow(first)).await });
+            match chosen.await {
+                Ok(second) if second != first => return second,
+                // The node is well and takes its time, or there is no better one.
+                _ => {}
+            }
+        }
     }
 
     async fn ask<E: Endpoint>(
@@ -152,7 +192,7 @@ impl Cluster {
                 if let Some(error) = unavailable(&answer, address) {
                     return Err(error);
                 }
-                self.use_node(leader, Role::Active);
+                self.use_node(leader, Role::Active, None);
                 Ok(answer)
             }
             _ => Err(error),
@@ -185,14 +225,18 @@ impl Cluster {
         if let Some(choice) = former {
             let is_done = match reason {
                 Reason::First => true,
-                Reason::Failed(index) => choice.index != index || choice.chosen > asked,
-                Reason::Routine => choice.chosen > asked,
+                Reason::Failed(index) => {
+                    choice.index != index || choice.despite_failure.is_some_and(|at| at > asked)
+                }
+                Reason::Slow(index) => choice.index != index || choice.asked.elapsed() < SLOW_AFTER,
+                Reason::Routine => choice.asked > asked,
             };
             if is_done {
                 return choice.index;
             }
         }
-        let found = self.healthiest(reason).await;
+        let in_use = former.map(|choice| choice.index);
+        let found = self.healthiest(reason, in_use).await;
         let (index, role) = match (found, reason, former) {
             (Some(found), ..) => found,
             // Nobody tells: go round, so that the next failure is another node's.
@@ -201,18 +245,24 @@ impl Cluster {
             (None, _, Some(former)) => (former.index, former.role),
             (None, _, None) => (0, Role::Unknown),
         };
-        self.use_node(index, role);
+        let despite_failure = match (reason, former) {
+            (Reason::Failed(failed), _) => (index == failed).then(Instant::now),
+            (_, Some(former)) if former.index == index => former.despite_failure,
+            _ => None,
+        };
+        self.use_node(index, role, despite_failure);
         index
     }
 
-    /// The active node, or else a standby; one that has just failed only if there is no other.
-    async fn healthiest(&self, reason: Reason) -> Option<(usize, Role)> {
+    /// The active node, or else a standby, at best the one in use; one that has just failed only if
+    /// there is no other.
+    async fn healthiest(&self, reason: Reason, in_use: Option<usize>) -> Option<(usize, Role)> {
         let mut asked: FuturesUnordered<_> = (0..self.addresses.len())
             .map(|index| async move { (index, self.role_of(index).await) })
             .collect();
         let failed = match reason {
             Reason::Failed(index) => Some(index),
-            Reason::First | Reason::Routine => None,
+            Reason::First | Reason::Slow(_) | Reason::Routine => None,
         };
         let mut second_best = None;
         let mut last_resort = None;
@@ -223,12 +273,12 @@ impl Cluster {
             match role {
                 Some(role) if Some(index) == failed => last_resort = Some((index, role)),
                 Some(Role::Active) => return Some((index, Role::Active)),
-                Some(role) if second_best.is_none() => {
+                Some(role) if second_best.is_none() || Some(index) == in_use => {
                     second_best = Some((index, role));
                     let grace = match reason {
                         Reason::First => GRACE_AT_FIRST,
                         Reason::Failed(_) => GRACE_AFTER_FAILURE,
-                        Reason::Routine => HEALTH_TIMEOUT,
+                        Reason::Slow(_) | Reason::Routine => HEALTH_TIMEOUT,
                     };
                     deadline = deadline.min(Instant::now() + grace);
                 }
@@ -262,9 +312,9 @@ impl Cluster {
         futures_util::future::join_all(asking).await
     }
 
-    fn use_node(&self, index: usize, role: Role) {
+    fn use_node(&self, index: usize, role: Role, despite_failure: Option<Instant>) {
         let now = Instant::now();
-        *self.chosen() = Some(Choice { index, role, chosen: now, checked: now });
+        *self.chosen() = Some(Choice { index, role, asked: now, checked: now, despite_failure });
     }
 
     fn chosen(&self) -> MutexGuard<'_, Option<Choice>> {

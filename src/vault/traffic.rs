@@ -27,7 +27,7 @@ pub enum Operation {
 #[derive(Debug, Default)]
 pub struct Traffic {
     requests: [Histogram; Operation::ALL.len()],
-    /// Requests that were sent again because one before had failed for a moment.
+    /// Requests that were sent again because one before had failed or was not answered.
     pub retries: Counter,
 }
 

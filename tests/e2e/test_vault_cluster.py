@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,6 +15,7 @@ import pytest
 from tests.servers import RaftCluster, Relay, Synapse
 from tests.servers.port import ReservedPort
 from tests.servers.raft import STANDBY
+from tests.servers.relay import Reply, Silence
 
 from .core import Core
 from .deployment import PATH_ROOT, Account, Confidential, Deployment, deployed
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
     from tests.servers.raft import RaftNode
 
 pytestmark = pytest.mark.long
+
+HEALTH = "/v1/sys/health"
 
 READ_USERS = f'path "secret/data/{PATH_ROOT}/*" {{ capabilities = ["read"] }}'
 
@@ -234,9 +239,13 @@ def relays(cluster: RaftCluster) -> Iterator[dict[str, Relay]]:
 
 
 def core_with(
-    urls: list[str], token: str, cluster: RaftCluster, confidential: Confidential
+    urls: list[str],
+    token: str,
+    cluster: RaftCluster,
+    confidential: Confidential,
+    **settings: str,
 ) -> Core:
-    config = {"vault_url": urls, "vault_token": token, "vault_path_root": PATH_ROOT}
+    config = {"vault_url": urls, "vault_token": token, "vault_path_root": PATH_ROOT, **settings}
     return Core(cluster.active(), confidential, config)
 
 
@@ -274,6 +283,72 @@ def test_a_new_active_node_is_found(
 
         wait_until("the new active node is asked", is_asked)
         assert all(is_asked() for _ in range(20))
+
+
+def test_reads_do_not_wait_for_a_node_that_hangs(
+    cluster: RaftCluster, token: str, confidential: Confidential
+) -> None:
+    patience = {"request_timeout": "1h", "login_timeout": "2h"}
+    with core_with(cluster.urls, token, cluster, confidential, **patience) as core:
+        accounts = [core.new_account() for _ in range(10)]
+        cluster.settle()
+        assert core.log_in(accounts[0].user_id, accounts[0].token_hash).code == "ok"
+        hanging = cluster.active()
+        with suspended(hanging):
+            begun = [core.begin(account.user_id, account.token_hash) for account in accounts]
+            assert [core.outcome(number).code for number in begun] == ["ok"] * 10
+            assert core.log_in(accounts[0].user_id, accounts[0].token_hash).code == "ok"
+
+
+@contextmanager
+def suspended(node: RaftNode) -> Iterator[None]:
+    """Let a node take connections and answer nothing."""
+    os.kill(node.pid, signal.SIGSTOP)
+    try:
+        wait_until("OpenBao stands still", lambda: node.is_suspended)
+        yield
+    finally:
+        os.kill(node.pid, signal.SIGCONT)
+
+
+def test_a_node_that_is_slow_but_well_is_waited_for(
+    cluster: RaftCluster, relays: dict[str, Relay], token: str, confidential: Confidential
+) -> None:
+    slow = relays[cluster.active().node_id]
+    others = [relay for relay in relays.values() if relay is not slow]
+    urls = [relay.url for relay in relays.values()]
+    patience = {"request_timeout": "1h", "login_timeout": "2h"}
+    with core_with(urls, token, cluster, confidential, **patience) as core:
+        account = core.new_account()
+        cluster.settle()
+        assert core.log_in(account.user_id, account.token_hash).code == "ok"
+        slow.meddle = lambda request: Reply(200) if request.path == HEALTH else None
+        slow.hold()
+        number = core.begin(account.user_id, account.token_hash)
+
+        def is_checked_again_and_again() -> bool:
+            asked = [request for request in slow.requests if request.path == HEALTH]
+            return not core.is_decided(number) and len(asked) > before + 3
+
+        before = len([request for request in slow.requests if request.path == HEALTH])
+        wait_until("it has told its health a few times", is_checked_again_and_again)
+        slow.release()
+        assert core.outcome(number).code == "ok"
+        assert [relay.reads(account.user_id) for relay in others] == [0, 0]
+
+
+def test_addresses_are_tried_in_turn_while_no_node_tells_its_health(
+    cluster: RaftCluster, relays: dict[str, Relay], token: str, confidential: Confidential
+) -> None:
+    hanging, well, _ = relays.values()
+    patience = {"request_timeout": "1500ms", "login_timeout": "1h"}
+    with core_with([hanging.url, well.url], token, cluster, confidential, **patience) as core:
+        account = core.new_account()
+        cluster.settle()
+        hanging.meddle = lambda _: Silence()
+        well.meddle = lambda request: Silence() if request.path == HEALTH else None
+        assert core.log_in(account.user_id, account.token_hash).code == "ok"
+        assert well.reads(account.user_id)
 
 
 def test_addresses_where_nothing_listens_are_passed_over(
