@@ -1,7 +1,9 @@
 //! Requests with a token that is replaced when it dies.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use reqwest::StatusCode;
 use rustify::endpoint::Endpoint;
 
 use super::cluster::Cluster;
@@ -15,6 +17,8 @@ use crate::settings::VaultSettings;
 pub struct Client {
     identity: Arc<Identity>,
     mount: Mount,
+    /// Whether nodes ask the active one for us, as far as is known.
+    forwards: AtomicBool,
 }
 
 impl Client {
@@ -27,7 +31,7 @@ impl Client {
         let cluster = Arc::new(Cluster::new(transport, settings.addresses.clone()));
         let mount = settings.mount.clone();
         let identity = Identity::new(settings.source.clone(), cluster, mount.clone(), notices);
-        Ok(Self { identity: Arc::new(identity), mount })
+        Ok(Self { identity: Arc::new(identity), mount, forwards: AtomicBool::new(true) })
     }
 
     /// Keeps the token alive; never returns. Run it beside everything else.
@@ -106,11 +110,29 @@ impl Client {
         held: &Held,
         endpoint: &E,
     ) -> Result<Answer, VaultError> {
-        let credentials = match index {
-            Some(index) => Credentials::TokenAfter(&held.token, index),
-            None => Credentials::Token(&held.token),
+        let (cluster, token) = (self.identity.cluster(), &held.token);
+        let Some(index) = index else {
+            return cluster.send(endpoint, Credentials::Token(token)).await;
         };
-        self.identity.cluster().send(endpoint, credentials).await
+        let is_forwarded = self.forwards.load(Ordering::Relaxed);
+        let after = Credentials::TokenAfter { token, index, is_forwarded };
+        let answer = cluster.send(endpoint, after).await?;
+        if !is_forwarded || answer.status != StatusCode::BAD_REQUEST {
+            return Ok(answer);
+        }
+        // Vault Enterprise refuses so, by default, whatever asks for forwarding. If that was not
+        // the reason, it refuses again: of what is answered with a 400 nothing has been done.
+        let after = Credentials::TokenAfter { token, index, is_forwarded: false };
+        let again = cluster.send(endpoint, after).await;
+        let is_better = match &again {
+            Ok(answer) => answer.status.is_success(),
+            // The node has not come as far, and says so.
+            Err(error) => matches!(error, VaultError::Unavailable { status: 412, .. }),
+        };
+        if is_better {
+            self.forwards.store(false, Ordering::Relaxed);
+        }
+        again
     }
 }
 

@@ -43,8 +43,8 @@ struct MountOptions {
 
 /// Asks what is mounted at `mount`.
 ///
-/// The endpoint is for the vendor's own programs and has no page; see `kvPreflightVersionRequest`
-/// in Vault's command line.
+/// The endpoint is meant for the vendor's own programs, as `kvPreflightVersionRequest` in Vault's
+/// command line. API: <https://developer.hashicorp.com/vault/api-docs/system/internal-ui-mounts>
 pub fn request(mount: &Mount) -> Request {
     Request::get(format!("sys/internal/ui/mounts/{mount}"))
 }

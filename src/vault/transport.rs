@@ -44,8 +44,9 @@ impl Index {
 pub enum Credentials<'a> {
     /// A token and the configured namespace.
     Token(&'a Token),
-    /// The same, and a node that has not come as far as this asks the active one.
-    TokenAfter(&'a Token, &'a Index),
+    /// The same, for a node that has come as far as this. One that has not asks the active one
+    /// instead, if `is_forwarded`; otherwise it answers that it has not.
+    TokenAfter { token: &'a Token, index: &'a Index, is_forwarded: bool },
     /// The configured namespace alone, to log in.
     Namespace,
     /// Nothing: for what every server answers to everybody.
@@ -123,12 +124,15 @@ impl Transport {
         let mut request = reqwest::Request::new(method_of(&endpoint.method()), url);
         let headers = request.headers_mut();
         headers.insert(X_VAULT_REQUEST, HeaderValue::from_static("true"));
-        if let Credentials::Token(token) | Credentials::TokenAfter(token, _) = credentials {
+        if let Credentials::Token(token) | Credentials::TokenAfter { token, .. } = credentials {
             headers.insert(X_VAULT_TOKEN, token.to_header());
         }
-        if let Credentials::TokenAfter(_, Index(index)) = credentials {
+        if let Credentials::TokenAfter { index: Index(index), is_forwarded, .. } = credentials {
             headers.insert(X_VAULT_INDEX, index.clone());
-            headers.insert(X_VAULT_INCONSISTENT, HeaderValue::from_static("forward-active-node"));
+            if is_forwarded {
+                let active = HeaderValue::from_static("forward-active-node");
+                headers.insert(X_VAULT_INCONSISTENT, active);
+            }
         }
         if let Some(namespace) = &self.namespace
             && !matches!(credentials, Credentials::Nothing)

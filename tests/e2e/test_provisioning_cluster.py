@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.servers import RaftCluster, Synapse
+from tests.servers import RaftCluster, Relay, Synapse
+from tests.servers.relay import Reply
 
 from .deployment import LOGGER, PATH_ROOT, Confidential, deployed
 from .provisioning import POLICY, Site, by_both_means, new_id
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from synapse_vault_auth_provider.provisioning import ProvisionedUser
+
+    from tests.servers.relay import Request
 
     from .provisioning import Means
 
@@ -77,3 +80,32 @@ def test_a_standby_alone_is_told(
         assert provisioner.revoke_user(user_id).secret_removed
         assert site.versions(user_id) == {}
     site.confidential.check_text(caplog.text)
+
+
+@by_both_means
+def test_a_cluster_that_forwards_nothing_is_asked_without(
+    cluster_site: Site, cluster: RaftCluster, means: Means
+) -> None:
+    """As Vault Enterprise is by default: ``allow_forwarding_via_header``."""
+
+    def refuse_to_forward(request: Request) -> Reply | None:
+        if "X-Vault-Inconsistent" not in request.headers:
+            return None
+        return Reply(400, {"errors": ["forwarding via header disabled in configuration"]})
+
+    site = cluster_site
+    cluster.settle()
+    with Relay(cluster.standbys()[0].url) as relay:
+        relay.meddle = refuse_to_forward
+        provisioner = site.provisioner(means, vault_url=relay.url)
+        user_id = new_id("clustered")
+        assert site.user_of(provisioner.provision_user(user_id).access_token or "") == user_id
+        site.check_finished(user_id)
+        assert provisioner.rotate_secret(user_id).version == 3
+        assert provisioner.rotate_secret(user_id).version == 4
+        assert provisioner.revoke_user(user_id).secret_removed
+        assert site.versions(user_id) == {}
+        with_index = [request for request in relay.requests if "X-Vault-Index" in request.headers]
+        refused = [request for request in with_index if refuse_to_forward(request)]
+        # Each was sent again without, and soon nothing asks to be forwarded any more.
+        assert 0 < 2 * len(refused) < len(with_index)
