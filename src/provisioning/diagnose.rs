@@ -201,7 +201,7 @@ impl Provisioner {
 
 /// Whether a node is there to ask.
 fn look_at_nodes(report: &mut Report, nodes: &[Node], settings: &VaultSettings) -> bool {
-    let is_up = nodes.iter().any(|node| matches!(node.health, Ok(200 | 429 | 472 | 473)));
+    let is_up = nodes.iter().any(|node| matches!(node.health, Ok(200 | 429 | 473)));
     for Node { address, health } in nodes {
         let link = "Vault";
         let (found, mend) = match health {
@@ -209,12 +209,23 @@ fn look_at_nodes(report: &mut Report, nodes: &[Node], settings: &VaultSettings) 
                 report.ok(link, format!("{address} is the active node"));
                 continue;
             }
-            Ok(429 | 472 | 473) => {
+            Ok(429 | 473) => {
                 report.ok(link, format!("{address} is a standby"));
                 continue;
             }
+            Ok(472) => (
+                format!("{address} is a disaster recovery secondary, and is not used"),
+                "leave it out of vault_url until it is the primary",
+            ),
+            Ok(474) => (
+                format!("{address} is a standby that does not reach the active node"),
+                "see Vault's log there",
+            ),
             Ok(501) => (format!("{address} is not initialized"), "`vault operator init`"),
             Ok(503) => (format!("{address} is sealed"), "`vault operator unseal`"),
+            Ok(530) => {
+                (format!("{address} was removed from its cluster"), "leave it out of vault_url")
+            }
             Ok(status) => (
                 format!("{address} answers {status} when asked for its health"),
                 "check that vault_url is Vault's",
