@@ -35,8 +35,10 @@ ARGS ?=
 # More than there may be processors, as the tests wait more than they compute.
 TEST_PROCESSES ?= 4
 
-# What `make fuzz` makes up: input for each part of the core, and logins.
+# What `make fuzz` makes up for each part of the core: input of a known shape, and input that is led
+# by what it reaches. And how many logins.
 CASES ?= 250000
+RUNS ?= 2000000
 LOGINS ?= 2000
 
 # Everything below is for POSIX sh; one shell a recipe keeps traps and variables together.
@@ -44,7 +46,7 @@ LOGINS ?= 2000
 .SHELLFLAGS := -euc
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint format test-rust test-python test-oldest test-prerelease bench soak fuzz \
-  test-cluster wheel optimized reproducible install prometheus wrk cluster-packages audit advisories \
+  fuzz-guided test-cluster wheel optimized reproducible install prometheus wrk cluster-packages audit advisories \
   audit-tools lock clean
 
 help: ## List the commands
@@ -57,6 +59,7 @@ test: lint test-rust test-python ## Check and test everything
 
 lint: $(VENV)/stamp ## Check formatting, lints and types
 	cargo fmt --check
+	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	cargo clippy --locked --all-targets --all-features -- --deny warnings
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
@@ -64,6 +67,7 @@ lint: $(VENV)/stamp ## Check formatting, lints and types
 
 format: $(VENV)/stamp ## Format all code
 	cargo fmt
+	cargo fmt --manifest-path fuzz/Cargo.toml
 	$(BIN)/ruff check --fix-only
 	$(BIN)/ruff format
 
@@ -100,10 +104,30 @@ optimized: $(BENCH_VENV)/stamp wheel
 	$(BENCH_BIN)/pip install --quiet --disable-pip-version-check --force-reinstall --no-deps "$$wheel"
 
 # `make test` does less of the same. Symbols tell Valgrind what to count in the code as released.
-fuzz: install ## Look for trouble by the million: CASES for each part of the core, LOGINS over HTTP
+fuzz: install ## Look for trouble by the million: CASES and RUNS for each part, LOGINS over HTTP
 	PROPTEST_CASES=$(CASES) cargo test --locked --lib fuzz::
+	$(MAKE) fuzz-guided
 	WRONG_DOORS_CASES=$(LOGINS) $(BIN)/python -m pytest tests/e2e/test_wrong_doors.py
 	CARGO_PROFILE_RELEASE_STRIP=none cargo test --locked --release --test constant_time -- --nocapture
+
+# AddressSanitizer would need a nightly compiler, and find little where no code is unsafe.
+fuzz-guided:
+	@cargo fuzz --version >/dev/null 2>&1 || {
+	  echo 'there is no cargo-fuzz: input that is led by what it reaches is left out' >&2; exit 0; }
+	cargo fuzz build --sanitizer none --target-dir target/fuzz
+	targets=$$(cargo fuzz list)
+	for target in $$targets; do
+	  corpus=tests/corpus/$$target
+	  test "$$target" != homeserver_path || corpus=tests/corpus/user_id
+	  mkdir -p "target/fuzz/corpus/$$target"
+	  cargo fuzz run --sanitizer none --target-dir target/fuzz "$$target" \
+	    "target/fuzz/corpus/$$target" "$$corpus" -- -runs=$(RUNS) -max_len=4096 -timeout=10 \
+	    -print_final_stats=1 -artifact_prefix="$$corpus/found-" >target/fuzz/log 2>&1 || {
+	      tail -n 60 target/fuzz/log
+	      echo "$$target has failed; what it was given is kept in $$corpus" >&2
+	      exit 1; }
+	  echo "$$target: $$(sed -n 's/^stat::number_of_executed_units: *//p' target/fuzz/log) inputs"
+	done
 
 wheel: $(VENV)/stamp ## Build the wheel as it is released
 	$(BUILD_WHEEL)

@@ -3,7 +3,8 @@
 //! A target is a function of bytes that panics if it finds something that must never be. Its inputs
 //! are the files of its corpus, what becomes of them when they are changed here and there, and what
 //! the target itself knows to be interesting. `PROPTEST_CASES` says how many are made up; `make
-//! fuzz` says it.
+//! fuzz` says it, and has libFuzzer call the same functions from `fuzz/`, led by what its inputs
+//! reach in the code.
 
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};

@@ -16,6 +16,8 @@
 
 #[cfg(test)]
 mod fuzz;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz_targets;
 pub mod homeserver;
 pub mod http;
 pub mod login;

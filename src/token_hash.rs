@@ -2,8 +2,8 @@
 //!
 //! `token_hash = hex(HMAC-SHA256(key = UTF-8 of login_secret, message = UTF-8 of user id))`
 
-#[cfg(test)]
-mod fuzz;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};

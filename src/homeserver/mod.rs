@@ -19,8 +19,8 @@ mod client;
 mod devices;
 mod discovery;
 mod error;
-#[cfg(test)]
-mod fuzz;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod media;
 mod profile;
 mod proof;

@@ -2,8 +2,8 @@
 
 mod auth;
 pub mod duration;
-#[cfg(test)]
-mod fuzz;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod provisioning;
 mod section;
 #[cfg(test)]

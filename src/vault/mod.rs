@@ -22,8 +22,8 @@ mod credential;
 mod diagnosis;
 mod entry;
 mod error;
-#[cfg(test)]
-mod fuzz;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod identity;
 mod kv;
 mod kv2;

@@ -8,6 +8,7 @@ use percent_encoding::percent_decode_str;
 use proptest::prelude::*;
 use serde_json::json;
 
+use super::fuzz::tests::hostile_localpart;
 use super::{Client, Entry, Kv, Version};
 use crate::notice::Notices;
 use crate::settings::{Environment, Settings};
@@ -47,21 +48,6 @@ fn kv(address: &str) -> (Settings, Kv) {
         Settings::parse(config.as_object().unwrap().clone(), &Environment::default()).unwrap();
     let client = Client::new(&settings.vault, Notices::new(|_| {})).unwrap();
     (settings, Kv::new(client, Some(Version::V2)))
-}
-
-/// Localparts made of what URL parsers, proxies and Vault have been known to take for more than
-/// letters.
-pub fn hostile_localpart() -> impl Strategy<Value = String> {
-    let part = prop_oneof![
-        prop::sample::select(vec![
-            "a", "/", ".", "..", "%2e", "%2F", "%", "%00", "\\", "?", "#", "&", "=", "+", ";", "*",
-            "~", " ", "@", "|", "^", "[", "]", "{", "}", "\"", "'", "<", ">", "`", "ü", "日", "\t",
-            "\n", "\r", "\0", "\u{7f}", "\u{85}", "\u{2028}", "\u{202e}",
-        ])
-        .prop_map(str::to_owned),
-        any::<char>().prop_map(String::from),
-    ];
-    prop::collection::vec(part, 1..12).prop_map(|parts| parts.concat())
 }
 
 #[test]
