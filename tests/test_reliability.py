@@ -59,7 +59,7 @@ def test_results_are_read_as_they_were_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize("rightness", Rightness)
 @pytest.mark.parametrize("answer", Answer)
 def test_every_login_counts_once(rightness: Rightness, answer: Answer) -> None:
-    tally = Tally.of([login(rightness, answer)])
+    tally = Tally.of([login(rightness, answer)], 0, 1)
     counts = {
         "succeeded": tally.succeeded,
         "refused_rightly": tally.refused_rightly,
@@ -84,8 +84,11 @@ def test_a_gap_is_from_success_to_success() -> None:
         login(Rightness.CURRENT, start=5, end=6.5),
         login(Rightness.BEFORE, start=5.5, end=7),
     ]
-    tally = Tally.of(logins)
+    tally = Tally.of(logins, 0, 7)
     assert (tally.longest_gap, tally.slowest) == (5.5, 1.5)
+    # What is done at the beginning may be what nobody gets past.
+    assert Tally.of(logins[-1:], 1, 7).longest_gap == 6
+    assert Tally.of(logins[-1:], 5, 10).longest_gap == 3
 
 
 def test_logins_belong_to_the_second_in_which_they_began() -> None:

@@ -32,14 +32,15 @@ class Tally:
     unanswered: int
     """Neither let in nor refused, as they should be."""
     longest_gap: float
-    """Between one success and the next, in seconds."""
+    """From the beginning, or from one success, to the next success or the end, in seconds."""
     slowest: float
     """How long the slowest success took, in seconds."""
 
     @classmethod
-    def of(cls, logins: Sequence[Login]) -> Tally:
+    def of(cls, logins: Sequence[Login], begun: float, ended: float) -> Tally:
+        """Count what became of the logins that began in that time."""
         successes = sorted(login.end for login in logins if login.succeeded)
-        gaps = (later - former for former, later in pairwise(successes))
+        gaps = (later - former for former, later in pairwise([begun, *successes, ended]))
         lasted = (login.end - login.start for login in logins if login.succeeded)
         succeeded = len(successes)
         refused_rightly = sum(login.refused_rightly for login in logins)
@@ -142,6 +143,7 @@ def by_second(logins: Sequence[Login], start: float) -> list[Second]:
     last = max(int(login.start - start) for login in logins)
     seconds = []
     for number in range(last + 1):
-        tally = Tally.of([login for login in logins if int(login.start - start) == number])
+        of_second = [login for login in logins if int(login.start - start) == number]
+        tally = Tally.of(of_second, start + number, start + number + 1)
         seconds.append(Second(tally.succeeded, tally.refused_rightly, tally.lost, tally.slowest))
     return seconds

@@ -87,10 +87,10 @@ def run(
         users=len(deployment.users),
         lasted=round(end - start, 1),
         starved=min(round(starved, 2), 1.0) if starved else None,
-        calm=Tally.of(_begun(logins, start, spans[0].begun if spans else end)),
-        happenings=_happenings(logins, spans, start),
+        calm=_tally(logins, start, spans[0].begun if spans else end),
+        happenings=_happenings(logins, spans, start, end),
         left_out=left_out,
-        all_logins=Tally.of(logins),
+        all_logins=Tally.of(logins, start, end),
         presented=dict(Counter(login.rightness.value for login in logins)),
         outcomes=dict(Counter(line["outcome"] for line in lines)),
         seconds=by_second(logins, start),
@@ -111,8 +111,10 @@ def _play(fault: Fault, deployment: Deployment, start: float) -> Span:
     return Span(fault, whom, begun, undone, mended)
 
 
-def _happenings(logins: Sequence[Login], spans: Sequence[Span], start: float) -> list[Happening]:
-    ends = [span.begun for span in spans[1:]] + [float("inf")]
+def _happenings(
+    logins: Sequence[Login], spans: Sequence[Span], start: float, end: float
+) -> list[Happening]:
+    ends = [span.begun for span in spans[1:]] + [end]
     return [
         Happening(
             name=span.fault.name,
@@ -121,14 +123,14 @@ def _happenings(logins: Sequence[Login], spans: Sequence[Span], start: float) ->
             begun=round(span.begun - start, 1),
             undone=round(span.undone - start, 1),
             mended=round(span.mended - start, 1),
-            logins=Tally.of(_begun(logins, span.begun, end)),
+            logins=_tally(logins, span.begun, end),
         )
         for span, end in zip(spans, ends, strict=True)
     ]
 
 
-def _begun(logins: Sequence[Login], start: float, end: float) -> list[Login]:
-    return [login for login in logins if start <= login.start < end]
+def _tally(logins: Sequence[Login], begun: float, ended: float) -> Tally:
+    return Tally.of([login for login in logins if begun <= login.start < ended], begun, ended)
 
 
 def _describe(
