@@ -23,7 +23,8 @@ class Metrics:
         self.families = {
             family.name: family
             for family in text_string_to_metric_families(text)
-            if family.name.startswith(OURS)
+            # Older clients add when each counter was made.
+            if family.name.startswith(OURS) and not family.name.endswith("_created")
         }
 
     @property
