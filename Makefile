@@ -6,6 +6,7 @@ REQUIREMENTS := requirements/dev.txt
 BIN := $(VENV)/bin
 AUDIT := .venvs/audit
 WHEEL_DIR := target/wheels-dev
+PROFILE := dev
 # Apart from the tests' environment, as what is measured is the wheel as it is released.
 BENCH_VENV := .venvs/bench
 BENCH_BIN := $(BENCH_VENV)/bin
@@ -32,6 +33,8 @@ ONLY ?=
 SECONDS ?= 1800
 SOAK_RESULTS := --json docs/reliability/soak.json --manual docs/reliability.md
 ARGS ?=
+# All of them, unless some are named.
+TESTS ?=
 # More than there may be processors, as the tests wait more than they compute.
 TEST_PROCESSES ?= 4
 
@@ -45,9 +48,9 @@ LOGINS ?= 2000
 .ONESHELL:
 .SHELLFLAGS := -euc
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format test-rust test-python test-oldest test-prerelease bench soak fuzz \
-  fuzz-guided test-cluster wheel optimized reproducible install prometheus wrk cluster-packages audit advisories \
-  audit-tools lock clean
+.PHONY: help demo test lint format test-rust test-python test-oldest test-prerelease \
+  test-optimized bench soak fuzz fuzz-guided test-cluster wheel optimized reproducible install \
+  prometheus wrk cluster-packages audit advisories audit-tools lock clean
 
 help: ## List the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 17
@@ -78,7 +81,8 @@ test-rust: ## Run the unit tests of the core
 
 # A file's tests share servers, so they stay together; tests/conftest.py has the order of files.
 test-python: install prometheus ## Run the Python tests, unit and end to end
-	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder \
+	  $(TESTS)
 
 test-oldest: ## Run the Python tests with the oldest Synapse that is supported
 	@$(MAKE) test-python VENV=.venvs/oldest REQUIREMENTS=requirements/oldest.txt
@@ -89,6 +93,9 @@ test-prerelease: $(VENV)/stamp ## Run the Python tests with Synapse's next relea
 	$(COMPILE) --prerelease allow --upgrade-package matrix-synapse \
 	  --output-file target/prerelease.txt requirements/dev.in
 	$(MAKE) test-python VENV=.venvs/prerelease REQUIREMENTS=target/prerelease.txt
+
+test-optimized: ## Run the Python tests with the core as it is released
+	@$(MAKE) test-python VENV=.venvs/optimized PROFILE=release
 
 bench: optimized wrk ## Measure into docs/performance.md; QUICK=1 only tries it, ONLY='NAME ...' keeps the rest
 	@$(RELEASE_FLAGS) cargo build --quiet --release --locked --example raw_limit
@@ -149,7 +156,8 @@ reproducible: $(VENV)/stamp ## Build that wheel twice, in two places, and compar
 
 install: $(VENV)/stamp ## Build the wheel without optimization and install it for the tests
 	@rm -rf $(WHEEL_DIR)
-	$(BIN)/maturin build --quiet --profile dev --locked --out $(WHEEL_DIR)
+	$(if $(filter release,$(PROFILE)),$(RELEASE_FLAGS)) \
+	  $(BIN)/maturin build --quiet --profile $(PROFILE) --locked --out $(WHEEL_DIR)
 	$(BIN)/pip install --quiet --force-reinstall --no-deps $(WHEEL_DIR)/*.whl
 
 # Unpack packages of Debian's, $(2), in a folder, $(1), and stay there; `without` says what follows
