@@ -129,7 +129,8 @@ def test_many_event_loops_share_a_provisioner(site: Site) -> None:
 def test_it_works_on_both_sides_of_a_fork(site: Site) -> None:
     matrix_user_id = provision(site, str(uuid.uuid4()))["matrix_user_id"]
     shown = subprocess.run(
-        [sys.executable, "-c", FORKING, matrix_user_id],
+        # From 3.12 on Python warns of forks of a process with threads.
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORKING, matrix_user_id],
         capture_output=True,
         text=True,
         check=False,
