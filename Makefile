@@ -61,15 +61,15 @@ demo: install ## Run OpenBao and Synapse and log a user in; KEEP=1 leaves them r
 test: lint test-rust test-python ## Check and test everything
 
 lint: $(VENV)/stamp ## Check formatting, lints and types
-	cargo fmt --check
+	cargo fmt --all --check
 	cargo fmt --check --manifest-path fuzz/Cargo.toml
-	cargo clippy --locked --all-targets --all-features -- --deny warnings
+	cargo clippy --locked --workspace --all-targets -- --deny warnings
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
 
 format: $(VENV)/stamp ## Format all code
-	cargo fmt
+	cargo fmt --all
 	cargo fmt --manifest-path fuzz/Cargo.toml
 	$(BIN)/ruff check --fix-only
 	$(BIN)/ruff format

@@ -9,10 +9,9 @@
 //! * [`login`]: the decision about a login.
 //! * [`homeserver`]: Matrix's client-server API and Synapse's admin API.
 //! * [`provisioning`]: accounts that log in through Vault, made, opened and closed.
-//! * `memory`: what is given back is wiped.
+//! * `memory`: what was left on the stack is wiped.
 //! * [`metrics`]: what is counted for monitoring.
 //! * [`notice`]: what the background has to say to the administrator.
-//! * [`python`]: the boundary to Python, the only place that knows `PyO3`.
 
 #[cfg(test)]
 mod fuzz;
@@ -25,8 +24,6 @@ mod memory;
 pub mod metrics;
 pub mod notice;
 pub mod provisioning;
-#[cfg(feature = "python")]
-pub mod python;
 pub mod settings;
 pub mod token_hash;
 pub mod user_id;

@@ -1,20 +1,11 @@
-//! Memory is given back empty.
+//! Memory that held a secret is wiped.
 //!
 //! Our own values that hold a secret are wiped when they are dropped. Others are not: the libraries
 //! that carry secrets, over HTTP and TLS, leave them in buffers, and HMAC leaves its key on the
-//! stack. Here what is freed is wiped, and what was left on the stack on request.
+//! stack. The stack is wiped here, on request. Freed memory is wiped by the global allocator, which
+//! every program and extension module that is built on this crate installs for itself.
 
-use std::alloc::System;
 use std::hint::black_box;
-
-use zeroizing_alloc::ZeroAlloc;
-
-/// Wipes what is freed, and what is moved to grow or to shrink.
-///
-/// An extension module has an allocator of its own: that of Python, and those of other extensions,
-/// stay as they are.
-#[global_allocator]
-static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
 
 /// How far down [`off_the_stack`] wipes, in bytes. An HMAC takes less than half of it.
 const DEPTH: usize = 2048;

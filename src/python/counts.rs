@@ -5,8 +5,8 @@ use std::time::SystemTime;
 
 use pyo3::prelude::*;
 
-use crate::login;
-use crate::vault::End;
+use synapse_vault_auth_provider_core::vault::End;
+use synapse_vault_auth_provider_core::{login, metrics};
 
 /// What has been counted of the logins' way to Vault.
 #[pyclass(frozen, module = "synapse_vault_auth_provider._core")]
@@ -50,4 +50,9 @@ impl Counts {
     fn lookups_in_flight(&self) -> usize {
         self.0.lookups_in_flight
     }
+}
+
+/// The upper bounds of the buckets of a histogram, in seconds.
+pub fn buckets() -> Vec<f64> {
+    metrics::BUCKETS.to_vec()
 }

@@ -2,13 +2,12 @@
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use pyo3::types::PyString;
 
+use super::conversion::{python_level, text};
 use super::counts::Counts;
-use super::python_level;
 use super::settings::Settings;
-use crate::login::{self, Message};
-use crate::notice::Notice;
+use synapse_vault_auth_provider_core::login::{self, Message};
+use synapse_vault_auth_provider_core::notice::Notice;
 
 /// How a login ended.
 #[pyclass(frozen, module = "synapse_vault_auth_provider._core")]
@@ -173,11 +172,6 @@ impl LoginService {
 /// The names of all outcomes.
 pub fn outcomes() -> Vec<&'static str> {
     login::Code::ALL.map(login::Code::as_str).to_vec()
-}
-
-/// The UTF-8 of a `str`; `None` for what is no `str` and for one with lone surrogates.
-pub fn text<'a>(value: &'a Bound<'_, PyAny>) -> Option<&'a str> {
-    value.cast::<PyString>().ok()?.to_str().ok()
 }
 
 fn runtime_error(error: &login::ServiceError) -> PyErr {

@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use crate::settings;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use synapse_vault_auth_provider_core::settings;
 
 pyo3::create_exception!(
     synapse_vault_auth_provider._core,
@@ -27,7 +27,7 @@ impl Settings {
         config: HashMap<String, String>,
         environment: HashMap<String, String>,
     ) -> PyResult<Self> {
-        super::json_values(config)
+        super::conversion::json_values(config)
             .and_then(|values| settings::Settings::parse(values, &environment))
             .map(Self)
             .map_err(|error| SettingsError::new_err((error.key, error.message)))

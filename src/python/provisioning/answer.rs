@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 
-use super::super::python_level;
+use super::super::conversion::python_level;
 use super::error;
 use super::verbs::Told;
-use crate::notice::Notice;
+use synapse_vault_auth_provider_core::notice::Notice;
 
 /// Notices that nobody has logged yet. More than this are not kept.
 const MOST_NOTICES: usize = 100;

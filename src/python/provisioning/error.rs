@@ -3,8 +3,8 @@
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::provisioning::{ProvisioningError, Trouble};
-use crate::settings::SettingsError;
+use synapse_vault_auth_provider_core::provisioning::{ProvisioningError, Trouble};
+use synapse_vault_auth_provider_core::settings::SettingsError;
 
 /// The exception for an error.
 pub fn to_exception(py: Python<'_>, error: &ProvisioningError) -> PyErr {

@@ -17,15 +17,15 @@ use secrecy::SecretString;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
-use super::json_values;
+use super::conversion::json_values;
 use super::runtime;
-use crate::notice::Notices;
-use crate::provisioning::{self, LoginOptions, ProvisionRequest};
-use crate::settings::ProvisioningSettings;
 use answer::{Answer, Inbox};
 pub use results::{
     Finding, ListedUser, Login, Profile, ProvisionedUser, RevokedUser, RotatedSecret,
 };
+use synapse_vault_auth_provider_core::notice::Notices;
+use synapse_vault_auth_provider_core::provisioning::{self, LoginOptions, ProvisionRequest};
+use synapse_vault_auth_provider_core::settings::ProvisioningSettings;
 use verbs::{Core, Told};
 
 /// Creates accounts, keeps their secrets in Vault, and gets tokens with them.

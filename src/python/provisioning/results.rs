@@ -4,8 +4,8 @@ use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::homeserver::{AccessToken, Session};
-use crate::provisioning;
+use synapse_vault_auth_provider_core::homeserver::{AccessToken, Session};
+use synapse_vault_auth_provider_core::provisioning;
 
 /// Declares a class of read-only attributes, which `as_dict` has as well.
 macro_rules! result_class {

@@ -7,7 +7,9 @@ use secrecy::SecretString;
 use super::results::{
     Finding, ListedUser, Login, Profile, ProvisionedUser, RevokedUser, RotatedSecret,
 };
-use crate::provisioning::{self, LoginOptions, ProvisionRequest, ProvisioningError};
+use synapse_vault_auth_provider_core::provisioning::{
+    self, LoginOptions, ProvisionRequest, ProvisioningError,
+};
 
 /// What does the work.
 pub type Core = Arc<provisioning::Provisioner>;

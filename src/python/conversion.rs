@@ -1,0 +1,38 @@
+//! Values that cross the boundary, in the form that the other side wants.
+
+use std::collections::HashMap;
+
+use pyo3::prelude::*;
+use pyo3::types::PyString;
+use serde_json::{Map, Value};
+use synapse_vault_auth_provider_core::notice::Level;
+use synapse_vault_auth_provider_core::settings::SettingsError;
+
+/// The values of keys, each of which came as JSON.
+///
+/// # Errors
+/// When a value is no JSON that can be read; the error names its key.
+pub fn json_values(config: HashMap<String, String>) -> Result<Map<String, Value>, SettingsError> {
+    let read = |(key, json): (String, String)| match serde_json::from_str(&json) {
+        Ok(value) => Ok((key, value)),
+        Err(_) => Err(SettingsError {
+            key,
+            message: "holds text or a number that cannot be read".to_owned(),
+        }),
+    };
+    config.into_iter().map(read).collect()
+}
+
+/// The level's number in Python's `logging`.
+pub fn python_level(level: Level) -> u8 {
+    match level {
+        Level::Info => 20,
+        Level::Warning => 30,
+        Level::Error => 40,
+    }
+}
+
+/// The UTF-8 of a `str`; `None` for what is no `str` and for one with lone surrogates.
+pub fn text<'a>(value: &'a Bound<'_, PyAny>) -> Option<&'a str> {
+    value.cast::<PyString>().ok()?.to_str().ok()
+}

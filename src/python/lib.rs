@@ -1,0 +1,45 @@
+//! The extension module `synapse_vault_auth_provider._core`: the boundary to Python, and the only
+//! crate that knows `PyO3`.
+
+mod allocator;
+mod conversion;
+mod counts;
+mod functions;
+mod provisioning;
+mod runtime;
+mod service;
+mod settings;
+
+use pyo3::prelude::*;
+
+/// The extension module.
+#[pymodule]
+mod _core {
+    use pyo3::prelude::*;
+
+    #[pymodule_export]
+    use super::counts::Counts;
+    #[pymodule_export]
+    use super::functions::{duration_seconds, is_token_hash, token_hash, verify_token_hash};
+    #[pymodule_export]
+    use super::provisioning::{
+        Finding, ListedUser, Login, Profile, ProvisionedUser, Provisioner, RevokedUser,
+        RotatedSecret,
+    };
+    #[pymodule_export]
+    use super::service::{Health, LoginService, Outcome};
+    #[pymodule_export]
+    use super::settings::{Settings, SettingsError};
+
+    /// The version of the package, from `Cargo.toml`.
+    #[pymodule_export]
+    #[allow(non_upper_case_globals)]
+    const __version__: &str = env!("CARGO_PKG_VERSION");
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        super::runtime::end_at_exit(module.py())?;
+        module.add("OUTCOMES", super::service::outcomes())?;
+        module.add("VAULT_REQUEST_BUCKETS", super::counts::buckets())
+    }
+}
