@@ -34,6 +34,8 @@ mod revoke;
 mod rotate;
 mod secret;
 mod steps;
+#[cfg(test)]
+mod stored_entries;
 mod turns;
 
 pub use error::{ProvisioningError, Trouble};
