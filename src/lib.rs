@@ -13,6 +13,7 @@
 //! * [`metrics`]: what is counted for monitoring.
 //! * [`notice`]: what the background has to say to the administrator.
 
+pub mod credential;
 #[cfg(test)]
 mod fuzz;
 #[cfg(any(test, fuzzing))]
@@ -24,7 +25,9 @@ mod memory;
 pub mod metrics;
 pub mod notice;
 pub mod provisioning;
+mod random;
 pub mod settings;
+pub mod text;
 pub mod token_hash;
 pub mod user_id;
 pub mod vault;

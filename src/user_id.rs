@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use unicode_general_category::{GeneralCategory, get_general_category};
+use crate::text::is_printable;
 
 /// Longest user id that Matrix allows, in bytes of UTF-8.
 const MAX_LENGTH: usize = 255;
@@ -83,31 +83,6 @@ impl UserId {
         let localpart = self.0.strip_prefix('@').and_then(|rest| rest.split_once(':'));
         localpart.map_or("", |(localpart, _)| localpart)
     }
-}
-
-/// Letters, marks, numbers, punctuation, symbols and the space: what Vault takes in a path.
-///
-/// After Go's `unicode.IsPrint`, by which `HashiCorp` Vault and `OpenBao` check paths.
-#[must_use]
-pub fn is_printable(character: char) -> bool {
-    use GeneralCategory::{
-        Control, Format, LineSeparator, ParagraphSeparator, PrivateUse, SpaceSeparator, Surrogate,
-        Unassigned,
-    };
-    if character.is_ascii() {
-        return matches!(character, ' '..='~');
-    }
-    !matches!(
-        get_general_category(character),
-        Control
-            | Format
-            | LineSeparator
-            | ParagraphSeparator
-            | PrivateUse
-            | SpaceSeparator
-            | Surrogate
-            | Unassigned
-    )
 }
 
 impl fmt::Display for UserId {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::account::AccountBody;
-use super::devices::Doomed;
+use super::devices::DeleteDevicesBody;
 use super::request::Request;
 use super::{AccessToken, Account, Attributes, Dated, Homeserver, HomeserverError};
 
@@ -102,7 +102,7 @@ impl Admin<'_> {
         if answer.status == StatusCode::CREATED {
             return Err(HomeserverError::Unexpected {
                 what: format!("the account {user_id} was gone, and has been created anew"),
-                undecided: true,
+                may_have_applied: true,
             });
         }
         Ok(())
@@ -127,7 +127,9 @@ impl Admin<'_> {
         user_id: &str,
         devices: &[String],
     ) -> Result<(), HomeserverError> {
-        self.post(&V2, &["users", user_id, "delete_devices"], &Doomed { devices }).await.map(drop)
+        self.post(&V2, &["users", user_id, "delete_devices"], &DeleteDevicesBody { devices })
+            .await
+            .map(drop)
     }
 
     /// The ids of the rooms that an account is in; none if there is no such account.
@@ -199,7 +201,7 @@ impl Admin<'_> {
         version: &[&str],
         path: &[&str],
         body: &impl Serialize,
-    ) -> Result<crate::http::Answer, HomeserverError> {
+    ) -> Result<crate::http::ServerResponse, HomeserverError> {
         let request = Request::post(&[version, path].concat(), body)?.with_token(self.token)?;
         self.homeserver.send(&request).await
     }

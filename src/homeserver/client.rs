@@ -11,7 +11,7 @@ use url::Url;
 use super::error::repeats;
 use super::request::{PathInput, Request};
 use super::{AccessToken, HomeserverError, HomeserverUrl};
-use crate::http::{Answer, Failure, Pool, client_builder};
+use crate::http::{HttpClient, ServerResponse, TransportError, client_builder};
 
 /// A homeserver, and a pool of connections to it. Shared by [`Arc`](std::sync::Arc).
 ///
@@ -20,7 +20,7 @@ use crate::http::{Answer, Failure, Pool, client_builder};
 /// against the system's authorities.
 pub struct Homeserver {
     url: HomeserverUrl,
-    pool: Pool,
+    pool: HttpClient,
 }
 
 /// An answer, and what the homeserver's clock said then.
@@ -54,7 +54,7 @@ impl Homeserver {
             // No certificate is checked, so a system without any must not keep us from starting.
             builder = builder.tls_certs_only([]);
         }
-        let pool = Pool::new(builder, request_timeout)
+        let pool = HttpClient::new(builder, request_timeout)
             .map_err(|cause| HomeserverError::unsent(format!("cannot set up TLS: {cause}")))?;
         Ok(Self { url, pool })
     }
@@ -107,7 +107,10 @@ impl Homeserver {
     }
 
     /// Sends a request; only success is an answer.
-    pub(super) async fn send(&self, request: &Request<'_>) -> Result<Answer, HomeserverError> {
+    pub(super) async fn send(
+        &self,
+        request: &Request<'_>,
+    ) -> Result<ServerResponse, HomeserverError> {
         let answer = self.exchange(request).await?;
         if answer.status.is_success() {
             return Ok(answer);
@@ -116,7 +119,10 @@ impl Homeserver {
     }
 
     /// Sends a request and returns the answer, whatever its status, unless it is a redirect.
-    pub(super) async fn exchange(&self, request: &Request<'_>) -> Result<Answer, HomeserverError> {
+    pub(super) async fn exchange(
+        &self,
+        request: &Request<'_>,
+    ) -> Result<ServerResponse, HomeserverError> {
         let http = request.to_http(&self.url)?;
         let answer = self.pool.send(http).await.map_err(|failure| self.failed(request, failure))?;
         if answer.status.is_redirection() {
@@ -129,14 +135,14 @@ impl Homeserver {
     pub(super) fn understand<T: DeserializeOwned>(
         &self,
         request: &Request<'_>,
-        answer: &Answer,
+        answer: &ServerResponse,
     ) -> Result<T, HomeserverError> {
         // What serde has against an answer may repeat it, token and all.
         serde_json::from_slice(&answer.body).map_err(|_| self.not_of_matrix(request))
     }
 
     /// The error that an answer without success is.
-    pub(super) fn refused(request: &Request<'_>, answer: &Answer) -> HomeserverError {
+    pub(super) fn refused(request: &Request<'_>, answer: &ServerResponse) -> HomeserverError {
         HomeserverError::refused(answer, request.is_read(), request.secrets())
     }
 
@@ -149,39 +155,39 @@ impl Homeserver {
                 self.url,
                 request.name()
             ),
-            undecided: !request.is_read(),
+            may_have_applied: !request.is_read(),
         }
     }
 
-    fn failed(&self, request: &Request<'_>, failure: Failure) -> HomeserverError {
+    fn failed(&self, request: &Request<'_>, failure: TransportError) -> HomeserverError {
         let homeserver = self.url.to_string();
         let is_change = !request.is_read();
         match failure {
-            Failure::Unreachable { cause, was_connected } => HomeserverError::Unreachable {
+            TransportError::Unreachable { cause, was_connected } => HomeserverError::Unreachable {
                 homeserver,
                 cause,
                 was_connected,
-                undecided: is_change && was_connected,
+                may_have_applied: is_change && was_connected,
             },
-            Failure::TimedOut => HomeserverError::TimedOut {
+            TransportError::TimedOut => HomeserverError::TimedOut {
                 homeserver,
                 limit: self.pool.request_timeout(),
-                undecided: is_change,
+                may_have_applied: is_change,
             },
-            Failure::TooLong(longest) => HomeserverError::Unexpected {
+            TransportError::TooLong(longest) => HomeserverError::Unexpected {
                 what: format!("{homeserver} answered with more than {longest} bytes"),
-                undecided: is_change,
+                may_have_applied: is_change,
             },
         }
     }
 
-    fn redirected(&self, request: &Request<'_>, answer: &Answer) -> HomeserverError {
+    fn redirected(&self, request: &Request<'_>, answer: &ServerResponse) -> HomeserverError {
         let target = answer
             .location
             .as_ref()
             .and_then(address_of)
             .filter(|target| !repeats(target, request.secrets()))
-            .map(|target| format!(" to {}", crate::http::quote(&target)));
+            .map(|target| format!(" to {}", crate::text::quote(&target)));
         HomeserverError::unsent(format!(
             "{} answered {} with a redirect{} ({}); \
              use the address that the homeserver itself answers at",

@@ -33,13 +33,14 @@ impl Homeserver {
         if devices.is_empty() {
             return Ok(());
         }
-        self.reauthenticated(&["delete_devices"], &Doomed { devices }, token, stage).await
+        self.reauthenticated(&["delete_devices"], &DeleteDevicesBody { devices }, token, stage)
+            .await
     }
 }
 
 /// Devices to delete.
 #[derive(Serialize)]
-pub struct Doomed<'a> {
+pub struct DeleteDevicesBody<'a> {
     /// Their ids.
     pub devices: &'a [String],
 }

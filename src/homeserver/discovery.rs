@@ -41,7 +41,7 @@ impl Homeserver {
         let request = Request::get(&["_matrix", "federation", "v1", "version"]);
         match self.fetch::<VersionBody>(&request).await {
             Ok(VersionBody { server: Software { name, version } }) => {
-                Ok(Some(crate::http::quote(&format!("{name} {version}"))))
+                Ok(Some(crate::text::quote(&format!("{name} {version}"))))
             }
             Err(HomeserverError::Refused { status: 400..=499, .. }) => Ok(None),
             Err(error) => Err(error),

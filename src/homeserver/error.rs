@@ -6,15 +6,16 @@ use reqwest::StatusCode;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::http::{Answer, quote};
+use crate::http::ServerResponse;
+use crate::text::quote;
 
 /// Longest error code that is passed on, in bytes.
 const LONGEST_ERRCODE: usize = 100;
 
 /// What went wrong between us and the homeserver. Holds no secret; may hold a user id.
 ///
-/// `undecided` in all of them: whether the homeserver may have done what it was asked to all the
-/// same. A GET changes nothing, so it is never undecided.
+/// `may_have_applied` in all of them: whether the homeserver may have done what it was asked to all the
+/// same. A GET changes nothing, so it is never one of those.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HomeserverError {
     /// An answer of any status that is no success, whoever gave it: a proxy's has no `errcode`.
@@ -32,7 +33,7 @@ pub enum HomeserverError {
         retry_after: Option<Duration>,
         /// Whether it may have been done all the same: an error of the server's (5xx) that may have
         /// come after the deed.
-        undecided: bool,
+        may_have_applied: bool,
     },
     /// No connection, or one that broke.
     #[error("cannot reach the homeserver at {homeserver}: {cause}")]
@@ -44,7 +45,7 @@ pub enum HomeserverError {
         /// Whether there was a connection, so that the request may have arrived.
         was_connected: bool,
         /// Whether it may have been done all the same.
-        undecided: bool,
+        may_have_applied: bool,
     },
     /// The time for the request was over.
     #[error("the homeserver at {homeserver} did not answer within {limit:?}")]
@@ -54,7 +55,7 @@ pub enum HomeserverError {
         /// The time it had.
         limit: Duration,
         /// Whether it may have been done all the same.
-        undecided: bool,
+        may_have_applied: bool,
     },
     /// An answer that this request should never get, or a request that cannot be built.
     #[error("{what}")]
@@ -63,7 +64,7 @@ pub enum HomeserverError {
         what: String,
         /// Whether it may have been done all the same: success was answered, in words that are not
         /// Matrix's.
-        undecided: bool,
+        may_have_applied: bool,
     },
 }
 
@@ -72,7 +73,7 @@ impl HomeserverError {
     ///
     /// A server may repeat what it was sent. Words with one of `secrets` in them are left out
     /// altogether: a gap where a word is expected would tell.
-    pub(super) fn refused(answer: &Answer, is_read: bool, secrets: &[&str]) -> Self {
+    pub(super) fn refused(answer: &ServerResponse, is_read: bool, secrets: &[&str]) -> Self {
         let body = serde_json::from_slice::<ErrorBody>(&answer.body).unwrap_or_default();
         let errcode = body.errcode.as_str().filter(|errcode| is_errcode(errcode));
         let errcode = errcode.filter(|errcode| !repeats(errcode, secrets));
@@ -83,13 +84,13 @@ impl HomeserverError {
             errcode: errcode.map(ToOwned::to_owned),
             message: quote(message.unwrap_or_default()),
             retry_after: retry_after.or(answer.retry_after),
-            undecided: !is_read && is_after_the_deed(answer.status),
+            may_have_applied: !is_read && is_after_the_deed(answer.status),
         }
     }
 
     /// An error before anything was sent.
     pub(super) fn unsent(what: impl Into<String>) -> Self {
-        Self::Unexpected { what: what.into(), undecided: false }
+        Self::Unexpected { what: what.into(), may_have_applied: false }
     }
 
     /// The status that was answered, if this is an answer.
@@ -131,12 +132,12 @@ impl HomeserverError {
 
     /// Whether the homeserver may have done what it was asked to.
     #[must_use]
-    pub fn may_have_been_done(&self) -> bool {
+    pub fn may_have_applied(&self) -> bool {
         match self {
-            Self::Refused { undecided, .. }
-            | Self::Unreachable { undecided, .. }
-            | Self::TimedOut { undecided, .. }
-            | Self::Unexpected { undecided, .. } => *undecided,
+            Self::Refused { may_have_applied, .. }
+            | Self::Unreachable { may_have_applied, .. }
+            | Self::TimedOut { may_have_applied, .. }
+            | Self::Unexpected { may_have_applied, .. } => *may_have_applied,
         }
     }
 }
@@ -188,7 +189,7 @@ mod tests {
     use super::*;
 
     fn refused(status: u16, body: &str, secrets: &[&str]) -> HomeserverError {
-        let answer = Answer {
+        let answer = ServerResponse {
             status: StatusCode::from_u16(status).unwrap(),
             body: Zeroizing::new(body.as_bytes().to_vec()),
             location: None,
@@ -254,7 +255,7 @@ mod tests {
 
     #[test]
     fn what_may_pass_and_what_may_have_been_done() {
-        for (status, is_transient, may_have_been_done) in [
+        for (status, is_transient, may_have_applied) in [
             (400, false, false),
             (401, false, false),
             (403, false, false),
@@ -269,7 +270,7 @@ mod tests {
         ] {
             let error = refused(status, "", &[]);
             assert_eq!(error.is_transient(), is_transient, "{status}");
-            assert_eq!(error.may_have_been_done(), may_have_been_done, "{status}");
+            assert_eq!(error.may_have_applied(), may_have_applied, "{status}");
         }
     }
 }

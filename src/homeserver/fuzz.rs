@@ -24,8 +24,8 @@ use super::reauthentication::offers_token_hash;
 use super::request::Request;
 use super::session::Opened;
 use super::{Homeserver, HomeserverError, HomeserverUrl, LOGIN_TYPE, Profile};
-use crate::http::Answer;
-use crate::user_id::is_printable;
+use crate::http::ServerResponse;
+use crate::text::is_printable;
 
 /// In every secret of the corpus.
 const SECRET: &str = "s3cret";
@@ -66,7 +66,7 @@ pub fn check_answer(body: &[u8]) {
 fn understand<T: DeserializeOwned>(
     homeserver: &Homeserver,
     request: &Request<'_>,
-    answer: &Answer,
+    answer: &ServerResponse,
 ) -> Option<T> {
     homeserver.understand(request, answer).map_err(|error| check_words(&error)).ok()
 }
@@ -77,8 +77,8 @@ fn check_words(error: &HomeserverError) {
     assert!(said.chars().all(is_printable) && said.chars().count() < 500, "{said:?}");
 }
 
-fn answer(status: u16, body: &[u8]) -> Answer {
-    Answer {
+fn answer(status: u16, body: &[u8]) -> ServerResponse {
+    ServerResponse {
         status: StatusCode::from_u16(status).unwrap(),
         body: Zeroizing::new(body.to_vec()),
         location: None,

@@ -24,7 +24,7 @@ impl Homeserver {
         if !response.content_uri.is_valid() {
             return Err(HomeserverError::Unexpected {
                 what: "the homeserver answered an upload with no mxc:// URI".to_owned(),
-                undecided: true,
+                may_have_applied: true,
             });
         }
         Ok(response.content_uri.to_string())

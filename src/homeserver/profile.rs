@@ -8,13 +8,13 @@ use super::{AccessToken, Dated, Homeserver, HomeserverError};
 
 /// What a homeserver shows of a user.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Shown {
+pub enum PublicProfile {
     /// This.
     Profile(Profile),
     /// It knows of no profile.
     Nothing,
     /// It does not tell without authentication.
-    NotTold,
+    Undisclosed,
 }
 
 /// What others see of a user.
@@ -31,20 +31,22 @@ impl Homeserver {
     /// The profile that the homeserver shows of this user to everybody; with its clock.
     ///
     /// Synapse has no profile for accounts whose display name and avatar were both taken away, so
-    /// [`Shown::Nothing`] does not prove that there is no account.
+    /// [`PublicProfile::Nothing`] does not prove that there is no account.
     ///
     /// API: <https://spec.matrix.org/v1.16/client-server-api/#get_matrixclientv3profileuserid>
     ///
     /// # Errors
     /// What kept the homeserver from answering.
-    pub async fn profile(&self, user_id: &str) -> Result<Dated<Shown>, HomeserverError> {
+    pub async fn profile(&self, user_id: &str) -> Result<Dated<PublicProfile>, HomeserverError> {
         let request = Request::get(&["_matrix", "client", "v3", "profile", user_id]);
         let answer = self.exchange(&request).await?;
         let value = match answer.status {
-            status if status.is_success() => Shown::Profile(self.understand(&request, &answer)?),
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Shown::NotTold,
+            status if status.is_success() => {
+                PublicProfile::Profile(self.understand(&request, &answer)?)
+            }
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => PublicProfile::Undisclosed,
             _ => match Self::refused(&request, &answer) {
-                error if is_no_profile(&error) => Shown::Nothing,
+                error if is_no_profile(&error) => PublicProfile::Nothing,
                 error => return Err(error),
             },
         };

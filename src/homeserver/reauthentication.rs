@@ -1,15 +1,15 @@
-//! User-interactive authentication: what is dangerous wants a proof besides the token.
+//! User-interactive authentication: what is dangerous wants the credentials besides the token.
 //!
 //! The first request is answered with a session and the stages to choose from, the second brings
-//! the proof: <https://spec.matrix.org/v1.16/client-server-api/#user-interactive-authentication-api>.
+//! the credentials: <https://spec.matrix.org/v1.16/client-server-api/#user-interactive-authentication-api>.
 
 use reqwest::StatusCode;
 use ruma_client_api::uiaa::UiaaInfo;
 use serde::Serialize;
 
-use super::proof::ProofBody;
+use super::login_credentials::LoginCredentialsBody;
 use super::request::Request;
-use super::{AccessToken, Homeserver, HomeserverError, LOGIN_TYPE, Proof};
+use super::{AccessToken, Homeserver, HomeserverError, LOGIN_TYPE, LoginCredentials};
 
 /// The stage that presents a token hash, as a login does. Has no `Debug`: it opens the account.
 #[derive(Clone, Copy)]
@@ -28,7 +28,7 @@ impl Homeserver {
     /// # Errors
     /// [`HomeserverError::Refused`] with 401 `M_UNKNOWN_TOKEN` for a token that is none, with 401
     /// or 403 `M_FORBIDDEN` for a token hash that is not taken; an error that says so where the
-    /// homeserver does not take token hashes as a proof; and what kept it from answering.
+    /// homeserver does not take token hashes as credentials; and what kept it from answering.
     pub async fn deactivate_own_account(
         &self,
         token: &AccessToken,
@@ -39,7 +39,7 @@ impl Homeserver {
 
     /// Sends a POST below `/_matrix/client/v3` that wants user-interactive authentication.
     ///
-    /// The request is ours and not ruma's, which would not wipe the proof.
+    /// The request is ours and not ruma's, which would not wipe the credentials.
     pub(super) async fn reauthenticated(
         &self,
         path: &[&str],
@@ -61,13 +61,13 @@ impl Homeserver {
         };
         let Some(session) = info.session.as_deref().filter(|_| offers_token_hash(&info)) else {
             return Err(HomeserverError::unsent(format!(
-                "the homeserver does not take {LOGIN_TYPE} as a proof for {}; \
+                "the homeserver does not take {LOGIN_TYPE} as a credentials for {}; \
                  check that it runs the module",
                 request.name()
             )));
         };
-        let proof = Proof::TokenHash(stage.token_hash).of(stage.user_id);
-        let auth = Some(Auth { proof, session });
+        let credentials = LoginCredentials::TokenHash(stage.token_hash).of(stage.user_id);
+        let auth = Some(Auth { credentials, session });
         let request = Request::post(&path, &Reauthenticated { body, auth })?
             .with_token(token)?
             .concealing_text(stage.token_hash);
@@ -94,6 +94,6 @@ struct Reauthenticated<'a, T> {
 #[derive(Serialize)]
 struct Auth<'a> {
     #[serde(flatten)]
-    proof: ProofBody<'a>,
+    credentials: LoginCredentialsBody<'a>,
     session: &'a str,
 }

@@ -4,17 +4,17 @@ use ruma_client_api::session::{logout, logout_all};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
-use super::proof::ProofBody;
+use super::login_credentials::LoginCredentialsBody;
 use super::request::Request;
-use super::{AccessToken, Homeserver, HomeserverError, Proof};
+use super::{AccessToken, Homeserver, HomeserverError, LoginCredentials};
 
 /// A login.
 #[derive(Clone, Copy)]
 pub struct Login<'a> {
-    /// The whole user id, as it was when the proof was made.
+    /// The whole user id, as it was when the credentials were made.
     pub user_id: &'a str,
     /// What proves to be that user.
-    pub proof: Proof<'a>,
+    pub credentials: LoginCredentials<'a>,
     /// The device to log in. Synapse lets a session that it has already go on beside the new one.
     pub device_id: &'a str,
     /// What the device is called, if it is new.
@@ -37,22 +37,22 @@ pub struct Session {
 impl Homeserver {
     /// Opens a session.
     ///
-    /// The types are ours and not ruma's, which would not wipe the proof, and which would throw the
+    /// The types are ours and not ruma's, which would not wipe the credentials, and which would throw the
     /// new session away over a field that nobody asked for.
     ///
     /// API: <https://spec.matrix.org/v1.16/client-server-api/#post_matrixclientv3login>
     ///
     /// # Errors
-    /// [`HomeserverError::Refused`] with 403 `M_FORBIDDEN` for a proof that is not taken, 429 with
+    /// [`HomeserverError::Refused`] with 403 `M_FORBIDDEN` for credentials that are not taken, 429 with
     /// a time to wait for one login too many, and what kept the homeserver from answering.
     pub async fn log_in(&self, login: &Login<'_>) -> Result<Session, HomeserverError> {
         let body = LoginBody {
-            proof: login.proof.of(login.user_id),
+            credentials: login.credentials.of(login.user_id),
             device_id: login.device_id,
             initial_device_display_name: login.device_name,
         };
         let request = Request::post(&["_matrix", "client", "v3", "login"], &body)?
-            .concealing_text(login.proof.secret());
+            .concealing_text(login.credentials.secret());
         let opened: Opened = self.fetch(&request).await?;
         opened.into_session().ok_or_else(|| self.not_of_matrix(&request))
     }
@@ -81,7 +81,7 @@ impl Homeserver {
 #[derive(Serialize)]
 struct LoginBody<'a> {
     #[serde(flatten)]
-    proof: ProofBody<'a>,
+    credentials: LoginCredentialsBody<'a>,
     device_id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     initial_device_display_name: Option<&'a str>,

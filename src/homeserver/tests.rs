@@ -7,8 +7,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::{
-    AccessToken, Homeserver, HomeserverError, HomeserverUrl, Login, Profile, Proof, Registration,
-    Session, Shown, VaultStage,
+    AccessToken, Homeserver, HomeserverError, HomeserverUrl, Login, LoginCredentials, Profile,
+    PublicProfile, Registration, Session, VaultStage,
 };
 use crate::http::LONGEST_BODY;
 
@@ -69,8 +69,12 @@ async fn answering<T>(
 }
 
 async fn log_in(homeserver: Homeserver) -> Result<Session, HomeserverError> {
-    let login =
-        Login { user_id: "@a:x", proof: Proof::TokenHash(HASH), device_id: "D", device_name: None };
+    let login = Login {
+        user_id: "@a:x",
+        credentials: LoginCredentials::TokenHash(HASH),
+        device_id: "D",
+        device_name: None,
+    };
     homeserver.log_in(&login).await
 }
 
@@ -113,7 +117,7 @@ async fn success_in_other_words_is_none_and_repeats_nothing() {
         let error = result.unwrap_err();
         assert!(error.to_string().contains("POST /_matrix/client/v3/login"), "{error}");
         assert!(!format!("{error:?}{error}").contains("syt_"), "{error}");
-        assert!(error.may_have_been_done(), "{body}");
+        assert!(error.may_have_applied(), "{body}");
         assert!(!error.is_transient(), "{body}");
     }
 }
@@ -124,7 +128,7 @@ async fn what_ruma_has_against_an_answer_is_not_repeated() {
     let (result, _) = answering(&answers, async |server| server.login_types().await).await;
     let error = result.unwrap_err();
     assert!(!format!("{error:?}{error}").contains("syt_"), "{error}");
-    assert!(!error.may_have_been_done());
+    assert!(!error.may_have_applied());
 }
 
 #[tokio::test]
@@ -140,7 +144,7 @@ async fn a_token_follows_no_redirect() {
     let (result, requests) = answering(&answers, log_out).await;
     let error = result.unwrap_err();
     assert!(error.to_string().contains(" with a redirect to https://evil.org/x (307)"), "{error}");
-    assert!(!error.may_have_been_done());
+    assert!(!error.may_have_applied());
     assert!(requests[0].to_ascii_lowercase().contains("\r\nauthorization: bearer syt_secret\r\n"));
     let error = answering(&to("/syt_secret/x"), log_out).await.0.unwrap_err();
     assert!(error.to_string().contains(" with a redirect (307)"), "{error}");
@@ -158,12 +162,12 @@ async fn a_broken_connection_leaves_open_what_was_done() {
     let (result, _) = answering(&[String::new()], log_in).await;
     let error = result.unwrap_err();
     assert!(matches!(error, HomeserverError::Unreachable { was_connected: true, .. }), "{error}");
-    assert!(error.is_transient() && error.may_have_been_done());
+    assert!(error.is_transient() && error.may_have_applied());
     // What only reads is tried once more, and nothing was done.
     let answers = [String::new(), String::new()];
     let (result, _) = answering(&answers, async |server| server.login_types().await).await;
     let error = result.unwrap_err();
-    assert!(error.is_transient() && !error.may_have_been_done());
+    assert!(error.is_transient() && !error.may_have_applied());
 }
 
 #[tokio::test]
@@ -173,7 +177,7 @@ async fn without_a_connection_nothing_was_done() {
     drop(listener);
     let error = log_in(homeserver(&url)).await.unwrap_err();
     assert!(error.to_string().starts_with(&format!("cannot reach the homeserver at {url}: ")));
-    assert!(error.is_transient() && !error.may_have_been_done());
+    assert!(error.is_transient() && !error.may_have_applied());
 }
 
 #[tokio::test]
@@ -185,8 +189,8 @@ async fn no_answer_in_time_leaves_open_what_was_done() {
     let homeserver = || Homeserver::new(HomeserverUrl::parse(&url).unwrap(), limit).unwrap();
     let error = log_in(homeserver()).await.unwrap_err();
     assert!(matches!(error, HomeserverError::TimedOut { .. }), "{error}");
-    assert!(error.is_transient() && error.may_have_been_done());
-    assert!(!homeserver().versions().await.unwrap_err().may_have_been_done());
+    assert!(error.is_transient() && error.may_have_applied());
+    assert!(!homeserver().versions().await.unwrap_err().may_have_applied());
     // The nonce is only read.
     let password = SecretString::from("p");
     let registration = Registration {
@@ -198,17 +202,17 @@ async fn no_answer_in_time_leaves_open_what_was_done() {
         inhibit_login: true,
     };
     let error = homeserver().register(&"s".into(), &registration).await.unwrap_err();
-    assert!(!error.may_have_been_done());
+    assert!(!error.may_have_applied());
 }
 
 #[tokio::test]
 async fn a_profile_that_needs_authentication_tells_nothing() {
     for (status, body, value) in [
-        ("200 OK", "{}", Shown::Profile(Profile::default())),
-        ("404 Not Found", r#"{"errcode":"M_NOT_FOUND"}"#, Shown::Nothing),
-        ("404 Not Found", r#"{"errcode":"M_UNKNOWN"}"#, Shown::Nothing),
-        ("401 Unauthorized", r#"{"errcode":"M_MISSING_TOKEN"}"#, Shown::NotTold),
-        ("403 Forbidden", r#"{"errcode":"M_FORBIDDEN"}"#, Shown::NotTold),
+        ("200 OK", "{}", PublicProfile::Profile(Profile::default())),
+        ("404 Not Found", r#"{"errcode":"M_NOT_FOUND"}"#, PublicProfile::Nothing),
+        ("404 Not Found", r#"{"errcode":"M_UNKNOWN"}"#, PublicProfile::Nothing),
+        ("401 Unauthorized", r#"{"errcode":"M_MISSING_TOKEN"}"#, PublicProfile::Undisclosed),
+        ("403 Forbidden", r#"{"errcode":"M_FORBIDDEN"}"#, PublicProfile::Undisclosed),
     ] {
         let (result, requests) =
             answering(&[answer(status, body)], async |server| server.profile("@a/b:x").await).await;

@@ -2,15 +2,19 @@
 //! redirects and off the heap once it is no longer needed.
 //!
 //! * [`BaseUrl`] is where a server listens.
-//! * [`Pool`] exchanges a request for an [`Answer`].
-//! * [`quote`] makes a server's words fit into a message of ours.
+//! * [`Tls`] is whom we trust and who we are.
+//! * [`HttpClient`] exchanges a request for a [`ServerResponse`].
 
 mod base_url;
-mod pool;
-mod quote;
+mod builder;
+mod client;
+mod crypto;
+mod error;
 mod tls;
 
 pub use base_url::{BaseUrl, BaseUrlError};
-pub use pool::{Answer, Failure, LONGEST_BODY, Pool};
-pub use quote::quote;
-pub use tls::{client_builder, innermost_cause, install_provider};
+pub use builder::client_builder;
+pub use client::{HttpClient, LONGEST_BODY, ServerResponse};
+pub use crypto::install_provider;
+pub use error::TransportError;
+pub use tls::Tls;

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use hashlink::{LinkedHashMap, LinkedHashSet};
 use secrecy::SecretString;
 
+use super::config::CacheConfig;
 use crate::metrics::Counter;
-use crate::settings::CacheSettings;
 use crate::user_id::UserId;
 
 /// How many expired secrets are wiped before logins, which wait meanwhile, have their turn.
@@ -19,7 +19,7 @@ const WIPED_AT_ONCE: usize = 1000;
 /// A secret from here may let somebody in; that it does not fit turns nobody away.
 pub struct SecretCache {
     kept: Mutex<Kept>,
-    settings: CacheSettings,
+    config: CacheConfig,
     /// What came of asking it.
     pub uses: CacheUses,
 }
@@ -54,17 +54,17 @@ struct Remembered {
 impl SecretCache {
     /// An empty cache; `None` if nothing is to be kept.
     #[must_use]
-    pub fn new(settings: CacheSettings) -> Option<Self> {
-        if settings.is_off() {
+    pub fn new(config: CacheConfig) -> Option<Self> {
+        if config.is_off() {
             return None;
         }
-        Some(Self { kept: Mutex::default(), settings, uses: CacheUses::default() })
+        Some(Self { kept: Mutex::default(), config, uses: CacheUses::default() })
     }
 
     /// Keeps a secret that Vault holds now.
     pub fn remember(&self, user_id: &UserId, secret: &SecretString) {
         let remembered = Remembered { secret: secret.clone(), read: Instant::now() };
-        let most = usize::try_from(self.settings.max_entries).unwrap_or(usize::MAX);
+        let most = usize::try_from(self.config.max_entries).unwrap_or(usize::MAX);
         self.kept().insert(user_id, remembered, most);
     }
 
@@ -75,10 +75,10 @@ impl SecretCache {
 
     /// Whether `fits` holds for a secret that is young enough not to ask Vault. Counts the answer.
     pub fn fresh(&self, user_id: &UserId, fits: impl FnOnce(&SecretString) -> bool) -> bool {
-        let is_hit = self.check(user_id, self.settings.ttl, fits);
+        let is_hit = self.check(user_id, self.config.ttl, fits);
         if is_hit {
             self.uses.hits.count();
-        } else if !self.settings.ttl.is_zero() {
+        } else if !self.config.ttl.is_zero() {
             self.uses.misses.count();
         }
         is_hit
@@ -86,13 +86,13 @@ impl SecretCache {
 
     /// Whether `fits` holds for a secret that is young enough to serve while Vault is away.
     pub fn stale(&self, user_id: &UserId, fits: impl FnOnce(&SecretString) -> bool) -> bool {
-        self.check(user_id, self.settings.stale_if_error, fits)
+        self.check(user_id, self.config.stale_if_error, fits)
     }
 
     /// Wipes some of what has expired, which nothing else does unless its place is needed. Says
     /// whether there may be more.
     pub fn evict_expired(&self) -> bool {
-        let longest = self.settings.ttl.max(self.settings.stale_if_error);
+        let longest = self.config.ttl.max(self.config.stale_if_error);
         Instant::now()
             .checked_sub(longest)
             .is_some_and(|before| self.kept().wipe(before, WIPED_AT_ONCE) == WIPED_AT_ONCE)
@@ -156,7 +156,7 @@ mod tests {
     use super::*;
 
     fn cache(ttl: u64, stale_if_error: u64, max_entries: u32) -> Option<SecretCache> {
-        SecretCache::new(CacheSettings {
+        SecretCache::new(CacheConfig {
             ttl: Duration::from_secs(ttl),
             stale_if_error: Duration::from_secs(stale_if_error),
             max_entries,
@@ -241,8 +241,8 @@ mod tests {
         }
         assert!(!cache.evict_expired());
         assert_eq!(kept(&cache).len(), 2500);
-        cache.settings.ttl = Duration::ZERO;
-        cache.settings.stale_if_error = Duration::ZERO;
+        cache.config.ttl = Duration::ZERO;
+        cache.config.stale_if_error = Duration::ZERO;
         assert!(cache.evict_expired() && cache.evict_expired());
         assert_eq!(kept(&cache).len(), 500);
         assert!(!cache.evict_expired());

@@ -2,14 +2,14 @@
 
 use secrecy::SecretString;
 
-use super::outcome::{Code, Outcome};
-use super::rotation::Former;
+use super::outcome::{Code, LookupError, Outcome};
+use super::rotation::PreviousVersion;
 use crate::token_hash::PresentedHash;
 use crate::user_id::UserId;
-use crate::vault::{Entry, Secret, VaultError};
+use crate::vault::{Entry, Secret};
 
 /// What is known of a login before Vault is asked.
-pub struct Attempt {
+pub struct LoginAttempt {
     /// The canonical id, or for a user whom the homeserver does not have, the id that was sent.
     pub user_id: UserId,
     /// Whether the homeserver has the user.
@@ -20,18 +20,7 @@ pub struct Attempt {
     pub presented: PresentedHash,
 }
 
-/// Why it is not known what Vault holds for a user.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum LookupError {
-    /// Vault did not say.
-    #[error(transparent)]
-    Vault(#[from] VaultError),
-    /// It was not this login's turn to ask in time.
-    #[error("as many lookups as max_concurrent_lookups allows were under way all the time")]
-    Overloaded,
-}
-
-impl Attempt {
+impl LoginAttempt {
     /// Whether the client sent the hash of this secret, decided in constant time.
     pub fn fits(&self, secret: &SecretString) -> bool {
         self.presented.matches(Some(secret), self.user_id.as_str())
@@ -58,18 +47,18 @@ impl Attempt {
     }
 
     /// Decides by the version before the newest one a login that the newest one refused.
-    pub fn judge_by_former(
+    pub fn judge_by_previous(
         &self,
         found: Result<&Entry, LookupError>,
-        former: Former,
+        previous: PreviousVersion,
         refusal: &Outcome,
     ) -> Outcome {
         let matches = self.is_hash_of(found.as_ref().ok().copied());
         match found {
             Err(error) => Outcome::from(&error),
             Ok(Entry::Secret(secret)) if matches => {
-                let number = former.number;
-                let until = humantime::format_rfc3339_seconds(former.until);
+                let number = previous.number;
+                let until = humantime::format_rfc3339_seconds(previous.until);
                 let reason = format!(
                     "the token hash is that of the secret before (version {number}), \
                      which is accepted until {until}"
@@ -81,7 +70,7 @@ impl Attempt {
     }
 
     /// Takes as long as a decision by the version before the newest one, and decides nothing.
-    pub fn judge_in_vain(&self, refusal: &Outcome) -> Outcome {
+    pub fn equalize_timing(&self, refusal: &Outcome) -> Outcome {
         let _ = std::hint::black_box(self.is_hash_of(None));
         refusal.clone()
     }
@@ -119,17 +108,18 @@ fn unknown_user() -> Outcome {
 mod tests {
     use super::*;
     use crate::token_hash::token_hash;
+    use crate::vault::VaultError;
 
-    fn attempt(user_id: &str, secret_hashed: &str) -> Attempt {
+    fn attempt(user_id: &str, secret_hashed: &str) -> LoginAttempt {
         let user_id = UserId::parse(user_id, "example.org").unwrap();
         let hash = token_hash(secret_hashed, user_id.as_str());
         let presented = PresentedHash::parse(&hash).unwrap();
-        Attempt { user_id, is_registered: true, may_register: false, presented }
+        LoginAttempt { user_id, is_registered: true, may_register: false, presented }
     }
 
     fn judge(is_registered: bool, secret_hashed: &str, found: Result<&Entry, LookupError>) -> Code {
         let attempt = attempt("@alice:example.org", secret_hashed);
-        Attempt { is_registered, ..attempt }.judge(found).code
+        LoginAttempt { is_registered, ..attempt }.judge(found).code
     }
 
     fn secret(text: &str) -> Entry {
@@ -161,7 +151,7 @@ mod tests {
     fn only_the_right_hash_registers_a_user_and_only_of_todays_grammar() {
         let judge = |user_id: &str, hashed: &str, found: &Entry| {
             let attempt = attempt(user_id, hashed);
-            Attempt { is_registered: false, may_register: true, ..attempt }.judge(Ok(found))
+            LoginAttempt { is_registered: false, may_register: true, ..attempt }.judge(Ok(found))
         };
         let registered = judge("@alice:example.org", "s", &secret("s"));
         assert_eq!(registered.code, Code::Registered);
@@ -175,11 +165,11 @@ mod tests {
 
     #[test]
     fn the_right_hash_of_the_version_before_counts_like_that_of_the_newest() {
-        let former = Former { number: 3, until: std::time::SystemTime::UNIX_EPOCH };
+        let previous = PreviousVersion { number: 3, until: std::time::SystemTime::UNIX_EPOCH };
         let refusal = Outcome::new(Code::BadHash, "");
         let judge = |hashed: &str, found: Result<&Entry, LookupError>| {
             let attempt = attempt("@alice:example.org", hashed);
-            attempt.judge_by_former(found, former, &refusal)
+            attempt.judge_by_previous(found, previous, &refusal)
         };
         let accepted = judge("s", Ok(&secret("s")));
         assert_eq!(accepted.code, Code::Ok);
@@ -189,6 +179,6 @@ mod tests {
         assert_eq!(judge("t", Ok(&secret("s"))), refusal);
         assert_eq!(judge("", Ok(&Entry::Missing)), refusal);
         assert_eq!(judge("s", Err(LookupError::Overloaded)).code, Code::Overloaded);
-        assert_eq!(attempt("@alice:example.org", "").judge_in_vain(&refusal), refusal);
+        assert_eq!(attempt("@alice:example.org", "").equalize_timing(&refusal), refusal);
     }
 }

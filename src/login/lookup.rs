@@ -8,18 +8,18 @@ use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout_at};
 
 use super::cache::SecretCache;
-use super::counts::Counts;
-use super::decision::{Attempt, LookupError};
-use super::flights::{Flight, Flights, Found, Wanted};
+use super::config::Config;
+use super::decision::LoginAttempt;
 use super::health::Health;
+use super::metrics_snapshot::MetricsSnapshot;
 use super::outage::Outage;
-use super::outcome::{Code, Outcome, Severity};
+use super::outcome::{Code, LookupError, Outcome, Severity};
 use super::patience::Patience;
 use super::rotation::Rotation;
+use super::single_flight::{Found, ReadKey, SharedRead, SingleFlight};
 use crate::notice::Notices;
-use crate::settings::Settings;
 use crate::user_id::UserId;
-use crate::vault::{Client, Entry, Kv, Secret, VaultError};
+use crate::vault::{Client, Entry, KvReader, Secret, VaultError};
 
 /// How often secrets that have expired are looked for, to wipe them.
 const EVICTED_EVERY: Duration = Duration::from_secs(5);
@@ -29,14 +29,14 @@ const EVICTED_IN_TURN: Duration = Duration::from_millis(1);
 
 /// Decides logins by what Vault holds, riding out what may pass within a login's time.
 pub struct Lookup {
-    kv: Kv,
-    settings: Settings,
+    kv: KvReader,
+    config: Config,
     server_name: String,
     cache: Option<SecretCache>,
     rotation: Option<Rotation>,
     permits: Semaphore,
     most_in_flight: usize,
-    flights: Arc<Flights>,
+    single_flight: Arc<SingleFlight>,
     outage: Outage,
 }
 
@@ -45,34 +45,30 @@ impl Lookup {
     ///
     /// # Errors
     /// When TLS cannot be set up.
-    pub fn new(
-        settings: Settings,
-        server_name: String,
-        notices: Notices,
-    ) -> Result<Self, VaultError> {
-        let client = Client::new(&settings.vault, notices.clone())?;
-        let most_in_flight = usize::try_from(settings.max_concurrent_lookups).unwrap_or(1);
+    pub fn new(config: Config, server_name: String, notices: Notices) -> Result<Self, VaultError> {
+        let client = Client::new(&config.vault, notices.clone())?;
+        let most_in_flight = usize::try_from(config.max_concurrent_lookups).unwrap_or(1);
         let most_in_flight = most_in_flight.min(Semaphore::MAX_PERMITS);
-        let rotation = Rotation::new(settings.rotation_grace, notices.clone());
+        let rotation = Rotation::new(config.rotation_grace, notices.clone());
         if let Some(rotation) = &rotation {
-            rotation.warn_if_useless(settings.vault.kv_version, None);
+            rotation.warn_if_useless(config.vault.kv_version, None);
         }
         Ok(Self {
-            kv: Kv::new(client, settings.vault.kv_version),
-            cache: SecretCache::new(settings.cache),
+            kv: KvReader::new(client, config.vault.kv_version),
+            cache: SecretCache::new(config.cache),
             rotation,
             permits: Semaphore::new(most_in_flight),
             most_in_flight,
-            flights: Arc::default(),
+            single_flight: Arc::default(),
             outage: Outage::new(notices),
-            settings,
+            config,
             server_name,
         })
     }
 
     /// The path of the user's secret as an administrator would write it, mount first.
     pub fn path_of(&self, user_id: &UserId) -> String {
-        let vault = &self.settings.vault;
+        let vault = &self.config.vault;
         format!("{}/{}", vault.mount, vault.path_root.entry_of(user_id))
     }
 
@@ -80,20 +76,20 @@ impl Lookup {
     pub async fn check(&self) -> Health {
         let engine_was_known = self.kv.is_known();
         // No user has this id, and every policy that is for users' entries covers it.
-        let path = self.settings.vault.path_root.entry_of_nobody(&self.server_name);
-        let reading = tokio::time::timeout(self.settings.login_timeout, self.kv.check(&path));
+        let path = self.config.vault.path_root.entry_of_nobody(&self.server_name);
+        let reading = tokio::time::timeout(self.config.login_timeout, self.kv.check(&path));
         let read = reading.await.unwrap_or_else(|_| Err(self.timed_out()));
         Health::of(read, engine_was_known)
     }
 
     /// What has been counted so far.
-    pub fn counts(&self) -> Counts {
+    pub fn counts(&self) -> MetricsSnapshot {
         let client = self.kv.client();
         let uses = self.cache.as_ref().map(|cache| &cache.uses);
         let in_flight = self.most_in_flight.saturating_sub(self.permits.available_permits());
-        Counts {
-            vault_requests: client.traffic().requests(),
-            vault_retries: client.traffic().retries.get(),
+        MetricsSnapshot {
+            vault_requests: client.metrics().requests(),
+            vault_retries: client.metrics().retries.get(),
             cache_hits: uses.map_or(0, |uses| uses.hits.get()),
             cache_misses: uses.map_or(0, |uses| uses.misses.get()),
             cache_stale: uses.map_or(0, |uses| uses.stale.get()),
@@ -104,7 +100,7 @@ impl Lookup {
 
     /// Keeps the token alive; never returns. Run it beside the logins.
     pub async fn keep_token_alive(self: Arc<Self>) {
-        self.kv.client().keep_alive().await;
+        self.kv.client().watch().await;
     }
 
     /// Wipes secrets that have expired; never returns. Run it beside the logins.
@@ -119,7 +115,7 @@ impl Lookup {
 
     /// Accepts a login by a secret in memory, without asking Vault; `None` if there is none, or
     /// not one that fits.
-    pub fn accept_from_memory(&self, attempt: &Attempt) -> Option<Outcome> {
+    pub fn accept_from_memory(&self, attempt: &LoginAttempt) -> Option<Outcome> {
         let cache = self.cache.as_ref().filter(|_| attempt.is_registered)?;
         cache
             .fresh(&attempt.user_id, |secret| attempt.fits(secret))
@@ -127,14 +123,14 @@ impl Lookup {
     }
 
     /// Decides a login within `login_timeout`.
-    pub async fn decide(self: &Arc<Self>, attempt: &Attempt) -> Outcome {
-        let mut patience = Patience::new(self.settings.login_timeout);
-        let newest = Wanted { user_id: attempt.user_id.clone(), number: None };
+    pub async fn decide(self: &Arc<Self>, attempt: &LoginAttempt) -> Outcome {
+        let mut patience = Patience::new(self.config.login_timeout);
+        let newest = ReadKey { user_id: attempt.user_id.clone(), number: None };
         let (outcome, entry) =
             self.ask(attempt, &newest, &mut patience, |found| attempt.judge(found)).await;
         match (&self.rotation, entry) {
             (Some(rotation), Some(entry)) if outcome.code.severity() == Severity::Refused => {
-                self.decide_by_former(attempt, rotation, &entry, &mut patience, outcome).await
+                self.decide_by_previous(attempt, rotation, &entry, &mut patience, outcome).await
             }
             _ => outcome,
         }
@@ -144,21 +140,21 @@ impl Lookup {
     ///
     /// If it is not, another read is made all the same, and what it finds does not matter: the
     /// time taken must not tell who has a secret, nor whose was replaced a short while ago.
-    async fn decide_by_former(
+    async fn decide_by_previous(
         self: &Arc<Self>,
-        attempt: &Attempt,
+        attempt: &LoginAttempt,
         rotation: &Rotation,
         newest: &Entry,
         patience: &mut Patience,
         refusal: Outcome,
     ) -> Outcome {
-        let former = rotation.former(newest);
-        let number = Some(former.map_or(1, |former| former.number));
-        let wanted = Wanted { user_id: attempt.user_id.clone(), number };
+        let previous = rotation.previous(newest);
+        let number = Some(previous.map_or(1, |previous| previous.number));
+        let key = ReadKey { user_id: attempt.user_id.clone(), number };
         let (outcome, _) = self
-            .ask(attempt, &wanted, patience, |found| match former {
-                Some(former) => attempt.judge_by_former(found, former, &refusal),
-                None => attempt.judge_in_vain(&refusal),
+            .ask(attempt, &key, patience, |found| match previous {
+                Some(previous) => attempt.judge_by_previous(found, previous, &refusal),
+                None => attempt.equalize_timing(&refusal),
             })
             .await;
         outcome
@@ -169,22 +165,22 @@ impl Lookup {
     /// Returns the entry with the outcome if it was decided by one.
     async fn ask(
         self: &Arc<Self>,
-        attempt: &Attempt,
-        wanted: &Wanted,
+        attempt: &LoginAttempt,
+        key: &ReadKey,
         patience: &mut Patience,
         judge: impl Fn(Result<&Entry, LookupError>) -> Outcome,
     ) -> (Outcome, Option<Arc<Entry>>) {
-        // What a flight finds that was under way already may be older than this login: it may let
+        // What a read finds that was under way already may be older than this login: it may let
         // somebody in, but only one that began later turns them away.
         let mut is_late_enough = false;
         patience.last_error = None;
         loop {
-            let (flight, is_ours) = self.fly(wanted);
+            let (read, is_ours) = self.fly(key);
             if is_ours && patience.last_error.is_some() {
-                self.kv.client().traffic().retries.count();
+                self.kv.client().metrics().retries.count();
             }
-            let Ok(found) = timeout_at(patience.deadline, flight.found.clone()).await else {
-                return (self.out_of_time(attempt, patience, &flight, judge), None);
+            let Ok(found) = timeout_at(patience.deadline, read.found.clone()).await else {
+                return (self.out_of_time(attempt, patience, &read, judge), None);
             };
             let error = match found {
                 Err(error) if error.is_transient() => error,
@@ -212,14 +208,14 @@ impl Lookup {
     /// The outcome of a login that has waited as long as it may.
     fn out_of_time(
         &self,
-        attempt: &Attempt,
+        attempt: &LoginAttempt,
         patience: &mut Patience,
-        flight: &Flight,
+        read: &SharedRead,
         judge: impl Fn(Result<&Entry, LookupError>) -> Outcome,
     ) -> Outcome {
         let error = match patience.last_error.take() {
             Some(error) => error,
-            None if flight.is_under_way() => self.timed_out(),
+            None if read.is_under_way() => self.timed_out(),
             // The others before this one wait because Vault is away: then it is, for this one too.
             None => match self.outage.current() {
                 Some(error) if self.is_known_stale(attempt) => error,
@@ -231,7 +227,7 @@ impl Lookup {
 
     /// Accepts a login by a secret in memory because Vault does not answer; `None` if that is not
     /// configured, if there is none, or not one that fits.
-    fn accept_as_stale(&self, attempt: &Attempt, error: &VaultError) -> Option<Outcome> {
+    fn accept_as_stale(&self, attempt: &LoginAttempt, error: &VaultError) -> Option<Outcome> {
         if !error.allows_stale() || !self.is_known_stale(attempt) {
             return None;
         }
@@ -243,35 +239,35 @@ impl Lookup {
     }
 
     /// Whether a secret in memory fits that may be gone by while Vault does not answer.
-    fn is_known_stale(&self, attempt: &Attempt) -> bool {
+    fn is_known_stale(&self, attempt: &LoginAttempt) -> bool {
         self.cache.as_ref().is_some_and(|cache| {
             attempt.is_registered && cache.stale(&attempt.user_id, |secret| attempt.fits(secret))
         })
     }
 
     /// Joins the read that is under way, or starts one. Says whether it started it.
-    fn fly(self: &Arc<Self>, wanted: &Wanted) -> (Flight, bool) {
-        self.flights.join_or_start(wanted, |set_off| {
+    fn fly(self: &Arc<Self>, key: &ReadKey) -> (SharedRead, bool) {
+        self.single_flight.join_or_start(key, |set_off| {
             let lookup = Arc::clone(self);
-            let wanted = wanted.clone();
-            async move { lookup.read(&wanted, &set_off).await }
+            let key = key.clone();
+            async move { lookup.read(&key, &set_off).await }
         })
     }
 
     /// Reads once, and keeps what was read as far as that is allowed: of the newest version only.
-    async fn read(&self, wanted: &Wanted, set_off: &AtomicBool) -> Found {
+    async fn read(&self, key: &ReadKey, set_off: &AtomicBool) -> Found {
         // It is never closed, so there is always a permit to wait for.
         let _permit = self.permits.acquire().await;
         set_off.store(true, Ordering::Relaxed);
-        let path = self.settings.vault.path_root.entry_of(&wanted.user_id);
-        let found = match wanted.number {
+        let path = self.config.vault.path_root.entry_of(&key.user_id);
+        let found = match key.number {
             Some(number) => self.kv.read_version(&path, number).await,
             None => self.kv.read_login_secret(&path).await,
         };
         self.outage.note(found.as_ref().err());
         let entry = found?;
-        if wanted.number.is_none() {
-            self.remember(&wanted.user_id, &entry);
+        if key.number.is_none() {
+            self.remember(&key.user_id, &entry);
             if let Some(rotation) = &self.rotation {
                 rotation.warn_if_useless(self.kv.known_version(), Some(&entry));
             }
@@ -292,7 +288,7 @@ impl Lookup {
     fn timed_out(&self) -> VaultError {
         VaultError::TimedOut {
             address: self.kv.client().addresses(),
-            limit: self.settings.login_timeout,
+            limit: self.config.login_timeout,
         }
     }
 }

@@ -3,7 +3,16 @@
 use crate::user_id::UserIdError;
 use crate::vault::VaultError;
 
-use super::decision::LookupError;
+/// Why it is not known what Vault holds for a user.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LookupError {
+    /// Vault did not say.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// It was not this login's turn to ask in time.
+    #[error("as many lookups as max_concurrent_lookups allows were under way all the time")]
+    Overloaded,
+}
 
 /// How a login ended. The names are those in logs and metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -48,7 +57,7 @@ pub enum Severity {
     /// Somebody was rightly turned away.
     Refused,
     /// Somebody was turned away because something is broken.
-    Trouble,
+    Failed,
 }
 
 impl Code {
@@ -110,7 +119,7 @@ impl Code {
             | Self::VaultUnavailable
             | Self::VaultError
             | Self::Timeout
-            | Self::Overloaded => Severity::Trouble,
+            | Self::Overloaded => Severity::Failed,
         }
     }
 }

@@ -15,7 +15,7 @@ pub struct Rotation {
 
 /// The version before the newest one, while that is young.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Former {
+pub struct PreviousVersion {
     /// The version's number.
     pub number: u64,
     /// Until when it is accepted, by Vault's clock.
@@ -33,11 +33,11 @@ impl Rotation {
     ///
     /// A deleted, destroyed or unusable newest version stands for nothing but itself: whoever made
     /// it so wants nobody to get in.
-    pub fn former(&self, newest: &Entry) -> Option<Former> {
+    pub fn previous(&self, newest: &Entry) -> Option<PreviousVersion> {
         let Entry::Secret(Secret { revision: Some(newest), .. }) = newest else { return None };
         let number = newest.number.checked_sub(1).filter(|number| *number > 0)?;
         let until = newest.created.checked_add(self.grace)?;
-        (newest.age() < self.grace).then_some(Former { number, until })
+        (newest.age() < self.grace).then_some(PreviousVersion { number, until })
     }
 
     /// Says once that the rule has no effect, if that shows.
@@ -76,22 +76,22 @@ mod tests {
 
     #[test]
     fn the_version_before_a_young_one_is_accepted() {
-        let former = rotation().former(&newest(5, 599)).unwrap();
-        assert_eq!(former.number, 4);
+        let previous = rotation().previous(&newest(5, 599)).unwrap();
+        assert_eq!(previous.number, 4);
         let until = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_600);
-        assert_eq!(former.until, until);
+        assert_eq!(previous.until, until);
     }
 
     #[test]
     fn nothing_else_is() {
-        assert_eq!(rotation().former(&newest(5, 600)), None);
-        assert_eq!(rotation().former(&newest(1, 0)), None);
-        assert_eq!(rotation().former(&newest(0, 0)), None);
-        assert_eq!(rotation().former(&Entry::Missing), None);
-        assert_eq!(rotation().former(&Entry::Unusable("empty")), None);
+        assert_eq!(rotation().previous(&newest(5, 600)), None);
+        assert_eq!(rotation().previous(&newest(1, 0)), None);
+        assert_eq!(rotation().previous(&newest(0, 0)), None);
+        assert_eq!(rotation().previous(&Entry::Missing), None);
+        assert_eq!(rotation().previous(&Entry::Unusable("empty")), None);
         let Entry::Secret(secret) = newest(5, 0) else { unreachable!() };
         let untold = Entry::Secret(Secret { revision: None, ..secret });
-        assert_eq!(rotation().former(&untold), None);
+        assert_eq!(rotation().previous(&untold), None);
         assert!(Rotation::new(Duration::ZERO, Notices::new(|_| {})).is_none());
     }
 }

@@ -8,14 +8,14 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use tokio::runtime::{Builder, Runtime};
 
-use super::counts::Counts;
-use super::decision::Attempt;
+use super::completion_queue::CompletionQueue;
+use super::config::Config;
+use super::decision::LoginAttempt;
 use super::health::Health;
 use super::lookup::Lookup;
-use super::mailbox::Mailbox;
+use super::metrics_snapshot::MetricsSnapshot;
 use super::outcome::{Code, Outcome};
 use crate::notice::{Notice, Notices};
-use crate::settings::Settings;
 use crate::token_hash::PresentedHash;
 use crate::user_id::UserId;
 
@@ -31,7 +31,7 @@ const MOST_AT_ONCE: usize = 8;
 const RESTART_WAIT: Duration = Duration::from_secs(10);
 
 /// What comes out of the service.
-pub enum Message {
+pub enum Event {
     /// A decided login: the number it was started with, and how it ended.
     Decided(u64, Outcome),
     /// A check of the service's health: the number it was started with, and what it found.
@@ -64,7 +64,7 @@ pub enum ServiceError {
 
 /// Decides logins on threads of its own, from [`start`](Self::start) to [`stop`](Self::stop).
 pub struct LoginService {
-    settings: Settings,
+    config: Config,
     server_name: String,
     running: Mutex<Option<Running>>,
 }
@@ -73,7 +73,7 @@ struct Running {
     process: u32,
     runtime: Runtime,
     lookup: Arc<Lookup>,
-    mailbox: Arc<Mailbox<Message>>,
+    completion_queue: Arc<CompletionQueue<Event>>,
 }
 
 /// What a login is decided from, once nothing is wrong with it that Vault need not be asked about.
@@ -85,8 +85,8 @@ struct Screened {
 impl LoginService {
     /// Makes a service for the users of `server_name`. It has no threads before it is started.
     #[must_use]
-    pub fn new(settings: Settings, server_name: impl Into<String>) -> Self {
-        Self { settings, server_name: server_name.into(), running: Mutex::new(None) }
+    pub fn new(config: Config, server_name: impl Into<String>) -> Self {
+        Self { config, server_name: server_name.into(), running: Mutex::new(None) }
     }
 
     /// Starts the threads. Call it after the last fork.
@@ -104,16 +104,13 @@ impl LoginService {
             .enable_io()
             .enable_time()
             .build()?;
-        let mailbox = Arc::new(Mailbox::new()?);
+        let completion_queue = Arc::new(CompletionQueue::new()?);
         let notices = {
-            let mailbox = Arc::clone(&mailbox);
-            Notices::new(move |notice| mailbox.post(Message::Noticed(notice)))
+            let completion_queue = Arc::clone(&completion_queue);
+            Notices::new(move |notice| completion_queue.post(Event::Noticed(notice)))
         };
-        let lookup = Arc::new(Lookup::new(
-            self.settings.clone(),
-            self.server_name.clone(),
-            notices.clone(),
-        )?);
+        let lookup =
+            Arc::new(Lookup::new(self.config.clone(), self.server_name.clone(), notices.clone())?);
         runtime.spawn(for_ever("the Vault token", notices.clone(), {
             let lookup = Arc::clone(&lookup);
             move || Arc::clone(&lookup).keep_token_alive()
@@ -123,7 +120,7 @@ impl LoginService {
             move || Arc::clone(&lookup).keep_cache_clean()
         }));
         let process = std::process::id();
-        *running = Some(Running { process, runtime, lookup, mailbox });
+        *running = Some(Running { process, runtime, lookup, completion_queue });
         Ok(())
     }
 
@@ -142,7 +139,7 @@ impl LoginService {
     /// What is readable whenever [`drain`](Self::drain) has something to return; `None` unless
     /// started. Closed by [`stop`](Self::stop).
     pub fn wakeup(&self) -> Option<RawFd> {
-        self.running().as_ref().map(|running| running.mailbox.descriptor())
+        self.running().as_ref().map(|running| running.completion_queue.descriptor())
     }
 
     /// The refusal of a login that is lost whatever the homeserver and Vault would say.
@@ -182,13 +179,13 @@ impl LoginService {
         if running.process != used_in {
             return Err(ServiceError::Forked { started_in: running.process, used_in });
         }
-        let may_register = self.settings.allow_registration;
-        let attempt = Attempt { user_id, is_registered, may_register, presented };
+        let may_register = self.config.allow_registration;
+        let attempt = LoginAttempt { user_id, is_registered, may_register, presented };
         let lookup = Arc::clone(&running.lookup);
         if let Some(outcome) = lookup.accept_from_memory(&attempt) {
             return Ok(Some(outcome));
         }
-        let mailbox = Arc::clone(&running.mailbox);
+        let completion_queue = Arc::clone(&running.completion_queue);
         running.runtime.spawn(async move {
             // Whatever happens, the homeserver waits for an answer.
             let deciding = AssertUnwindSafe(lookup.decide(&attempt)).catch_unwind();
@@ -196,7 +193,7 @@ impl LoginService {
                 Outcome::new(Code::VaultError, "the login service failed; please report this")
             });
             outcome.path = Some(lookup.path_of(&attempt.user_id));
-            mailbox.post(Message::Decided(number, outcome));
+            completion_queue.post(Event::Decided(number, outcome));
         });
         Ok(None)
     }
@@ -212,11 +209,11 @@ impl LoginService {
             return Some(Health::not_running());
         };
         let lookup = Arc::clone(&running.lookup);
-        let mailbox = Arc::clone(&running.mailbox);
+        let completion_queue = Arc::clone(&running.completion_queue);
         running.runtime.spawn(async move {
             let checking = AssertUnwindSafe(lookup.check()).catch_unwind();
             let health = checking.await.unwrap_or_else(|_| Health::not_running());
-            mailbox.post(Message::Checked(number, health));
+            completion_queue.post(Event::Checked(number, health));
         });
         None
     }
@@ -224,14 +221,17 @@ impl LoginService {
     /// Some of what has come out, the oldest first. [`wakeup`](Self::wakeup) stays readable while
     /// there is more.
     #[must_use]
-    pub fn drain(&self) -> Vec<Message> {
+    pub fn drain(&self) -> Vec<Event> {
         let running = self.running();
-        running.as_ref().map(|running| running.mailbox.take(MOST_AT_ONCE)).unwrap_or_default()
+        running
+            .as_ref()
+            .map(|running| running.completion_queue.take(MOST_AT_ONCE))
+            .unwrap_or_default()
     }
 
     /// What has been counted since the start; nothing unless started.
     #[must_use]
-    pub fn counts(&self) -> Counts {
+    pub fn counts(&self) -> MetricsSnapshot {
         let running = self.running();
         running.as_ref().map(|running| running.lookup.counts()).unwrap_or_default()
     }

@@ -1,8 +1,8 @@
 //! What is set of an account: its name, its picture, and what only an administrator may.
 
 use super::avatar::Avatar;
-use super::call::{Call, Ready};
 use super::error::ProvisioningError;
+use super::operation::{ClaimedAccount, Operation};
 use super::patience::Patience;
 use super::provisioner::Provisioner;
 use crate::homeserver::{self, AccessToken};
@@ -24,8 +24,8 @@ impl<'a> Attributes<'a> {
     /// # Errors
     /// When it takes an admin token, and there is none.
     pub(super) fn wanted(
-        call: &'a Call<'_>,
-        ready: &Ready,
+        call: &'a Operation<'_>,
+        ready: &ClaimedAccount,
         avatar: Option<Avatar>,
     ) -> Result<Self, ProvisioningError> {
         let request = call.request;
@@ -64,11 +64,11 @@ impl Provisioner {
     /// Sets what is wanted, by the admin API if it may be used, else with the user's own token.
     pub(super) async fn set(
         &self,
-        call: &Call<'_>,
+        call: &Operation<'_>,
         own_token: Option<&AccessToken>,
         attributes: Attributes<'_>,
     ) -> Result<(), ProvisioningError> {
-        let Call { account, patience, .. } = call;
+        let Operation { account, patience, .. } = call;
         let user_id = &account.user_id;
         let Some(admin_token) = &call.authority.admin_token else {
             let Some(token) = own_token else { return Ok(()) };
@@ -101,9 +101,9 @@ impl Provisioner {
         user_id: &UserId,
         token: &AccessToken,
     ) -> Result<bool, ProvisioningError> {
-        let doing = format!("ask whether {user_id} is an administrator");
+        let action = format!("ask whether {user_id} is an administrator");
         patience
-            .insist(&doing, || self.homeserver.is_own_account_admin(token, user_id.as_str()))
+            .insist(&action, || self.homeserver.is_own_account_admin(token, user_id.as_str()))
             .await
     }
 
@@ -120,8 +120,8 @@ impl Provisioner {
             return Ok(());
         }
         let admin = self.homeserver.admin(admin_token);
-        let doing = format!("set what is wanted of {user_id}");
-        patience.insist(&doing, || admin.modify(user_id.as_str(), attributes)).await
+        let action = format!("set what is wanted of {user_id}");
+        patience.insist(&action, || admin.modify(user_id.as_str(), attributes)).await
     }
 
     /// Sets the profile of a user with their own token; returns the picture's URI.

@@ -9,25 +9,25 @@
 //! 5. Only then is anything about the account changed, elsewhere.
 //!
 //! Who dies in between leaves an intent, and the next call goes on from there; whose an account is
-//! that is there by then, [`resumption`](super::resumption) says.
+//! that is there by then, [`ownership`](super::ownership) says.
 
 use std::time::Duration;
 
 use secrecy::SecretString;
 
-use super::attempt::CreatedAs;
-use super::call::{Call, Ready};
+use super::account_entry::{AccountEntry, Intent, Record};
 use super::conflict::{
     check_begun, check_owner, contended, deactivated, not_ours, overtaken, undecided, unusable,
 };
 use super::creation::{Created, Creation};
+use super::creation_method::CreatedAs;
 use super::error::ProvisioningError;
 use super::login::Freshness;
+use super::operation::{ClaimedAccount, Operation};
+use super::ownership::Ownership;
 use super::provisioner::Provisioner;
-use super::record::{Entry, Intent, Record};
-use super::resumption::Verdict;
-use super::secret::new_secret;
 use crate::homeserver::{Profile, Session};
+use crate::random::new_secret;
 use crate::vault::Written;
 
 /// How often the entry is looked at anew because others write it as well.
@@ -38,18 +38,18 @@ const MOST_ROUNDS: u32 = 20;
 const BETWEEN_ROUNDS: Duration = Duration::from_millis(150);
 
 /// What a round ends with: the account, or nothing because somebody else was faster.
-type Round = Result<Option<Ready>, ProvisioningError>;
+type Round = Result<Option<ClaimedAccount>, ProvisioningError>;
 
 /// An account that is ours, as it was created.
-struct Made {
+struct CreatedAccount {
     created_as: CreatedAs,
     profile: Profile,
     session: Option<Box<Session>>,
 }
 
-impl Made {
+impl CreatedAccount {
     /// By this very call.
-    fn by(call: &Call<'_>, session: Option<Box<Session>>) -> Result<Self, ProvisioningError> {
+    fn by(call: &Operation<'_>, session: Option<Box<Session>>) -> Result<Self, ProvisioningError> {
         let created_as = call.attempt()?.makes();
         Ok(Self { created_as, profile: call.profile_at_creation(), session })
     }
@@ -57,9 +57,12 @@ impl Made {
 
 impl Provisioner {
     /// Goes round until the account is ready, or is known not to be ours.
-    pub(super) async fn claim(&self, call: &Call<'_>) -> Result<Ready, ProvisioningError> {
-        let Call { request, account, patience, .. } = call;
-        let _turn = self.turns.of(&account.user_id).await;
+    pub(super) async fn claim(
+        &self,
+        call: &Operation<'_>,
+    ) -> Result<ClaimedAccount, ProvisioningError> {
+        let Operation { request, account, patience, .. } = call;
+        let _turn = self.account_locks.of(&account.user_id).await;
         let given = request.external_id.as_deref();
         for round in 0..MOST_ROUNDS {
             if round > 0 {
@@ -86,8 +89,8 @@ impl Provisioner {
     }
 
     /// Vault has nothing: the account must not be there either.
-    async fn begin(&self, call: &Call<'_>, version: u32, is_sure: bool) -> Round {
-        let Call { request, account, authority, patience, .. } = call;
+    async fn begin(&self, call: &Operation<'_>, version: u32, is_sure: bool) -> Round {
+        let Operation { request, account, authority, patience, .. } = call;
         let found = self.look_up(patience, &account.user_id, authority).await?;
         if found.is_deactivated() {
             return Err(deactivated(account));
@@ -111,14 +114,14 @@ impl Provisioner {
         let Some(Written { version, .. }) = written else { return Ok(None) };
         let wanted = call.wanted();
         let new = call.new_account(&intent.password, &wanted);
-        let Creation { outcome, may_be_done } = self.create(patience, authority, &new).await;
+        let Creation { outcome, may_have_applied } = self.create(patience, authority, &new).await;
         match outcome {
             Ok(Created::Ours(session)) => {
-                let made = Made::by(call, session)?;
+                let made = CreatedAccount::by(call, session)?;
                 self.promote(call, &intent, version, made).await
             }
             // Perhaps it was an earlier try that created it.
-            Ok(Created::AlreadyThere) if may_be_done => Ok(None),
+            Ok(Created::AlreadyThere) if may_have_applied => Ok(None),
             Ok(Created::AlreadyThere) if request.adopt => {
                 self.adopt(call, &intent.login_secret, version, &intent.versions(version)).await
             }
@@ -130,7 +133,7 @@ impl Provisioner {
             }
             // A refusal is an answer: there is no account, and nothing to go on with. If this
             // fails, the next call finds the intent and tries again.
-            Err(error) if error.is_final() && !may_be_done => {
+            Err(error) if error.is_final() && !may_have_applied => {
                 let _ = self.give_up(call, &intent, version).await;
                 Err(error)
             }
@@ -141,11 +144,11 @@ impl Provisioner {
     /// Drops what was intended, unless somebody has gone on from it; whether nobody has.
     async fn give_up(
         &self,
-        call: &Call<'_>,
+        call: &Operation<'_>,
         intent: &Intent,
         version: u32,
     ) -> Result<bool, ProvisioningError> {
-        let Call { account, patience, .. } = call;
+        let Operation { account, patience, .. } = call;
         let fields = Intent::given_up_fields();
         let Some(last) = self.write(patience, account, fields, version).await? else {
             return Ok(false);
@@ -156,8 +159,8 @@ impl Provisioner {
     }
 
     /// Somebody has begun: finish it, if the account is not another one's by now.
-    async fn resume(&self, call: &Call<'_>, intent: Intent, version: u32) -> Round {
-        let Call { request, account, authority, patience, .. } = call;
+    async fn resume(&self, call: &Operation<'_>, intent: Intent, version: u32) -> Round {
+        let Operation { request, account, authority, patience, .. } = call;
         let found = self.look_up(patience, &account.user_id, authority).await?;
         if found.is_deactivated() {
             return Err(deactivated(account));
@@ -171,7 +174,9 @@ impl Provisioner {
             let wanted = call.wanted();
             let new = call.new_account(&intent.password, &wanted);
             if let Created::Ours(session) = self.create(patience, authority, &new).await.outcome? {
-                return self.promote(call, &intent, version, Made::by(call, session)?).await;
+                return self
+                    .promote(call, &intent, version, CreatedAccount::by(call, session)?)
+                    .await;
             }
         }
         if request.adopt {
@@ -179,18 +184,18 @@ impl Provisioner {
             return self.adopt(call, &intent.login_secret, version, &versions).await;
         }
         let why = match self.judge(patience, &account.user_id, &intent, authority).await? {
-            Verdict::Ours { created_as, session } => {
+            Ownership::Ours { created_as, session } => {
                 if let Err(error) = check_begun(account, created_as.as_ref(), &call.wanted()) {
                     self.end(session).await;
                     return Err(error);
                 }
                 let created_as = created_as.unwrap_or_default();
-                let made = Made { created_as, profile: found.profile, session };
+                let made = CreatedAccount { created_as, profile: found.profile, session };
                 return self.promote(call, &intent, version, made).await;
             }
-            Verdict::Undecided(why) => why,
+            Ownership::Undecided(why) => why,
         };
-        // Another call may have finished the work meanwhile, and what was seen may be its doing.
+        // Another call may have finished the work meanwhile, and what was seen may be its work.
         if self.read(patience, account).await?.version != version {
             return Ok(None);
         }
@@ -198,8 +203,8 @@ impl Provisioner {
     }
 
     /// Vault has a secret: the account is there, or is created for it.
-    async fn use_entry(&self, call: &Call<'_>, entry: &Entry, version: u32) -> Round {
-        let Call { request, account, authority, patience, .. } = call;
+    async fn use_entry(&self, call: &Operation<'_>, entry: &AccountEntry, version: u32) -> Round {
+        let Operation { request, account, authority, patience, .. } = call;
         let given = request.external_id.as_deref();
         let new_owner = given.filter(|_| entry.external_id.is_none() && request.adopt);
         if new_owner.is_none() {
@@ -209,7 +214,7 @@ impl Provisioner {
         if found.is_deactivated() {
             return Err(deactivated(account));
         }
-        let mut ready = Ready {
+        let mut ready = ClaimedAccount {
             login_secret: entry.login_secret.clone(),
             freshness: Freshness::Old,
             already_exists: true,
@@ -220,17 +225,18 @@ impl Provisioner {
         if found.exists != Some(true) {
             let (password, wanted) = (new_secret()?, call.wanted());
             let new = call.new_account(&password, &wanted);
-            let Creation { outcome, may_be_done } = self.create(patience, authority, &new).await;
+            let Creation { outcome, may_have_applied } =
+                self.create(patience, authority, &new).await;
             match outcome? {
                 Created::Ours(session) => {
-                    let made = Made::by(call, session)?;
+                    let made = CreatedAccount::by(call, session)?;
                     ready.already_exists = false;
                     ready.created_as = Some(made.created_as);
                     ready.profile = made.profile;
                     ready.session = made.session;
                 }
                 Created::AlreadyThere
-                    if found.exists == Some(false) && !may_be_done && !request.adopt =>
+                    if found.exists == Some(false) && !may_have_applied && !request.adopt =>
                 {
                     return Err(overtaken(account));
                 }
@@ -248,13 +254,13 @@ impl Provisioner {
     /// Keeps in an entry what has become of its account; whether nobody else has written meanwhile.
     async fn update_entry(
         &self,
-        call: &Call<'_>,
-        entry: &Entry,
+        call: &Operation<'_>,
+        entry: &AccountEntry,
         version: u32,
         new_owner: Option<&str>,
-        ready: &Ready,
+        ready: &ClaimedAccount,
     ) -> Result<bool, ProvisioningError> {
-        let Call { account, patience, .. } = call;
+        let Operation { account, patience, .. } = call;
         let made = ready.created_as.clone().unwrap_or_default();
         let is_news = made != entry.created_as.clone().unwrap_or_default();
         if new_owner.is_some() || is_news {
@@ -268,8 +274,14 @@ impl Provisioner {
     }
 
     /// Puts the entry in the intent's place.
-    async fn promote(&self, call: &Call<'_>, intent: &Intent, version: u32, made: Made) -> Round {
-        let Call { account, patience, .. } = call;
+    async fn promote(
+        &self,
+        call: &Operation<'_>,
+        intent: &Intent,
+        version: u32,
+        made: CreatedAccount,
+    ) -> Round {
+        let Operation { account, patience, .. } = call;
         let fields = intent.entry_fields(version, &made.created_as);
         let result = match self.write(patience, account, fields, version).await {
             Ok(Some(_)) => {
@@ -282,7 +294,7 @@ impl Provisioner {
             self.end(made.session).await;
             return result.map(|_| None);
         }
-        Ok(Some(Ready {
+        Ok(Some(ClaimedAccount {
             login_secret: intent.login_secret.clone(),
             freshness: Freshness::New,
             already_exists: false,
@@ -295,18 +307,18 @@ impl Provisioner {
     /// Writes the entry of an account that others have created, and destroys what was intended.
     async fn adopt(
         &self,
-        call: &Call<'_>,
+        call: &Operation<'_>,
         secret: &SecretString,
         version: u32,
         intended: &[u32],
     ) -> Round {
-        let Call { request, account, patience, .. } = call;
-        let fields = Entry::adopted_fields(secret, request.external_id.as_deref(), intended);
+        let Operation { request, account, patience, .. } = call;
+        let fields = AccountEntry::adopted_fields(secret, request.external_id.as_deref(), intended);
         if self.write(patience, account, fields, version).await?.is_none() {
             return Ok(None);
         }
         self.destroy(patience, account, intended).await?;
-        Ok(Some(Ready {
+        Ok(Some(ClaimedAccount {
             login_secret: secret.clone(),
             freshness: Freshness::New,
             already_exists: true,

@@ -1,7 +1,7 @@
 //! Accounts that are somebody else's, and what to do about it.
 
-use super::attempt::CreatedAs;
-use super::error::{ProvisioningError, Trouble};
+use super::creation_method::CreatedAs;
+use super::error::{ErrorKind, ProvisioningError};
 use super::provisioner::Account;
 
 /// Refuses an account that belongs to another user of the service.
@@ -125,7 +125,7 @@ pub fn contended(account: &Account<'_>) -> ProvisioningError {
 pub fn missing(account: &Account<'_>) -> ProvisioningError {
     let path = account.entry.path();
     let message = format!("Vault holds no secret of {} at {path}", account.user_id);
-    ProvisioningError { status: Some(404), ..ProvisioningError::new(Trouble::Vault, message) }
+    ProvisioningError { status: Some(404), ..ProvisioningError::new(ErrorKind::Vault, message) }
         .advise("provision the user first, or check vault_path_root")
 }
 
@@ -133,7 +133,7 @@ pub fn missing(account: &Account<'_>) -> ProvisioningError {
 pub fn undecided(account: &Account<'_>, why: &str) -> ProvisioningError {
     let path = account.entry.path();
     ProvisioningError::new(
-        Trouble::Undecided,
+        ErrorKind::Undecided,
         format!(
             "{} was left half-made, and nothing proves that the account on the homeserver is the \
              one that was begun: {why}",
@@ -147,5 +147,5 @@ pub fn undecided(account: &Account<'_>, why: &str) -> ProvisioningError {
 }
 
 fn conflict(message: String, advice: &str) -> ProvisioningError {
-    ProvisioningError::new(Trouble::Conflict, message).advise(advice)
+    ProvisioningError::new(ErrorKind::Conflict, message).advise(advice)
 }

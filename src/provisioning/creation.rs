@@ -4,12 +4,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use secrecy::SecretString;
 
-use super::attempt::{CreatedAs, Means};
-use super::error::{ProvisioningError, Trouble};
+use super::creation_method::{CreatedAs, CreationMethod};
+use super::error::{ErrorKind, ProvisioningError};
 use super::patience::Patience;
 use super::provisioner::Provisioner;
 use crate::homeserver::{
-    self, AccessToken, HomeserverError, Profile, Registration, Session, Shown,
+    self, AccessToken, HomeserverError, Profile, PublicProfile, Registration, Session,
 };
 use crate::user_id::UserId;
 
@@ -22,7 +22,7 @@ pub struct Authority {
 }
 
 /// What the homeserver says of an account.
-pub struct Found {
+pub struct AccountLookup {
     /// Whether it exists; `None` if the homeserver does not tell without an admin token.
     pub exists: Option<bool>,
     /// The homeserver's clock, in seconds since 1970.
@@ -38,7 +38,7 @@ pub struct Creation {
     /// What came out of it.
     pub outcome: Result<Created, ProvisioningError>,
     /// Whether it may have been done although the outcome does not say so: an answer got lost.
-    pub may_be_done: bool,
+    pub may_have_applied: bool,
 }
 
 /// Whose account it is.
@@ -68,10 +68,10 @@ impl Authority {
     ///
     /// # Errors
     /// When there is neither a token nor a secret.
-    pub fn means(&self) -> Result<Means, ProvisioningError> {
+    pub fn means(&self) -> Result<CreationMethod, ProvisioningError> {
         match (&self.admin_token, &self.shared_secret) {
-            (Some(_), _) => Ok(Means::AdminApi),
-            (None, Some(_)) => Ok(Means::SharedSecret),
+            (Some(_), _) => Ok(CreationMethod::AdminApi),
+            (None, Some(_)) => Ok(CreationMethod::SharedSecret),
             (None, None) => Err(ProvisioningError::of_key(
                 "admin_access_token",
                 "required to create accounts, or else registration_shared_secret",
@@ -80,7 +80,7 @@ impl Authority {
     }
 }
 
-impl Found {
+impl AccountLookup {
     /// Whether somebody put it out of use.
     pub fn is_deactivated(&self) -> bool {
         self.details.as_ref().is_some_and(|account| account.is_deactivated)
@@ -102,30 +102,30 @@ impl Provisioner {
         patience: &Patience,
         user_id: &UserId,
         authority: &Authority,
-    ) -> Result<Found, ProvisioningError> {
-        let doing = format!("look {user_id} up");
+    ) -> Result<AccountLookup, ProvisioningError> {
+        let action = format!("look {user_id} up");
         let Some(token) = &authority.admin_token else {
             let answer = patience
-                .insist(&doing, || self.homeserver.profile(user_id.as_str()))
+                .insist(&action, || self.homeserver.profile(user_id.as_str()))
                 .await
                 .map_err(of_another_server)?;
             let (exists, profile) = match answer.value {
-                Shown::Profile(profile) => (Some(true), profile),
-                Shown::Nothing => (Some(false), Profile::default()),
-                Shown::NotTold => (None, Profile::default()),
+                PublicProfile::Profile(profile) => (Some(true), profile),
+                PublicProfile::Nothing => (Some(false), Profile::default()),
+                PublicProfile::Undisclosed => (None, Profile::default()),
             };
-            return Ok(Found { exists, date: answer.date, profile, details: None });
+            return Ok(AccountLookup { exists, date: answer.date, profile, details: None });
         };
         let admin = self.homeserver.admin(token);
         let answer = patience
-            .insist(&doing, || admin.account(user_id.as_str()))
+            .insist(&action, || admin.account(user_id.as_str()))
             .await
             .map_err(needs_an_admin)?;
         let profile = answer.value.as_ref().map(|account| Profile {
             display_name: account.display_name.clone(),
             avatar_url: account.avatar_url.clone(),
         });
-        Ok(Found {
+        Ok(AccountLookup {
             exists: Some(answer.value.is_some()),
             date: answer.date,
             profile: profile.unwrap_or_default(),
@@ -141,9 +141,9 @@ impl Provisioner {
         admin_token: &AccessToken,
     ) -> Result<(), ProvisioningError> {
         let admin = self.homeserver.admin(admin_token);
-        let doing = format!("look {user_id} up");
+        let action = format!("look {user_id} up");
         let answer = patience
-            .insist(&doing, || admin.account(user_id.as_str()))
+            .insist(&action, || admin.account(user_id.as_str()))
             .await
             .map_err(needs_an_admin)?;
         if answer.value.is_some() {
@@ -153,7 +153,7 @@ impl Provisioner {
         Err(ProvisioningError {
             status: Some(404),
             errcode: Some("M_NOT_FOUND".to_owned()),
-            ..ProvisioningError::new(Trouble::Homeserver, message)
+            ..ProvisioningError::new(ErrorKind::Homeserver, message)
         }
         .advise("provision the user first"))
     }
@@ -165,20 +165,20 @@ impl Provisioner {
         authority: &Authority,
         new: &NewAccount<'_>,
     ) -> Creation {
-        let doing = format!("create {}", new.user_id);
-        let may_be_done = AtomicBool::new(false);
+        let action = format!("create {}", new.user_id);
+        let may_have_applied = AtomicBool::new(false);
         let outcome = patience
-            .insist(&doing, || async {
+            .insist(&action, || async {
                 let result = self.try_to_create(authority, new).await;
-                if result.as_ref().is_err_and(HomeserverError::may_have_been_done) {
-                    may_be_done.store(true, Ordering::Relaxed);
+                if result.as_ref().is_err_and(HomeserverError::may_have_applied) {
+                    may_have_applied.store(true, Ordering::Relaxed);
                 }
                 result
             })
             .await
             .map_err(|error| advise(error, authority))
             .and_then(|answer| answer);
-        Creation { outcome, may_be_done: may_be_done.into_inner() }
+        Creation { outcome, may_have_applied: may_have_applied.into_inner() }
     }
 
     /// One try. An answer that trying again would not change is the inner result.

@@ -8,8 +8,7 @@ use super::findings::{Finding, Report};
 use super::login::{Freshness, LoginOptions};
 use super::provisioner::Provisioner;
 use crate::homeserver::LOGIN_TYPE;
-use crate::settings::VaultSettings;
-use crate::vault::{Client, Entry, Kv, Mounted, Node, TokenState, VaultError, Version};
+use crate::vault::{Client, Entry, KvReader, Mounted, Node, TokenState, VaultError, Version};
 
 /// A token that ends within this time and cannot be renewed deserves a word.
 const SOON: Duration = Duration::from_secs(24 * 3600);
@@ -55,7 +54,7 @@ impl Provisioner {
         let client = self.kv.client();
         match client.token_state().await {
             // Whatever a token may do, a live one is told of its mount.
-            Ok(TokenState::NotTold) => client.mounted().await.map(|_| TokenState::NotTold),
+            Ok(TokenState::Unknown) => client.mounted().await.map(|_| TokenState::Unknown),
             state => state,
         }
     }
@@ -72,7 +71,7 @@ impl Provisioner {
                 report.skip_all(POLICY, "the KV engine has to be found first");
                 return;
             }
-            Ok(Mounted::NotTold) => None,
+            Ok(Mounted::Unknown) => None,
             Err(error) => {
                 report.failed("KV engine", error.to_string(), "see Vault's own log");
                 report.skip_all(POLICY, "the KV engine has to be found first");
@@ -163,7 +162,7 @@ impl Provisioner {
         };
         let path = account.entry.path();
         let below = vault.path_root.entry_of(&account.user_id);
-        match Kv::new(client, vault.kv_version).read_login_secret(&below).await {
+        match KvReader::new(client, vault.kv_version).read_login_secret(&below).await {
             Ok(Entry::Secret(secret)) => {
                 report.ok(link, format!("{path} has one"));
                 return Some(secret.login_secret);
@@ -200,7 +199,7 @@ impl Provisioner {
 }
 
 /// Whether a node is there to ask.
-fn look_at_nodes(report: &mut Report, nodes: &[Node], settings: &VaultSettings) -> bool {
+fn look_at_nodes(report: &mut Report, nodes: &[Node], settings: &crate::vault::Config) -> bool {
     let is_up = nodes.iter().any(|node| matches!(node.health, Ok(200 | 429 | 473)));
     for Node { address, health } in nodes {
         let link = "Vault";
@@ -248,7 +247,7 @@ fn look_at_nodes(report: &mut Report, nodes: &[Node], settings: &VaultSettings) 
             );
         }
     }
-    if settings.tls.skip_verify {
+    if settings.connection.tls.skip_verify {
         let found = "certificates are not verified";
         report.warning("TLS", found, "take skip_verify away and give ca_cert instead");
     }
@@ -271,7 +270,7 @@ fn look_at_token(report: &mut Report, state: Result<TokenState, VaultError>) -> 
                 report.ok(link, found);
             }
         }
-        Ok(TokenState::NotTold) => report.warning(
+        Ok(TokenState::Unknown) => report.warning(
             link,
             "accepted; it may not look at itself, so its end is not known",
             "give it the policy \"default\" as well",

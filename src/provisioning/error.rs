@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use crate::homeserver::HomeserverError;
+use crate::random::RandomError;
 use crate::vault::VaultError;
 
-/// What kind of trouble it is: what a caller may want to tell apart.
+/// What kind of error it is: what a caller may want to tell apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trouble {
+pub enum ErrorKind {
     /// Something that was given is wrong or missing.
     Configuration,
     /// The homeserver said no.
@@ -25,8 +26,8 @@ pub enum Trouble {
 /// Why a verb could not do what it was asked to. Holds no secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProvisioningError {
-    /// What kind of trouble it is.
-    pub trouble: Trouble,
+    /// What kind of error it is.
+    pub kind: ErrorKind,
     /// What happened.
     pub message: String,
     /// What to do about it.
@@ -41,11 +42,17 @@ pub struct ProvisioningError {
     pub key: Option<String>,
 }
 
+impl From<RandomError> for ProvisioningError {
+    fn from(error: RandomError) -> Self {
+        Self::new(ErrorKind::Configuration, error.to_string())
+    }
+}
+
 impl ProvisioningError {
     /// Something happened, and nothing more is known of it.
-    pub fn new(trouble: Trouble, message: impl Into<String>) -> Self {
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self {
-            trouble,
+            kind,
             message: message.into(),
             advice: None,
             status: None,
@@ -59,7 +66,7 @@ impl ProvisioningError {
     pub fn of_key(key: impl Into<String>, message: impl AsRef<str>) -> Self {
         let key = key.into();
         let message = format!("{key}: {}", message.as_ref());
-        Self { key: Some(key), ..Self::new(Trouble::Configuration, message) }
+        Self { key: Some(key), ..Self::new(ErrorKind::Configuration, message) }
     }
 
     /// Whether a server understood what was wanted, and will not do it.
@@ -72,7 +79,7 @@ impl ProvisioningError {
     /// Whether asking again would end the same.
     #[must_use]
     pub fn is_final(&self) -> bool {
-        self.is_refusal() || self.trouble == Trouble::Configuration
+        self.is_refusal() || self.kind == ErrorKind::Configuration
     }
 
     /// With a word on what to do.
@@ -84,41 +91,41 @@ impl ProvisioningError {
 
     /// What Vault answered when we wanted to do something, such as "read secret/users/@a:b".
     #[must_use]
-    pub fn of_vault(error: &VaultError, doing: &str) -> Self {
+    pub fn of_vault(error: &VaultError, action: &str) -> Self {
         let (trouble, status, advice) = match error {
             VaultError::Unreachable { .. } | VaultError::TimedOut { .. } => {
-                (Trouble::Unreachable, None, "check vault_url, and that Vault runs")
+                (ErrorKind::Unreachable, None, "check vault_url, and that Vault runs")
             }
             VaultError::Unavailable { status, .. } => {
-                (Trouble::Vault, Some(*status), "try again later; see Vault's own log")
+                (ErrorKind::Vault, Some(*status), "try again later; see Vault's own log")
             }
             VaultError::Denied { .. } => (
-                Trouble::Vault,
+                ErrorKind::Vault,
                 Some(403),
                 "`synapse-vault policy --for provisioning` prints the policy that is needed",
             ),
             VaultError::TokenInvalid { .. } => (
-                Trouble::Vault,
+                ErrorKind::Vault,
                 Some(403),
                 "give another token (VAULT_TOKEN), a token file, or vault_auth",
             ),
             VaultError::LoginRefused { status, .. } => {
-                (Trouble::Vault, Some(*status), "check vault_auth")
+                (ErrorKind::Vault, Some(*status), "check vault_auth")
             }
-            VaultError::Unexpected(_) => (Trouble::Vault, None, ""),
+            VaultError::Unexpected(_) => (ErrorKind::Vault, None, ""),
         };
         let message = match error {
             VaultError::Denied { quote } => {
-                format!("cannot {doing}: no policy of the token allows it: 403{quote}")
+                format!("cannot {action}: no policy of the token allows it: 403{quote}")
             }
             // What the error itself advises is for the homeserver's administrator.
             VaultError::TokenInvalid { .. } => {
-                format!("cannot {doing}: Vault does not accept the token")
+                format!("cannot {action}: Vault does not accept the token")
             }
             VaultError::LoginRefused { method, status, quote } => {
-                format!("cannot {doing}: Vault refuses the {method} login: {status}{quote}")
+                format!("cannot {action}: Vault refuses the {method} login: {status}{quote}")
             }
-            error => format!("cannot {doing}: {error}"),
+            error => format!("cannot {action}: {error}"),
         };
         Self {
             status,
@@ -130,12 +137,12 @@ impl ProvisioningError {
 
     /// What the homeserver answered when we wanted to do something, such as "log @a:b in".
     #[must_use]
-    pub fn of_homeserver(error: &HomeserverError, doing: &str) -> Self {
+    pub fn of_homeserver(error: &HomeserverError, action: &str) -> Self {
         let trouble = match error {
             HomeserverError::Unreachable { .. } | HomeserverError::TimedOut { .. } => {
-                Trouble::Unreachable
+                ErrorKind::Unreachable
             }
-            _ => Trouble::Homeserver,
+            _ => ErrorKind::Homeserver,
         };
         let advice = match (error.status(), error.errcode()) {
             (_, Some("M_UNKNOWN_TOKEN" | "M_MISSING_TOKEN")) => {
@@ -153,7 +160,7 @@ impl ProvisioningError {
             errcode: error.errcode().map(str::to_owned),
             retry_after: error.retry_after(),
             advice: advice.map(str::to_owned),
-            ..Self::new(trouble, format!("cannot {doing}: {error}"))
+            ..Self::new(trouble, format!("cannot {action}: {error}"))
         }
     }
 }

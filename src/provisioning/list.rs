@@ -2,10 +2,10 @@
 
 use futures_util::{StreamExt, TryStreamExt};
 
+use super::account_entry::Record;
 use super::error::ProvisioningError;
 use super::patience::Patience;
 use super::provisioner::Provisioner;
-use super::record::Record;
 use crate::user_id::UserId;
 
 /// How many entries are read at a time.

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::error::{ProvisioningError, Trouble};
+use super::account_entry::Record;
+use super::error::{ErrorKind, ProvisioningError};
 use super::patience::Patience;
 use super::provisioner::{Account, Provisioner};
-use super::record::Record;
-use super::secret::new_device_id;
-use crate::homeserver::{AccessToken, LOGIN_TYPE, Login, Proof, Session, VaultStage};
+use crate::homeserver::{AccessToken, LOGIN_TYPE, Login, LoginCredentials, Session, VaultStage};
+use crate::random::new_device_id;
 use crate::token_hash::token_hash;
 use crate::user_id::UserId;
 
@@ -88,7 +88,7 @@ impl Provisioner {
     ) -> Result<Session, ProvisioningError> {
         if !self.offers(patience, LOGIN_TYPE).await? {
             return Err(ProvisioningError::new(
-                Trouble::Homeserver,
+                ErrorKind::Homeserver,
                 format!(
                     "cannot log {user_id} in: the homeserver does not offer logins of type \
                      {LOGIN_TYPE}"
@@ -103,14 +103,14 @@ impl Provisioner {
         let hash = token_hash(secret.expose_secret(), user_id.as_str());
         let login = Login {
             user_id: user_id.as_str(),
-            proof: Proof::TokenHash(&hash),
+            credentials: LoginCredentials::TokenHash(&hash),
             device_id: &device_id,
             device_name: options.device_name.as_deref(),
         };
-        let doing = format!("log {user_id} in");
+        let action = format!("log {user_id} in");
         let mut tries = 1;
         loop {
-            let result = patience.insist(&doing, || self.homeserver.log_in(&login)).await;
+            let result = patience.insist(&action, || self.homeserver.log_in(&login)).await;
             match result {
                 Err(error) if error.errcode.as_deref() == Some("M_FORBIDDEN") => {
                     if freshness == Freshness::Old || tries == TRIES_AFTER_WRITE {
@@ -136,9 +136,9 @@ impl Provisioner {
         secret: &SecretString,
         session: &Session,
     ) -> Result<(), ProvisioningError> {
-        let doing = format!("log the other devices of {user_id} out");
+        let action = format!("log the other devices of {user_id} out");
         let token = &session.access_token;
-        let mut others = patience.insist(&doing, || self.homeserver.devices(token)).await?;
+        let mut others = patience.insist(&action, || self.homeserver.devices(token)).await?;
         others.retain(|device| *device != session.device_id);
         if others.is_empty() {
             return Ok(());
@@ -146,12 +146,12 @@ impl Provisioner {
         if let Some(admin_token) = self.admin_token().await? {
             let admin = self.homeserver.admin(&admin_token);
             return patience
-                .insist(&doing, || admin.delete_devices(user_id.as_str(), &others))
+                .insist(&action, || admin.delete_devices(user_id.as_str(), &others))
                 .await;
         }
         let hash = token_hash(secret.expose_secret(), user_id.as_str());
         let stage = VaultStage { user_id: user_id.as_str(), token_hash: &hash };
-        patience.insist(&doing, || self.homeserver.delete_devices(token, &others, &stage)).await
+        patience.insist(&action, || self.homeserver.delete_devices(token, &others, &stage)).await
     }
 }
 

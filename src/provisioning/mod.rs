@@ -3,42 +3,43 @@
 //! One file for each verb: [`provision`], [`login`], [`rotate`], [`revoke`], [`profile`], [`list`],
 //! [`diagnose`]. What they share:
 //! * [`provisioner`] knows the two servers; [`patience`] how long to go on trying.
-//! * [`attempt`] is how an account is made, [`record`] what Vault holds for it, [`secret`] what we
+//! * [`creation_method`] is how an account is made, [`account_entry`] what Vault holds for it, [`secret`] what we
 //!   make up.
-//! * [`call`] is what is wanted; [`claim`] sees to it that the account is ours, by [`steps`] that
-//!   others may take as well, whom [`turns`] keep apart in this process; [`conflict`] is what it
+//! * [`operation`] is what is wanted; [`claim`] sees to it that the account is ours, by [`entry_store`] that
+//!   others may take as well, whom [`account_locks`] keep apart in this process; [`conflict`] is what it
 //!   finds otherwise.
-//! * [`creation`] makes accounts so that it is known whose they are, [`resumption`] finds out about
+//! * [`creation`] makes accounts so that it is known whose they are, [`ownership`] finds out about
 //!   those that were left half-made, [`attributes`] and [`avatar`] set what is wanted of them.
 //! * [`findings`] is what a diagnosis is made of; [`error`] says what went wrong and what to do.
 
-mod attempt;
+mod account_entry;
+mod account_locks;
 mod attributes;
 mod avatar;
-mod call;
 mod claim;
+mod config;
 mod conflict;
 mod creation;
+mod creation_method;
 mod diagnose;
+mod entry_store;
 mod error;
 mod findings;
 mod list;
 mod login;
+mod operation;
+mod ownership;
 mod patience;
 mod profile;
 mod provision;
 mod provisioner;
-mod record;
-mod resumption;
 mod revoke;
 mod rotate;
-mod secret;
-mod steps;
 #[cfg(test)]
 mod stored_entries;
-mod turns;
 
-pub use error::{ProvisioningError, Trouble};
+pub use config::Config;
+pub use error::{ErrorKind, ProvisioningError};
 pub use findings::{Finding, Status};
 pub use list::{ListedUser, State};
 pub use login::LoginOptions;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use backon::{ExponentialBuilder, Retryable};
 use tokio::time::{Instant, timeout_at};
 
-use super::error::{ProvisioningError, Trouble};
+use super::error::{ErrorKind, ProvisioningError};
 use crate::homeserver::HomeserverError;
 use crate::vault::VaultError;
 
@@ -32,7 +32,7 @@ pub trait Passing {
     /// How long the server asks to wait.
     fn asks_to_wait(&self) -> Option<Duration>;
     /// The error as the caller gets it.
-    fn tell(&self, doing: &str) -> ProvisioningError;
+    fn tell(&self, action: &str) -> ProvisioningError;
 }
 
 impl Patience {
@@ -54,10 +54,10 @@ impl Patience {
     /// waited for. Where nobody listens it is given up after a few seconds.
     ///
     /// # Errors
-    /// The last error. `doing` says what was wanted, such as "log @a:b in".
+    /// The last error. `action` says what was wanted, such as "log @a:b in".
     pub async fn insist<T, E: Passing, F: Future<Output = Result<T, E>>>(
         &self,
-        doing: &str,
+        action: &str,
         request: impl FnMut() -> F,
     ) -> Result<T, ProvisioningError> {
         let waits = ExponentialBuilder::new()
@@ -68,20 +68,20 @@ impl Patience {
         let began = Instant::now();
         let mut last = None;
         let trying = request.retry(waits).when(E::may_pass).adjust(|error, wait| {
-            last = Some(error.tell(doing));
+            last = Some(error.tell(action));
             let wait = wait?.max(error.asks_to_wait().unwrap_or_default());
             let is_hopeless = error.is_of_nobody() && began.elapsed() > RESTARTING_FOR;
             (wait < self.left() && !is_hopeless).then_some(wait)
         });
         match timeout_at(self.deadline, trying).await {
-            Ok(result) => result.map_err(|error| error.tell(doing)),
-            Err(_) => Err(last.unwrap_or_else(|| self.out_of_time(doing))),
+            Ok(result) => result.map_err(|error| error.tell(action)),
+            Err(_) => Err(last.unwrap_or_else(|| self.out_of_time(action))),
         }
     }
 
-    fn out_of_time(&self, doing: &str) -> ProvisioningError {
-        let message = format!("cannot {doing}: the {:?} that it may take are over", self.limit);
-        ProvisioningError::new(Trouble::Unreachable, message)
+    fn out_of_time(&self, action: &str) -> ProvisioningError {
+        let message = format!("cannot {action}: the {:?} that it may take are over", self.limit);
+        ProvisioningError::new(ErrorKind::Unreachable, message)
             .advise("look at the servers' logs, or give a longer timeout")
     }
 }
@@ -99,8 +99,8 @@ impl Passing for VaultError {
         self.retry_after()
     }
 
-    fn tell(&self, doing: &str) -> ProvisioningError {
-        ProvisioningError::of_vault(self, doing)
+    fn tell(&self, action: &str) -> ProvisioningError {
+        ProvisioningError::of_vault(self, action)
     }
 }
 
@@ -117,7 +117,7 @@ impl Passing for HomeserverError {
         self.retry_after()
     }
 
-    fn tell(&self, doing: &str) -> ProvisioningError {
-        ProvisioningError::of_homeserver(self, doing)
+    fn tell(&self, action: &str) -> ProvisioningError {
+        ProvisioningError::of_homeserver(self, action)
     }
 }

@@ -2,9 +2,9 @@
 
 use super::attributes::Attributes;
 use super::avatar::Avatar;
-use super::call::{Call, Ready};
 use super::error::ProvisioningError;
 use super::login::LoginOptions;
+use super::operation::{ClaimedAccount, Operation};
 use super::provisioner::Provisioner;
 use crate::homeserver::{AccessToken, LOGIN_TYPE, Session};
 
@@ -77,7 +77,7 @@ impl Provisioner {
         let authority = self.authority().await?;
         authority.means()?;
         let has_flow = self.offers(&patience, LOGIN_TYPE).await?;
-        let call = Call { request, account, authority, patience, has_flow };
+        let call = Operation { request, account, authority, patience, has_flow };
         let ready = self.claim(&call).await?;
         self.finish(&call, ready, avatar).await
     }
@@ -85,8 +85,8 @@ impl Provisioner {
     /// Sets what is wanted of the account, and gets the token.
     async fn finish(
         &self,
-        call: &Call<'_>,
-        mut ready: Ready,
+        call: &Operation<'_>,
+        mut ready: ClaimedAccount,
         avatar: Option<Avatar>,
     ) -> Result<ProvisionedUser, ProvisioningError> {
         let mut warnings = Vec::new();
@@ -103,8 +103,8 @@ impl Provisioner {
 
     async fn set_and_log_in(
         &self,
-        call: &Call<'_>,
-        ready: &mut Ready,
+        call: &Operation<'_>,
+        ready: &mut ClaimedAccount,
         avatar: Option<Avatar>,
         warnings: &mut Vec<String>,
     ) -> Result<Option<Token>, ProvisioningError> {
@@ -132,11 +132,11 @@ impl Provisioner {
     /// module, by what there is.
     async fn token(
         &self,
-        call: &Call<'_>,
-        ready: &mut Ready,
+        call: &Operation<'_>,
+        ready: &mut ClaimedAccount,
         warnings: &mut Vec<String>,
     ) -> Result<Token, ProvisioningError> {
-        let Call { account, authority, patience, .. } = call;
+        let Operation { account, authority, patience, .. } = call;
         let user_id = &account.user_id;
         let without = format!("the homeserver does not offer logins of type {LOGIN_TYPE}");
         match (call.has_flow, ready.session.take(), &authority.admin_token) {

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use secrecy::SecretString;
 
+use super::account_locks::AccountLocks;
+use super::config::Config;
 use super::error::ProvisioningError;
 use super::patience::Patience;
-use super::turns::Turns;
 use crate::homeserver::{AccessToken, Homeserver};
 use crate::notice::Notices;
-use crate::settings::ProvisioningSettings;
 use crate::user_id::UserId;
 use crate::vault::{Client, Kv2, KvEntry};
 
@@ -28,12 +28,12 @@ const TOKEN_KEPT_ALIVE_AFTER: Duration = Duration::from_secs(10);
 
 /// Creates accounts, keeps their secrets in Vault, and gets tokens with them.
 pub struct Provisioner {
-    pub(super) settings: ProvisioningSettings,
+    pub(super) settings: Config,
     pub(super) homeserver: Homeserver,
     pub(super) kv: Kv2,
     pub(super) notices: Notices,
     /// So that calls of one process for one account do not contend.
-    pub(super) turns: Turns,
+    pub(super) account_locks: AccountLocks,
     login_types: Mutex<Option<(Instant, Vec<String>)>>,
 }
 
@@ -50,10 +50,7 @@ impl Provisioner {
     ///
     /// # Errors
     /// When TLS cannot be set up.
-    pub fn new(
-        settings: ProvisioningSettings,
-        notices: Notices,
-    ) -> Result<Self, ProvisioningError> {
+    pub fn new(settings: Config, notices: Notices) -> Result<Self, ProvisioningError> {
         let homeserver =
             Homeserver::new(settings.homeserver.clone(), settings.timeout.min(LONGEST_ANSWER))
                 .map_err(|error| {
@@ -67,14 +64,14 @@ impl Provisioner {
             homeserver,
             kv,
             notices,
-            turns: Turns::default(),
+            account_locks: AccountLocks::default(),
             login_types: Mutex::default(),
         })
     }
 
     /// Keeps the Vault token alive; never returns. Run it beside the verbs.
     pub fn keep_token_alive(&self) -> impl Future<Output = ()> + Send + 'static + use<> {
-        let keeping = self.kv.client().keep_alive();
+        let keeping = self.kv.client().watch();
         async {
             tokio::time::sleep(TOKEN_KEPT_ALIVE_AFTER).await;
             keeping.await;

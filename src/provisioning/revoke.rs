@@ -2,11 +2,11 @@
 
 use secrecy::ExposeSecret;
 
+use super::account_entry::Record;
 use super::error::ProvisioningError;
 use super::login::{Freshness, LoginOptions};
 use super::patience::Patience;
 use super::provisioner::{Account, Provisioner};
-use super::record::Record;
 use crate::homeserver::{AccessToken, Session, VaultStage};
 use crate::token_hash::token_hash;
 
@@ -27,7 +27,7 @@ pub struct RevokedUser {
 
 /// What is to be ended of an account.
 #[derive(Clone, Copy)]
-enum End {
+enum RevocationScope {
     Sessions,
     Account,
     /// The account was meant, and is not known to be ours.
@@ -71,9 +71,9 @@ impl Provisioner {
             // For good, so only an account that is ours: a slip of the id, or an account of others
             // that Vault merely remembers a try of, must not be closed.
             let end = match (deactivate, &record) {
-                (true, Record::Entry(_)) => End::Account,
-                (true, _) => End::NothingToDeactivate,
-                (false, _) => End::Sessions,
+                (true, Record::Entry(_)) => RevocationScope::Account,
+                (true, _) => RevocationScope::NothingToDeactivate,
+                (false, _) => RevocationScope::Sessions,
             };
             self.end_by_admin(&patience, &account, &admin_token, end, &mut revoked).await?;
             return Ok(revoked);
@@ -92,8 +92,8 @@ impl Provisioner {
         patience: &Patience,
         account: &Account<'_>,
     ) -> Result<(), ProvisioningError> {
-        let doing = format!("remove {}", account.entry.path());
-        patience.insist(&doing, || account.entry.remove()).await
+        let action = format!("remove {}", account.entry.path());
+        patience.insist(&action, || account.entry.remove()).await
     }
 
     async fn end_by_admin(
@@ -101,7 +101,7 @@ impl Provisioner {
         patience: &Patience,
         account: &Account<'_>,
         token: &AccessToken,
-        end: End,
+        end: RevocationScope,
         revoked: &mut RevokedUser,
     ) -> Result<(), ProvisioningError> {
         let admin = self.homeserver.admin(token);
@@ -113,17 +113,19 @@ impl Provisioner {
         };
         revoked.deactivated = found.is_deactivated;
         match end {
-            End::Account if !found.is_deactivated => {
+            RevocationScope::Account if !found.is_deactivated => {
                 patience.insist(&format!("deactivate {id}"), || admin.deactivate(id)).await?;
                 revoked.deactivated = true;
             }
-            End::NothingToDeactivate if !found.is_deactivated => {
+            RevocationScope::NothingToDeactivate if !found.is_deactivated => {
                 revoked.warnings.push(format!(
                     "{id} was not deactivated: Vault holds no secret at {}",
                     account.entry.path()
                 ));
             }
-            End::Account | End::NothingToDeactivate | End::Sessions => {}
+            RevocationScope::Account
+            | RevocationScope::NothingToDeactivate
+            | RevocationScope::Sessions => {}
         }
         if !revoked.deactivated {
             self.end_devices(patience, token, id).await?;
@@ -144,12 +146,12 @@ impl Provisioner {
         id: &str,
     ) -> Result<(), ProvisioningError> {
         let admin = self.homeserver.admin(token);
-        let doing = format!("log the devices of {id} out");
-        let devices = patience.insist(&doing, || admin.devices(id)).await?;
+        let action = format!("log the devices of {id} out");
+        let devices = patience.insist(&action, || admin.devices(id)).await?;
         if devices.is_empty() {
             return Ok(());
         }
-        patience.insist(&doing, || admin.delete_devices(id, &devices)).await
+        patience.insist(&action, || admin.delete_devices(id, &devices)).await
     }
 
     /// Logs in with the secret while it is there.
@@ -209,9 +211,9 @@ impl Provisioner {
         if deactivate {
             self.remove(patience, account).await?;
         } else {
-            let doing = format!("log the devices of {} out", account.user_id);
+            let action = format!("log the devices of {} out", account.user_id);
             let ending = || self.homeserver.log_out_everywhere(token);
-            done_already(patience.insist(&doing, ending).await)?;
+            done_already(patience.insist(&action, ending).await)?;
         }
         revoked.sessions_ended = true;
         revoked.deactivated = deactivate;
@@ -227,9 +229,9 @@ impl Provisioner {
         let id = account.user_id.as_str();
         let stage = VaultStage { user_id: id, token_hash: &own.token_hash };
         let token = &own.session.access_token;
-        let doing = format!("deactivate {id}");
+        let action = format!("deactivate {id}");
         let ending = || self.homeserver.deactivate_own_account(token, &stage);
-        done_already(patience.insist(&doing, ending).await)
+        done_already(patience.insist(&action, ending).await)
     }
 }
 

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use super::account_entry::Record;
 use super::conflict::contended;
 use super::error::ProvisioningError;
 use super::provisioner::Provisioner;
-use super::record::Record;
-use super::secret::new_secret;
+use crate::random::new_secret;
 
 /// How often it is tried to write the next version while others write as well.
 const MOST_ROUNDS: u32 = 20;

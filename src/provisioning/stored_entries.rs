@@ -7,9 +7,9 @@
 use secrecy::ExposeSecret;
 use serde_json::{Map, Value};
 
-use super::attempt::{CreatedAs, Means, Try};
-use super::record::{Entry, Intent, Record};
-use crate::vault::Newest;
+use super::account_entry::{AccountEntry, Intent, Record};
+use super::creation_method::{CreatedAs, CreationAttempt, CreationMethod};
+use crate::vault::EntryVersion;
 
 const LOGIN_SECRET: &str = "stored-login-secret-0123456789-abcdefghijkl";
 const PASSWORD: &str = "stored-password-0123456789-ABCDEFGHIJKLMNOP";
@@ -26,7 +26,7 @@ fn stored(name: &str) -> Map<String, Value> {
 
 fn read(name: &str) -> Record {
     let fields = Some(stored(name));
-    Record::of(Newest { version: VERSION, fields, ..Newest::default() })
+    Record::of(EntryVersion { version: VERSION, fields, ..EntryVersion::default() })
 }
 
 fn intent(name: &str) -> Intent {
@@ -37,7 +37,7 @@ fn intent(name: &str) -> Intent {
     intent
 }
 
-fn entry(name: &str) -> Entry {
+fn entry(name: &str) -> AccountEntry {
     let Record::Entry(entry) = read(name) else { panic!("{name} is no entry") };
     assert_eq!(entry.login_secret.expose_secret(), LOGIN_SECRET);
     entry
@@ -53,9 +53,12 @@ fn an_intent_to_register() {
     let intent = intent("intent by registration");
     assert_eq!(intent.external_id.as_deref(), Some("7"));
     assert_eq!(intent.started, Some(1_700_000_000));
-    assert_eq!(intent.tries, [Try { means: Means::SharedSecret, wanted: admin_bot() }]);
+    assert_eq!(
+        intent.tries,
+        [CreationAttempt { means: CreationMethod::SharedSecret, wanted: admin_bot() }]
+    );
     assert_eq!(intent.versions(VERSION), [VERSION]);
-    assert_eq!(intent.created_by(Some(Means::SharedSecret)), Some(admin_bot()));
+    assert_eq!(intent.created_by(Some(CreationMethod::SharedSecret)), Some(admin_bot()));
     assert_eq!(intent.entry_fields(1, &admin_bot()), stored("done"));
 }
 
@@ -63,7 +66,10 @@ fn an_intent_to_register() {
 fn an_intent_to_use_the_admin_api() {
     let intent = intent("intent over the admin API");
     assert_eq!(intent.external_id, None);
-    assert_eq!(intent.tries, [Try { means: Means::AdminApi, wanted: CreatedAs::default() }]);
+    assert_eq!(
+        intent.tries,
+        [CreationAttempt { means: CreationMethod::AdminApi, wanted: CreatedAs::default() }]
+    );
     assert_eq!(intent.entry_fields(1, &CreatedAs::default()), stored("done over the admin API"));
 }
 
@@ -73,8 +79,8 @@ fn an_intent_that_was_tried_by_both_methods() {
     assert_eq!(
         intent.tries,
         [
-            Try { means: Means::AdminApi, wanted: admin_bot() },
-            Try { means: Means::SharedSecret, wanted: CreatedAs::default() },
+            CreationAttempt { means: CreationMethod::AdminApi, wanted: admin_bot() },
+            CreationAttempt { means: CreationMethod::SharedSecret, wanted: CreatedAs::default() },
         ]
     );
     assert_eq!(intent.versions(VERSION), [1, VERSION]);
@@ -99,7 +105,7 @@ fn an_adopted_account() {
         assert_eq!(entry.created_as, None);
         assert_eq!(entry.intent_versions, versions);
         assert_eq!(entry.with_owner(None, None), stored(name));
-        let written = Entry::adopted_fields(&LOGIN_SECRET.into(), Some("7"), versions);
+        let written = AccountEntry::adopted_fields(&LOGIN_SECRET.into(), Some("7"), versions);
         assert_eq!(written, stored(name));
         let rotated = entry.with_secret(&LOGIN_SECRET.into());
         assert_eq!(rotated, stored("adopted without an intent"));

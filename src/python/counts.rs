@@ -5,12 +5,12 @@ use std::time::SystemTime;
 
 use pyo3::prelude::*;
 
-use synapse_vault_auth_provider_core::vault::End;
+use synapse_vault_auth_provider_core::vault::TokenExpiry;
 use synapse_vault_auth_provider_core::{login, metrics};
 
 /// What has been counted of the logins' way to Vault.
 #[pyclass(frozen, module = "synapse_vault_auth_provider._core")]
-pub struct Counts(pub login::Counts);
+pub struct Counts(pub login::MetricsSnapshot);
 
 #[pymethods]
 impl Counts {
@@ -39,8 +39,8 @@ impl Counts {
     #[getter]
     fn vault_token_expiry(&self) -> Option<f64> {
         match self.0.vault_token_end? {
-            End::Never => Some(f64::INFINITY),
-            End::At(end) => {
+            TokenExpiry::Never => Some(f64::INFINITY),
+            TokenExpiry::At(end) => {
                 end.duration_since(SystemTime::UNIX_EPOCH).ok().map(|since| since.as_secs_f64())
             }
         }

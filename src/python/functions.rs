@@ -2,7 +2,7 @@
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use synapse_vault_auth_provider_core::settings::duration;
+use synapse_vault_auth_provider_core::settings::parse_duration;
 use synapse_vault_auth_provider_core::token_hash::{self as hashes, PresentedHash};
 
 use super::conversion::text;
@@ -26,7 +26,7 @@ pub fn verify_token_hash(login_secret: &str, user_id: &str, token_hash: &str) ->
 #[pyfunction]
 pub fn duration_seconds(json: &str) -> PyResult<f64> {
     let read = serde_json::from_str(json).map_err(|error| error.to_string());
-    read.and_then(|value| duration::parse(&value))
+    read.and_then(|value| parse_duration(&value))
         .map(|duration| duration.as_secs_f64())
         .map_err(PyValueError::new_err)
 }

@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use super::conversion::{python_level, text};
 use super::counts::Counts;
 use super::settings::Settings;
-use synapse_vault_auth_provider_core::login::{self, Message};
+use synapse_vault_auth_provider_core::login::{self, Event};
 use synapse_vault_auth_provider_core::notice::Notice;
 
 /// How a login ended.
@@ -42,7 +42,7 @@ impl Outcome {
 
     #[getter]
     fn trouble(&self) -> bool {
-        self.0.code.severity() == login::Severity::Trouble
+        self.0.code.severity() == login::Severity::Failed
     }
 
     #[getter]
@@ -112,7 +112,7 @@ pub struct LoginService(login::LoginService);
 impl LoginService {
     #[new]
     fn new(settings: &Settings, server_name: String) -> Self {
-        Self(login::LoginService::new(settings.0.clone(), server_name))
+        Self(login::LoginService::new(settings.0.login.clone(), server_name))
     }
 
     fn start(&self) -> PyResult<()> {
@@ -158,9 +158,9 @@ impl LoginService {
         let mut checked = Vec::new();
         for message in self.0.drain() {
             match message {
-                Message::Decided(number, outcome) => decided.push((number, Outcome(outcome))),
-                Message::Checked(number, health) => checked.push((number, Health(health))),
-                Message::Noticed(Notice { level, text }) => {
+                Event::Decided(number, outcome) => decided.push((number, Outcome(outcome))),
+                Event::Checked(number, health) => checked.push((number, Health(health))),
+                Event::Noticed(Notice { level, text }) => {
                     notices.push((python_level(level), text));
                 }
             }

@@ -1,9 +1,11 @@
 //! `vault_auth`: how the module logs in to Vault.
 
-use super::SettingsError;
+use super::error::SettingsError;
 use super::section::Section;
-use crate::vault::auth::{AuthMethod, Proof, Unwrapped};
-use crate::vault::{Credential, Mount, Tls};
+use crate::credential::Credential;
+use crate::http::Tls;
+use crate::vault::Mount;
+use crate::vault::auth::{AuthCredentials, AuthMethod, Unwrapped};
 
 /// Where Kubernetes puts the token of a pod's service account.
 const SERVICE_ACCOUNT_TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
@@ -29,18 +31,18 @@ pub fn read(mut section: Section<'_>, tls: &Tls) -> Result<AuthMethod, SettingsE
     Ok(AuthMethod { mount: mount.to_string(), proof: proof? })
 }
 
-fn approle(section: &mut Section<'_>) -> Result<Proof, SettingsError> {
+fn approle(section: &mut Section<'_>) -> Result<AuthCredentials, SettingsError> {
     let role_id = section.credential("role_id");
     let secret_id = section.credential("secret_id");
     let wrapped = section.boolean("secret_id_wrapped");
-    Ok(Proof::AppRole {
+    Ok(AuthCredentials::AppRole {
         role_id: given(section, "role_id", role_id?)?,
         secret_id: given(section, "secret_id", secret_id?)?,
         unwrapped: wrapped?.unwrap_or(false).then(Unwrapped::default),
     })
 }
 
-fn kubernetes(section: &mut Section<'_>) -> Result<Proof, SettingsError> {
+fn kubernetes(section: &mut Section<'_>) -> Result<AuthCredentials, SettingsError> {
     let role = section.required("role", "the name of the role in Vault");
     let jwt = match section.string("jwt_file") {
         Ok(path) => {
@@ -48,26 +50,26 @@ fn kubernetes(section: &mut Section<'_>) -> Result<Proof, SettingsError> {
         }
         Err(error) => Err(error),
     };
-    Ok(Proof::Kubernetes { role: role?, jwt: Credential::File(jwt?) })
+    Ok(AuthCredentials::Kubernetes { role: role?, jwt: Credential::File(jwt?) })
 }
 
-fn jwt(section: &mut Section<'_>) -> Result<Proof, SettingsError> {
+fn jwt(section: &mut Section<'_>) -> Result<AuthCredentials, SettingsError> {
     let role = section.string("role");
     let jwt = section.credential("jwt");
-    Ok(Proof::Jwt { role: role?, jwt: given(section, "jwt", jwt?)? })
+    Ok(AuthCredentials::Jwt { role: role?, jwt: given(section, "jwt", jwt?)? })
 }
 
-fn cert(section: &mut Section<'_>, tls: &Tls) -> Result<Proof, SettingsError> {
+fn cert(section: &mut Section<'_>, tls: &Tls) -> Result<AuthCredentials, SettingsError> {
     let role = section.string("role")?;
     if tls.identity.is_none() {
         return Err(
             section.wrong("method", "cert needs client_cert and client_key under vault_tls")
         );
     }
-    Ok(Proof::Cert { role })
+    Ok(AuthCredentials::Cert { role })
 }
 
-fn userpass(section: &mut Section<'_>) -> Result<Proof, SettingsError> {
+fn userpass(section: &mut Section<'_>) -> Result<AuthCredentials, SettingsError> {
     let username = section.required("username", "the name of the user in Vault");
     let password = section.credential("password");
     let username = username?;
@@ -76,7 +78,7 @@ fn userpass(section: &mut Section<'_>) -> Result<Proof, SettingsError> {
     {
         return Err(section.wrong("username", "must hold no slash and no control character"));
     }
-    Ok(Proof::Userpass { username, password: given(section, "password", password?)? })
+    Ok(AuthCredentials::Userpass { username, password: given(section, "password", password?)? })
 }
 
 fn given(

@@ -11,8 +11,9 @@
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Environment, ProvisioningSettings, Settings, SettingsError};
-use crate::user_id::{UserId, is_printable};
+use super::{Environment, Settings, SettingsError, parse_provisioning};
+use crate::text::is_printable;
+use crate::user_id::UserId;
 
 /// In every secret of the corpus.
 const SECRET: &str = "s3cret";
@@ -53,13 +54,13 @@ pub fn check(input: &[u8]) {
     let module = Settings::parse(config.clone(), &environment);
     check_words(&module, may_show);
     if let Ok(settings) = module {
-        assert!(!settings.login_timeout.is_zero());
-        assert!(!settings.vault.request_timeout.is_zero());
-        assert!(settings.max_concurrent_lookups > 0);
-        assert!(settings.cache.max_entries > 0);
+        assert!(!settings.login.login_timeout.is_zero());
+        assert!(!settings.login.vault.connection.request_timeout.is_zero());
+        assert!(settings.login.max_concurrent_lookups > 0);
+        assert!(settings.login.cache.max_entries > 0);
         check_paths(&settings);
     }
-    let provisioning = ProvisioningSettings::parse(config, &environment);
+    let provisioning = parse_provisioning(config, &environment);
     check_words(&provisioning, may_show);
     assert!(!provisioning.is_ok_and(|settings| settings.timeout.is_zero()));
 }
@@ -77,12 +78,12 @@ fn check_words<T: std::fmt::Debug>(parsed: &Result<T, SettingsError>, may: Shown
 }
 
 fn check_paths(settings: &Settings) {
-    let vault = &settings.vault;
+    let vault = &settings.login.vault;
     let user_id = UserId::parse("@a/%2e:example.org", "example.org").unwrap();
     let path = format!("{}/data/{}", vault.mount, vault.path_root.entry_of(&user_id));
     assert!(!path.split('/').any(|segment| matches!(segment, "" | "." | "..")), "{path}");
-    assert!(!vault.addresses.is_empty());
-    for address in &vault.addresses {
+    assert!(!vault.connection.addresses.is_empty());
+    for address in &vault.connection.addresses {
         assert!(address.api_url(&path, None).is_some(), "{address}: {path}");
     }
 }

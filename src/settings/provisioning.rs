@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::environment::Environment;
+use super::error::{SettingsError, in_key};
 use super::section::Section;
-use super::vault::{self, VaultSettings};
-use super::{Environment, SettingsError, in_key};
+use super::vault;
 use crate::homeserver::HomeserverUrl;
-use crate::vault::Credential;
+use crate::provisioning::Config;
 
 /// Environment variables that fill in for keys, and the keys that make them unnecessary as well.
 ///
@@ -46,66 +47,47 @@ const REGISTRATION_SHARED_SECRET: &str = "registration_shared_secret";
 const ADMIN_ACCESS_TOKEN: &str = "admin_access_token";
 const TIMEOUT: &str = "timeout";
 
-/// The whole configuration of the provisioning helper.
-#[derive(Clone, Debug)]
-pub struct ProvisioningSettings {
-    /// Where the homeserver is reached.
-    pub homeserver: HomeserverUrl,
-    /// The name in its users' ids.
-    pub server_name: String,
-    /// What lets us register accounts.
-    pub registration_shared_secret: Option<Credential>,
-    /// What lets us use the admin API.
-    pub admin_access_token: Option<Credential>,
-    /// All that one verb may take, waits included that a server asks for.
-    pub timeout: Duration,
-    /// How Vault is reached and where the secrets lie in it.
-    pub vault: VaultSettings,
+/// Reads what was given, and from `environment` what was not.
+///
+/// # Errors
+/// The first key or variable that is unknown, missing, of the wrong type or out of range.
+pub fn parse(
+    mut given: Map<String, Value>,
+    environment: &Environment,
+) -> Result<Config, SettingsError> {
+    let variable_of = fill_in(&mut given, environment);
+    read(Section::new(given, environment)).map_err(|error| {
+        match variable_of.get(error.key.as_str()) {
+            Some(variable) => SettingsError::new(*variable, error.message),
+            None => error,
+        }
+    })
 }
 
-impl ProvisioningSettings {
-    /// Reads what was given, and from `environment` what was not.
-    ///
-    /// # Errors
-    /// The first key or variable that is unknown, missing, of the wrong type or out of range.
-    pub fn parse(
-        mut given: Map<String, Value>,
-        environment: &Environment,
-    ) -> Result<Self, SettingsError> {
-        let variable_of = fill_in(&mut given, environment);
-        Self::read(Section::new(given, environment)).map_err(|error| {
-            match variable_of.get(error.key.as_str()) {
-                Some(variable) => SettingsError::new(*variable, error.message),
-                None => error,
-            }
-        })
-    }
-
-    fn read(mut section: Section<'_>) -> Result<Self, SettingsError> {
-        let homeserver = section.required(
-            HOMESERVER,
-            "the homeserver's URL, such as \"http://localhost:8008\" \
-             (or set the environment variable SYNAPSE_VAULT_HOMESERVER)",
-        );
-        let server_name = section.required(
-            SERVER_NAME,
-            "the name in its users' ids, such as \"example.org\" \
-             (or set the environment variable SYNAPSE_VAULT_SERVER_NAME)",
-        );
-        let registration_shared_secret = section.credential(REGISTRATION_SHARED_SECRET);
-        let admin_access_token = section.credential(ADMIN_ACCESS_TOKEN);
-        let timeout = section.timeout(TIMEOUT, Duration::from_secs(60));
-        let vault = vault::Written::read(&mut section);
-        section.refuse_unknown_keys()?;
-        Ok(Self {
-            homeserver: in_key(HOMESERVER, HomeserverUrl::parse(&homeserver?))?,
-            server_name: server_name.and_then(|name| checked_server_name(&section, name))?,
-            registration_shared_secret: registration_shared_secret?,
-            admin_access_token: admin_access_token?,
-            timeout: timeout?,
-            vault: vault.check(&section)?,
-        })
-    }
+fn read(mut section: Section<'_>) -> Result<Config, SettingsError> {
+    let homeserver = section.required(
+        HOMESERVER,
+        "the homeserver's URL, such as \"http://localhost:8008\" \
+         (or set the environment variable SYNAPSE_VAULT_HOMESERVER)",
+    );
+    let server_name = section.required(
+        SERVER_NAME,
+        "the name in its users' ids, such as \"example.org\" \
+         (or set the environment variable SYNAPSE_VAULT_SERVER_NAME)",
+    );
+    let registration_shared_secret = section.credential(REGISTRATION_SHARED_SECRET);
+    let admin_access_token = section.credential(ADMIN_ACCESS_TOKEN);
+    let timeout = section.timeout(TIMEOUT, Duration::from_secs(60));
+    let vault = vault::Written::read(&mut section);
+    section.refuse_unknown_keys()?;
+    Ok(Config {
+        homeserver: in_key(HOMESERVER, HomeserverUrl::parse(&homeserver?))?,
+        server_name: server_name.and_then(|name| checked_server_name(&section, name))?,
+        registration_shared_secret: registration_shared_secret?,
+        admin_access_token: admin_access_token?,
+        timeout: timeout?,
+        vault: vault.check(&section)?,
+    })
 }
 
 /// A server name that was written with what does not belong to it.
@@ -154,11 +136,11 @@ mod tests {
 
     use super::*;
 
-    fn parse(given: Value, variables: &[(&str, &str)]) -> Result<ProvisioningSettings, String> {
+    fn parse(given: Value, variables: &[(&str, &str)]) -> Result<Config, String> {
         let Value::Object(given) = given else { return Err("no mapping".to_owned()) };
         let environment =
             variables.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-        ProvisioningSettings::parse(given, &environment).map_err(|error| error.to_string())
+        super::parse(given, &environment).map_err(|error| error.to_string())
     }
 
     fn enough() -> Value {
@@ -199,7 +181,7 @@ mod tests {
         given.as_object_mut().unwrap().remove("vault_token");
         let auth = r#"{"method": "userpass", "username": "u", "password": "p"}"#;
         let settings = parse(given.clone(), &[("SYNAPSE_VAULT_AUTH", auth)]).unwrap();
-        assert!(matches!(settings.vault.source, crate::vault::Source::Login(_)));
+        assert!(matches!(settings.vault.token_source, crate::vault::TokenSource::Login(_)));
         let message = parse(given.clone(), &[("SYNAPSE_VAULT_AUTH", "userpass")]).unwrap_err();
         assert!(message.starts_with("SYNAPSE_VAULT_AUTH: is empty"), "{message}");
         let auth = r#"{"method": "userpas"}"#;

@@ -6,8 +6,10 @@ use std::time::Duration;
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 
-use super::{Environment, SettingsError, duration};
-use crate::vault::{Credential, SecretFile};
+use super::environment::Environment;
+use super::error::SettingsError;
+use super::value::{kind, parse_duration};
+use crate::credential::{Credential, SecretFile};
 
 const EMPTY: &str = "is empty: fill it in, or leave out the key";
 
@@ -180,7 +182,7 @@ impl<'a> Section<'a> {
     pub fn duration(&mut self, key: &str, default: Duration) -> Result<Duration, SettingsError> {
         match self.take(key) {
             None | Some(Value::Null) => Ok(default),
-            Some(value) => duration::parse(&value).map_err(|message| self.wrong(key, &message)),
+            Some(value) => parse_duration(&value).map_err(|message| self.wrong(key, &message)),
         }
     }
 
@@ -265,17 +267,5 @@ fn likeness(unknown: &str, key: &str) -> f64 {
         0.97
     } else {
         strsim::jaro_winkler(unknown, key)
-    }
-}
-
-/// What a value is, in the words of YAML.
-pub fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "true or false",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "a mapping",
     }
 }

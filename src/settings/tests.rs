@@ -1,8 +1,11 @@
 //! What administrators write, and what they are told about it.
 
-use super::*;
+use std::time::Duration;
+
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
+
+use super::*;
 
 fn parse_with(config: Value, environment: &[(&str, &str)]) -> Result<Settings, SettingsError> {
     let environment = environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
@@ -33,20 +36,20 @@ fn error(config: Value) -> String {
 #[test]
 fn the_configuration_of_2018() {
     let settings = parse(with("vault_kv_mount_point", json!("secret"))).unwrap();
-    assert_eq!(settings.vault.mount.to_string(), "secret");
-    assert_eq!(settings.vault.path_root.to_string(), "matrix/users");
-    assert_eq!(settings.vault.request_timeout, Duration::from_secs(5));
-    assert_eq!(settings.login_timeout, Duration::from_secs(10));
+    assert_eq!(settings.login.vault.mount.to_string(), "secret");
+    assert_eq!(settings.login.vault.path_root.to_string(), "matrix/users");
+    assert_eq!(settings.login.vault.connection.request_timeout, Duration::from_secs(5));
+    assert_eq!(settings.login.login_timeout, Duration::from_secs(10));
 }
 
 #[test]
 fn stray_slashes_are_forgiven() {
     let settings = parse(with("vault_path_root", json!("//matrix///users/"))).unwrap();
-    assert_eq!(settings.vault.path_root.to_string(), "matrix/users");
+    assert_eq!(settings.login.vault.path_root.to_string(), "matrix/users");
     let settings = parse(with("vault_kv_mount_point", json!("/kv/deep/"))).unwrap();
-    assert_eq!(settings.vault.mount.to_string(), "kv/deep");
+    assert_eq!(settings.login.vault.mount.to_string(), "kv/deep");
     let settings = parse(with("vault_kv_mount_point", json!(null))).unwrap();
-    assert_eq!(settings.vault.mount.to_string(), "secret");
+    assert_eq!(settings.login.vault.mount.to_string(), "secret");
 }
 
 #[test]
@@ -60,7 +63,7 @@ fn the_environment_fills_in() {
     ];
     let environment = &variables[..3];
     let settings = parse_with(config.clone(), environment).unwrap();
-    assert_eq!(settings.vault.addresses[0].to_string(), "http://vault:8200");
+    assert_eq!(settings.login.vault.connection.addresses[0].to_string(), "http://vault:8200");
     let error = parse_with(config, &variables).unwrap_err();
     assert_eq!(error.key, "VAULT_TOKEN");
     let empty = parse_with(with("vault_token", json!("")), &[("VAULT_TOKEN", "")]);
@@ -157,7 +160,7 @@ fn durations() {
         (json!("1.5"), 1500),
     ] {
         let settings = parse(with("login_timeout", value)).unwrap();
-        assert_eq!(settings.login_timeout, Duration::from_millis(milliseconds));
+        assert_eq!(settings.login.login_timeout, Duration::from_millis(milliseconds));
     }
 }
 
@@ -219,7 +222,7 @@ impl Drop for Scratch {
 #[test]
 fn addresses_of_one_cluster() {
     let settings = parse(with("vault_url", json!(["https://a:8200", "https://b:8200"]))).unwrap();
-    assert_eq!(settings.vault.addresses.len(), 2);
+    assert_eq!(settings.login.vault.connection.addresses.len(), 2);
     let text = error(with("vault_url", json!(["https://a:8200", "b"])));
     assert!(text.starts_with("vault_url[1]: must begin with"), "{text}");
     let text = error(with("vault_url", json!(["https://a:8200", 5])));
@@ -359,7 +362,7 @@ fn tls() {
 fn only_a_clear_yes_skips_verification() {
     let skips = |value| {
         let settings = parse_with(with("login_timeout", json!(1)), &[("VAULT_SKIP_VERIFY", value)]);
-        settings.map(|settings| settings.vault.tls.skip_verify)
+        settings.map(|settings| settings.login.vault.connection.tls.skip_verify)
     };
     for value in ["", "0", "false", "F"] {
         assert!(!skips(value).unwrap());
@@ -370,16 +373,16 @@ fn only_a_clear_yes_skips_verification() {
     assert_eq!(skips("yes").unwrap_err().key, "VAULT_SKIP_VERIFY");
     let config = with("vault_tls", json!({"skip_verify": false}));
     let settings = parse_with(config, &[("VAULT_SKIP_VERIFY", "true")]).unwrap();
-    assert!(!settings.vault.tls.skip_verify);
+    assert!(!settings.login.vault.connection.tls.skip_verify);
 }
 
 #[test]
 fn the_cache_is_off_unless_configured() {
-    assert!(parse(with("login_timeout", json!(1))).unwrap().cache.is_off());
+    assert!(parse(with("login_timeout", json!(1))).unwrap().login.cache.is_off());
     let cache = json!({"ttl": "1m", "stale_if_error": "1h", "max_entries": 5});
     let settings = parse(with("cache", cache)).unwrap();
-    assert_eq!(settings.cache.ttl, Duration::from_secs(60));
-    assert_eq!(settings.cache.max_entries, 5);
+    assert_eq!(settings.login.cache.ttl, Duration::from_secs(60));
+    assert_eq!(settings.login.cache.max_entries, 5);
     let text = error(with("cache", json!({"ttl": -1})));
     assert!(text.starts_with("cache.ttl: "), "{text}");
     let text = error(with("cache", json!({"tll": 1})));
@@ -389,12 +392,12 @@ fn the_cache_is_off_unless_configured() {
 #[test]
 fn what_loosens_anything_is_off_unless_configured() {
     let settings = parse(with("login_timeout", json!(1))).unwrap();
-    assert!(settings.rotation_grace.is_zero());
+    assert!(settings.login.rotation_grace.is_zero());
     assert!(!settings.m_login_password_support_enabled);
-    assert!(!settings.allow_registration);
+    assert!(!settings.login.allow_registration);
     assert!(!settings.health_endpoint);
     let settings = parse(with("rotation_grace", json!("10m"))).unwrap();
-    assert_eq!(settings.rotation_grace, Duration::from_secs(600));
+    assert_eq!(settings.login.rotation_grace, Duration::from_secs(600));
     for (key, value, expected) in [
         ("rotation_grace", json!("soon"), "\"250ms\""),
         ("rotation_grace", json!(true), "not true or false"),

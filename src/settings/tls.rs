@@ -6,10 +6,10 @@ use std::path::Path;
 use reqwest::{Certificate, Identity};
 use zeroize::Zeroizing;
 
-use super::SettingsError;
+use super::error::SettingsError;
 use super::section::{Section, Sourced};
-use crate::http::install_provider;
-use crate::vault::{Tls, shown_path};
+use crate::credential::shown_path;
+use crate::http::{Tls, install_provider};
 
 /// Reads `vault_tls`, or where it says nothing of a matter, the environment variables of that
 /// matter: whom to trust, who we are, whether to check at all.

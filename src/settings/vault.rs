@@ -2,31 +2,15 @@
 
 use std::time::Duration;
 
+use super::error::{SettingsError, in_key};
 use super::section::{Section, Sourced};
-use super::{SettingsError, auth, in_key, tls};
-use crate::vault::auth::{AuthMethod, Proof};
-use crate::vault::{Address, Mount, Namespace, PathRoot, Source, Tls, Token, TokenFile, Version};
-
-/// How Vault is reached and where the secrets lie in it.
-#[derive(Clone, Debug)]
-pub struct VaultSettings {
-    /// The addresses of one cluster, at least one.
-    pub addresses: Vec<Address>,
-    /// Where the token comes from that reads the secrets.
-    pub source: Source,
-    /// The namespace of everything below.
-    pub namespace: Option<Namespace>,
-    /// Whom to trust, and who we are.
-    pub tls: Tls,
-    /// The mount of the KV engine.
-    pub mount: Mount,
-    /// The version of the KV engine; asked for if `None`.
-    pub kv_version: Option<Version>,
-    /// The path below the mount under which every user has an entry.
-    pub path_root: PathRoot,
-    /// The time one HTTP exchange with Vault may take.
-    pub request_timeout: Duration,
-}
+use super::{auth, tls};
+use crate::http::Tls;
+use crate::vault::auth::{AuthCredentials, AuthMethod};
+use crate::vault::{
+    self, Address, ConnectionConfig, Mount, Namespace, PathRoot, Token, TokenFile, TokenSource,
+    Version,
+};
 
 /// What was written, before it is known that every key is a known one.
 pub struct Written<'a> {
@@ -65,7 +49,7 @@ impl<'a> Written<'a> {
     }
 
     /// Gives the values their types.
-    pub fn check(self, section: &Section<'_>) -> Result<VaultSettings, SettingsError> {
+    pub fn check(self, section: &Section<'_>) -> Result<vault::Config, SettingsError> {
         let addresses: Vec<Address> = self
             .addresses?
             .into_iter()
@@ -80,26 +64,28 @@ impl<'a> Written<'a> {
         }
         let tls = tls::read(self.tls?, addresses.iter().any(Address::is_https))?;
         let source = source(section, self.token?, self.token_file?, self.auth?, &tls)?;
-        if let Source::Login(AuthMethod { proof: Proof::Cert { .. }, .. }) = &source
+        if let TokenSource::Login(AuthMethod { proof: AuthCredentials::Cert { .. }, .. }) = &source
             && !addresses.iter().all(Address::is_https)
         {
             return Err(section.wrong("vault_url", "must begin with https:// for the method cert"));
         }
-        Ok(VaultSettings {
-            addresses,
-            source,
-            namespace: match self.namespace? {
-                Some(Sourced { key, value }) => Some(in_key(key, Namespace::parse(&value))?),
-                None => None,
+        Ok(vault::Config {
+            connection: ConnectionConfig {
+                addresses,
+                namespace: match self.namespace? {
+                    Some(Sourced { key, value }) => Some(in_key(key, Namespace::parse(&value))?),
+                    None => None,
+                },
+                tls,
+                request_timeout: self.request_timeout?,
             },
-            tls,
+            token_source: source,
             mount: match self.mount? {
                 Some(mount) => in_key("vault_kv_mount_point", Mount::parse(&mount))?,
                 None => Mount::default(),
             },
             kv_version: self.kv_version?,
             path_root: in_key("vault_path_root", PathRoot::parse(&self.path_root?))?,
-            request_timeout: self.request_timeout?,
         })
     }
 }
@@ -111,21 +97,21 @@ fn source(
     token_file: Option<String>,
     auth: Option<Section<'_>>,
     tls: &Tls,
-) -> Result<Source, SettingsError> {
+) -> Result<TokenSource, SettingsError> {
     match (token, token_file, auth) {
         (Some(token), None, None) => {
-            in_key("vault_token", Token::parse(&token.into())).map(Source::Static)
+            in_key("vault_token", Token::parse(&token.into())).map(TokenSource::Static)
         }
         (None, Some(path), None) => {
             let file = section.secret_file("vault_token_file", &path)?;
-            TokenFile::new(file).map(Source::File).map_err(|error| {
+            TokenFile::new(file).map(TokenSource::File).map_err(|error| {
                 section.wrong("vault_token_file", &format!("the token in {path} {error}"))
             })
         }
-        (None, None, Some(auth)) => auth::read(auth, tls).map(Source::Login),
+        (None, None, Some(auth)) => auth::read(auth, tls).map(TokenSource::Login),
         (None, None, None) => match section.variable(&["VAULT_TOKEN", "BAO_TOKEN"]) {
             Some(Sourced { key, value }) => {
-                in_key(key, Token::parse(&value.into())).map(Source::Static)
+                in_key(key, Token::parse(&value.into())).map(TokenSource::Static)
             }
             None => Err(section.wrong(
                 "vault_token",

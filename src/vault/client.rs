@@ -7,15 +7,20 @@ use reqwest::StatusCode;
 use rustify::endpoint::Endpoint;
 
 use super::cluster::Cluster;
-use super::identity::{Held, Identity};
-use super::transport::{Answer, Credentials, Index, Transport};
-use super::{End, Mount, Traffic, VaultError, lifetime};
+use super::config::Config;
+use super::error::VaultError;
+use super::mounts::{self, Mounted};
+use super::path::Mount;
+use super::request_metrics::RequestMetrics;
+use super::token::lease::TokenExpiry;
+use super::token::lifetime_watcher;
+use super::token::manager::{ActiveToken, TokenManager};
+use super::transport::{Index, RequestHeaders, ServerResponse, Transport};
 use crate::notice::Notices;
-use crate::settings::VaultSettings;
 
 /// A Vault cluster, and who we are to it.
 pub struct Client {
-    identity: Arc<Identity>,
+    identity: Arc<TokenManager>,
     mount: Mount,
     /// Whether nodes ask the active one for us, as far as is known.
     forwards: AtomicBool,
@@ -26,17 +31,18 @@ impl Client {
     ///
     /// # Errors
     /// When TLS cannot be set up.
-    pub fn new(settings: &VaultSettings, notices: Notices) -> Result<Self, VaultError> {
-        let transport = Transport::new(settings)?;
-        let cluster = Arc::new(Cluster::new(transport, settings.addresses.clone()));
-        let mount = settings.mount.clone();
-        let identity = Identity::new(settings.source.clone(), cluster, mount.clone(), notices);
+    pub fn new(config: &Config, notices: Notices) -> Result<Self, VaultError> {
+        let transport = Transport::new(&config.connection)?;
+        let cluster = Arc::new(Cluster::new(transport, config.connection.addresses.clone()));
+        let mount = config.mount.clone();
+        let identity =
+            TokenManager::new(config.token_source.clone(), cluster, mount.clone(), notices);
         Ok(Self { identity: Arc::new(identity), mount, forwards: AtomicBool::new(true) })
     }
 
     /// Keeps the token alive; never returns. Run it beside everything else.
-    pub fn keep_alive(&self) -> impl Future<Output = ()> + Send + 'static + use<> {
-        lifetime::keep_alive(Arc::clone(&self.identity))
+    pub fn watch(&self) -> impl Future<Output = ()> + Send + 'static + use<> {
+        lifetime_watcher::watch(Arc::clone(&self.identity))
     }
 
     /// The cluster's addresses, for messages.
@@ -45,19 +51,19 @@ impl Client {
         self.identity.cluster().names()
     }
 
-    pub(super) fn identity(&self) -> &Arc<Identity> {
+    pub(super) fn identity(&self) -> &Arc<TokenManager> {
         &self.identity
     }
 
     /// What has been counted of the requests.
     #[must_use]
-    pub fn traffic(&self) -> &Traffic {
-        self.identity.cluster().traffic()
+    pub fn metrics(&self) -> &RequestMetrics {
+        self.identity.cluster().metrics()
     }
 
     /// When the token in use ends; `None` if there is none, or it may not know.
     #[must_use]
-    pub fn token_end(&self) -> Option<End> {
+    pub fn token_end(&self) -> Option<TokenExpiry> {
         self.identity.end()
     }
 
@@ -75,7 +81,7 @@ impl Client {
     /// [`VaultError::Denied`] for a 403 that is a policy's, [`VaultError::TokenInvalid`] and
     /// [`VaultError::LoginRefused`] for a dead token with no other, and what kept Vault from
     /// answering.
-    pub async fn send<E: Endpoint>(&self, endpoint: &E) -> Result<Answer, VaultError> {
+    pub async fn send<E: Endpoint>(&self, endpoint: &E) -> Result<ServerResponse, VaultError> {
         self.send_after(None, endpoint).await
     }
 
@@ -87,7 +93,7 @@ impl Client {
         &self,
         index: Option<&Index>,
         endpoint: &E,
-    ) -> Result<Answer, VaultError> {
+    ) -> Result<ServerResponse, VaultError> {
         let held = self.identity.token().await?;
         let answer = self.exchange(index, &held, endpoint).await?;
         if answer.status.as_u16() != 403 {
@@ -100,29 +106,41 @@ impl Client {
         if answer.status.as_u16() != 403 {
             return Ok(answer);
         }
-        self.identity.after_forbidden_again(&other).await?;
+        self.identity.after_second_refusal(&other).await?;
         Err(denied(&answer))
+    }
+
+    /// What is mounted where the secrets should be.
+    ///
+    /// # Errors
+    /// When Vault does not answer.
+    pub async fn mounted(&self) -> Result<Mounted, VaultError> {
+        match self.send(&mounts::request(self.mount())).await {
+            Ok(answer) => mounts::parse_response(self.mount(), &answer),
+            Err(VaultError::Denied { .. }) => Ok(Mounted::Unknown),
+            Err(error) => Err(error),
+        }
     }
 
     async fn exchange<E: Endpoint>(
         &self,
         index: Option<&Index>,
-        held: &Held,
+        held: &ActiveToken,
         endpoint: &E,
-    ) -> Result<Answer, VaultError> {
+    ) -> Result<ServerResponse, VaultError> {
         let (cluster, token) = (self.identity.cluster(), &held.token);
         let Some(index) = index else {
-            return cluster.send(endpoint, Credentials::Token(token)).await;
+            return cluster.send(endpoint, RequestHeaders::Token(token)).await;
         };
         let is_forwarded = self.forwards.load(Ordering::Relaxed);
-        let after = Credentials::TokenAfter { token, index, is_forwarded };
+        let after = RequestHeaders::TokenAfter { token, index, is_forwarded };
         let answer = cluster.send(endpoint, after).await?;
         if !is_forwarded || answer.status != StatusCode::BAD_REQUEST {
             return Ok(answer);
         }
         // Vault Enterprise refuses so, by default, whatever asks for forwarding. If that was not
         // the reason, it refuses again: of what is answered with a 400 nothing has been done.
-        let after = Credentials::TokenAfter { token, index, is_forwarded: false };
+        let after = RequestHeaders::TokenAfter { token, index, is_forwarded: false };
         let again = cluster.send(endpoint, after).await;
         let is_better = match &again {
             Ok(answer) => answer.status.is_success(),
@@ -136,6 +154,6 @@ impl Client {
     }
 }
 
-fn denied(answer: &Answer) -> VaultError {
+fn denied(answer: &ServerResponse) -> VaultError {
     VaultError::Denied { quote: super::error::quote(&answer.body) }
 }

@@ -14,9 +14,10 @@ use rustify::enums::RequestMethod;
 use tokio::time::sleep;
 use vaultrs::api::sys::requests::ReadHealthRequest;
 
-use super::diagnosis::Node;
-use super::transport::{Answer, Credentials, Transport, unavailable};
-use super::{Address, Traffic, VaultError};
+use super::address::Address;
+use super::error::VaultError;
+use super::request_metrics::RequestMetrics;
+use super::transport::{RequestHeaders, ServerResponse, Transport, unavailable};
 
 /// How often it is checked, as requests come, that the node in use is still the active one.
 const ACTIVE_CHECKED_EVERY: Duration = Duration::from_secs(5);
@@ -34,6 +35,14 @@ const SLOW_AFTER: Duration = Duration::from_secs(1);
 /// that has failed, and before the first request.
 const GRACE_AFTER_FAILURE: Duration = Duration::from_millis(250);
 const GRACE_AT_FIRST: Duration = Duration::from_secs(1);
+
+/// What one address of the cluster is.
+pub struct Node {
+    /// The address.
+    pub address: Address,
+    /// The status of its health: <https://developer.hashicorp.com/vault/api-docs/system/health>
+    pub health: Result<u16, VaultError>,
+}
 
 /// The addresses of one cluster, and the one in use.
 pub struct Cluster {
@@ -110,8 +119,8 @@ impl Cluster {
     }
 
     /// What has been counted of the requests.
-    pub fn traffic(&self) -> &Traffic {
-        self.transport.traffic()
+    pub fn metrics(&self) -> &RequestMetrics {
+        self.transport.metrics()
     }
 
     /// Sends a request to the node in use, and if it fails, to the one that takes its place. A read
@@ -122,8 +131,8 @@ impl Cluster {
     pub async fn send<E: Endpoint>(
         self: &Arc<Self>,
         endpoint: &E,
-        credentials: Credentials<'_>,
-    ) -> Result<Answer, VaultError> {
+        credentials: RequestHeaders<'_>,
+    ) -> Result<ServerResponse, VaultError> {
         let first = self.node_in_use().await;
         let is_read = matches!(endpoint.method(), RequestMethod::GET);
         let has_others = self.addresses.len() > 1;
@@ -144,13 +153,13 @@ impl Cluster {
                 let second = self.choose(Reason::Failed(first)).await;
                 // What may have been done already is not done again behind the caller's back: a
                 // wrapping token, for one, works once.
-                if second == first || (!is_read && error.may_have_been_done()) {
+                if second == first || (!is_read && error.may_have_applied()) {
                     return Err(error);
                 }
                 second
             }
         };
-        self.transport.traffic().retries.count();
+        self.transport.metrics().retries.count();
         self.ask(second, endpoint, credentials).await
     }
 
@@ -174,8 +183,8 @@ impl Cluster {
         &self,
         index: usize,
         endpoint: &E,
-        credentials: Credentials<'_>,
-    ) -> Result<Answer, VaultError> {
+        credentials: RequestHeaders<'_>,
+    ) -> Result<ServerResponse, VaultError> {
         let Some(address) = self.addresses.get(index) else {
             return Err(VaultError::Unexpected("no address of Vault is configured".to_owned()));
         };
@@ -292,7 +301,7 @@ impl Cluster {
     async fn role_of(&self, index: usize) -> Option<Role> {
         let address = self.addresses.get(index)?;
         let request = ReadHealthRequest::default();
-        let answer = self.transport.send(address, &request, Credentials::Nothing).await.ok()?;
+        let answer = self.transport.send(address, &request, RequestHeaders::Nothing).await.ok()?;
         match answer.status.as_u16() {
             200 => Some(Role::Active),
             // 473: a standby of Vault Enterprise that serves reads.
@@ -305,7 +314,7 @@ impl Cluster {
     pub async fn health_of_all(&self) -> Vec<Node> {
         let request = ReadHealthRequest::default();
         let asking = self.addresses.iter().map(|address| async {
-            let answer = self.transport.send(address, &request, Credentials::Nothing).await;
+            let answer = self.transport.send(address, &request, RequestHeaders::Nothing).await;
             let health = answer.map(|answer| answer.status.as_u16());
             Node { address: address.clone(), health }
         });

@@ -6,19 +6,11 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::client::Client;
+use super::cluster::Node;
+use super::error::VaultError;
 use super::error::quote;
-use super::lease::{self, Lookup};
-use super::mounts::{self, Mounted};
 use super::request::Request;
-use super::{Address, VaultError};
-
-/// What one address of the cluster is.
-pub struct Node {
-    /// The address.
-    pub address: Address,
-    /// The status of its health: <https://developer.hashicorp.com/vault/api-docs/system/health>
-    pub health: Result<u16, VaultError>,
-}
+use super::token::lease::{self, Lookup};
 
 /// What is known of the token in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +23,7 @@ pub enum TokenState {
         renewable: bool,
     },
     /// It may not look at itself: it is dead, or has no default policy.
-    NotTold,
+    Unknown,
 }
 
 #[derive(Deserialize)]
@@ -60,7 +52,7 @@ impl Client {
             Lookup::Alive(lease) => {
                 TokenState::Alive { left: lease.left(), renewable: lease.renewable }
             }
-            Lookup::Forbidden => TokenState::NotTold,
+            Lookup::Forbidden => TokenState::Unknown,
         })
     }
 
@@ -80,18 +72,6 @@ impl Client {
                 answer.status.as_u16(),
                 quote(&answer.body)
             ))),
-        }
-    }
-
-    /// What is mounted where the secrets should be.
-    ///
-    /// # Errors
-    /// When Vault does not answer.
-    pub async fn mounted(&self) -> Result<Mounted, VaultError> {
-        match self.send(&mounts::request(self.mount())).await {
-            Ok(answer) => mounts::understand(self.mount(), &answer),
-            Err(VaultError::Denied { .. }) => Ok(Mounted::NotTold),
-            Err(error) => Err(error),
         }
     }
 }

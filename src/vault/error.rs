@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::http;
+use crate::text;
 
 /// What went wrong between us and Vault.
 ///
@@ -87,7 +87,7 @@ impl VaultError {
 
     /// Whether Vault may have done what it was asked to.
     #[must_use]
-    pub fn may_have_been_done(&self) -> bool {
+    pub fn may_have_applied(&self) -> bool {
         match self {
             Self::Unreachable { was_connected, .. } => *was_connected,
             Self::TimedOut { .. } => true,
@@ -129,7 +129,7 @@ pub fn messages(body: &[u8]) -> Option<Vec<String>> {
 
 /// What Vault said in an error, as the end of a message: short, on one line, empty for nothing.
 pub fn quote(body: &[u8]) -> String {
-    match http::quote(&messages(body).unwrap_or_default().join("; ")) {
+    match text::quote(&messages(body).unwrap_or_default().join("; ")) {
         text if text.is_empty() => text,
         text => format!(" ({text})"),
     }

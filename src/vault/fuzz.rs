@@ -22,10 +22,12 @@ use vaultrs::api::kv1::requests::GetSecretRequest;
 use vaultrs::api::kv2::requests::ReadSecretRequest;
 use zeroize::Zeroizing;
 
-use super::transport::{Answer, Credentials, Transport, path_of};
-use super::{Entry, Mount, VaultError, error, kv_answer, lease, mounts};
-use crate::settings::{Environment, Settings, VaultSettings};
-use crate::user_id::{UserId, is_printable};
+use super::kv::response;
+use super::token::lease;
+use super::transport::{RequestHeaders, ServerResponse, Transport, path_of};
+use super::{Config, Entry, Mount, VaultError, error, mounts};
+use crate::text::is_printable;
+use crate::user_id::UserId;
 
 const SERVER_NAME: &str = "example.org";
 
@@ -34,16 +36,9 @@ const SECRET: &str = "s3cret";
 
 /// Checks that an id has a path in Vault that is nobody else's, or is refused.
 pub fn check_path(input: &[u8]) {
-    static VAULT: LazyLock<(VaultSettings, Transport)> = LazyLock::new(|| {
-        let config = json!({
-            "vault_url": "http://127.0.0.1:8200/proxied/",
-            "vault_token": "t",
-            "vault_kv_mount_point": "kv/deep",
-            "vault_path_root": "matrix/users",
-        });
-        let config = config.as_object().unwrap().clone();
-        let vault = Settings::parse(config, &Environment::default()).unwrap().vault;
-        let transport = Transport::new(&vault).unwrap();
+    static VAULT: LazyLock<(Config, Transport)> = LazyLock::new(|| {
+        let vault = Config::of_test("http://127.0.0.1:8200/proxied/");
+        let transport = Transport::new(&vault.connection).unwrap();
         (vault, transport)
     });
     let (vault, transport) = &*VAULT;
@@ -68,9 +63,10 @@ pub fn check_path(input: &[u8]) {
     }
 }
 
-fn url(vault: &VaultSettings, transport: &Transport, endpoint: &impl Endpoint) -> Url {
+fn url(vault: &Config, transport: &Transport, endpoint: &impl Endpoint) -> Url {
     let path = path_of(endpoint);
-    let request = transport.request(&vault.addresses[0], &path, endpoint, Credentials::Nothing);
+    let request =
+        transport.request(&vault.connection.addresses[0], &path, endpoint, RequestHeaders::Nothing);
     request.unwrap().url().clone()
 }
 
@@ -84,13 +80,13 @@ pub fn check_body(body: &[u8]) {
     }
 }
 
-fn check_answer(mount: &Mount, answer: &Answer) {
+fn check_answer(mount: &Mount, answer: &ServerResponse) {
     let body = Body::of(&answer.body);
     let is_success = answer.status == StatusCode::OK;
 
     for (found, holder, is_live) in [
-        (kv_answer::entry_of_v1(mount, answer), "/data", true),
-        (kv_answer::entry_of_v2(mount, answer), "/data/data", body.is_live(answer.date)),
+        (response::entry_of_v1(mount, answer), "/data", true),
+        (response::entry_of_v2(mount, answer), "/data/data", body.is_live(answer.date)),
     ] {
         if let Ok(Entry::Secret(secret)) = &found {
             let taken = secret.login_secret.expose_secret();
@@ -100,7 +96,7 @@ fn check_answer(mount: &Mount, answer: &Answer) {
         check_words(&found, &body);
     }
 
-    let mounted = mounts::understand(mount, answer);
+    let mounted = mounts::parse_response(mount, answer);
     if let (Ok(mounts::Mounted::Here(_)), Some(path)) = (&mounted, body.text("/data/path")) {
         // The first field, should a list stand for them.
         let path = if path.is_empty() { body.text("/data/data").unwrap_or_default() } else { path };
@@ -190,8 +186,8 @@ impl Body {
     }
 }
 
-fn answer(status: u16, date: Option<u64>, body: &[u8]) -> Answer {
-    Answer {
+fn answer(status: u16, date: Option<u64>, body: &[u8]) -> ServerResponse {
+    ServerResponse {
         status: StatusCode::from_u16(status).unwrap(),
         body: Zeroizing::new(body.to_vec()),
         location: None,

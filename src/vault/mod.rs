@@ -4,57 +4,50 @@
 //! login needs a bound on every answer, its headers, and URLs that keep a user id as it is.
 //!
 //! From the bottom up:
-//! * [`transport`] exchanges a request for an answer with one address, over [`tls`], and [`traffic`]
+//! * [`Address`], [`Mount`], [`Token`] and [`VaultError`] are what the rest speaks in, and
+//!   [`Config`] is how it is configured.
+//! * [`transport`] exchanges a request for an answer with one address, and [`request_metrics`]
 //!   counts that.
 //! * [`cluster`] knows which of several addresses to ask.
-//! * [`identity`] has the token, from [`auth`], [`token_file`] or the configuration, and
-//!   [`lifetime`] keeps it alive; how long it lives is [`lease`]'s to ask.
+//! * [`mounts`] asks what is mounted where.
+//! * [`token`] has the token, keeps it alive and replaces it.
 //! * [`client`] sends requests with that token.
-//! * [`kv`] reads secrets with it, [`kv2`] writes them; [`kv_answer`] understands what the engine
-//!   answers, [`entry`] is what it holds, and [`mounts`] tells in which version of the engine.
+//! * [`kv`] reads and writes secrets with it.
 //! * [`diagnosis`] asks what else may be wrong.
 
 mod address;
-pub mod auth;
 mod client;
 mod cluster;
-mod credential;
+mod config;
 mod diagnosis;
-mod entry;
 mod error;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
-mod identity;
+mod header;
 mod kv;
-mod kv2;
-mod kv_answer;
-mod lease;
-mod lifetime;
 mod mounts;
 mod path;
 mod request;
+mod request_metrics;
 #[cfg(test)]
 mod tests;
-mod tls;
 mod token;
-mod token_file;
-mod traffic;
 mod transport;
-mod wrapping;
 
 pub use address::Address;
 pub use client::Client;
-pub use credential::{Credential, SecretFile, shown_path};
-pub use diagnosis::{Node, TokenState};
-pub use entry::{Entry, LOGIN_SECRET, Revision, Secret};
+pub use cluster::Node;
+pub use config::{Config, ConnectionConfig};
+pub use diagnosis::TokenState;
 pub use error::VaultError;
-pub use identity::Source;
-pub use kv::Kv;
-pub use kv2::{Kv2, KvEntry, Newest, Written};
-pub use lease::End;
+pub use header::{Namespace, Token};
+pub use kv::entry::{Entry, LOGIN_SECRET, Revision, Secret};
+pub use kv::reader::KvReader;
+pub use kv::v2::{EntryVersion, Kv2, KvEntry, Written};
 pub use mounts::{Mounted, Version};
 pub use path::{Mount, PathRoot};
-pub use tls::Tls;
-pub use token::{Namespace, Token};
-pub use token_file::TokenFile;
-pub use traffic::{Operation, Traffic};
+pub use request_metrics::{RequestKind, RequestMetrics};
+pub use token::auth;
+pub use token::file::TokenFile;
+pub use token::lease::TokenExpiry;
+pub use token::manager::TokenSource;

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::request::Request;
-use super::transport::Answer;
+use super::transport::ServerResponse;
 use super::{Mount, VaultError};
 
 /// What Vault says of a mount to a token that may read something in it.
@@ -13,7 +13,7 @@ pub enum Mounted {
     /// The path belongs to the engine mounted at another one.
     Below(String),
     /// A 403 or 404: no such mount, a dead token, or one that may read nothing there.
-    NotTold,
+    Unknown,
 }
 
 /// A version of the KV secrets engine.
@@ -53,9 +53,9 @@ pub fn request(mount: &Mount) -> Request {
 ///
 /// # Errors
 /// [`VaultError::Unexpected`] for what Vault would not answer.
-pub fn understand(mount: &Mount, answer: &Answer) -> Result<Mounted, VaultError> {
+pub fn parse_response(mount: &Mount, answer: &ServerResponse) -> Result<Mounted, VaultError> {
     if answer.status.is_client_error() {
-        return Ok(Mounted::NotTold);
+        return Ok(Mounted::Unknown);
     }
     let MountAnswer { data } = serde_json::from_slice(&answer.body).map_err(|_| {
         VaultError::Unexpected(

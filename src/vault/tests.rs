@@ -6,12 +6,10 @@ use std::sync::mpsc;
 
 use percent_encoding::percent_decode_str;
 use proptest::prelude::*;
-use serde_json::json;
 
 use super::fuzz::tests::hostile_localpart;
-use super::{Client, Entry, Kv, Version};
+use super::{Client, Config, Entry, KvReader, Version};
 use crate::notice::Notices;
-use crate::settings::{Environment, Settings};
 use crate::user_id::UserId;
 
 const SERVER_NAME: &str = "example.org";
@@ -37,29 +35,22 @@ fn listen() -> (String, mpsc::Receiver<String>) {
     (address, receiver)
 }
 
-fn kv(address: &str) -> (Settings, Kv) {
-    let config = json!({
-        "vault_url": address,
-        "vault_token": "t",
-        "vault_kv_mount_point": "kv/deep",
-        "vault_path_root": "matrix/users",
-    });
-    let settings =
-        Settings::parse(config.as_object().unwrap().clone(), &Environment::default()).unwrap();
-    let client = Client::new(&settings.vault, Notices::new(|_| {})).unwrap();
-    (settings, Kv::new(client, Some(Version::V2)))
+fn kv(address: &str) -> (Config, KvReader) {
+    let config = Config::of_test(address);
+    let client = Client::new(&config, Notices::new(|_| {})).unwrap();
+    (config, KvReader::new(client, Some(Version::V2)))
 }
 
 #[test]
 fn every_user_has_a_path_of_their_own_on_the_wire() {
     let (address, asked) = listen();
-    let (settings, kv) = kv(&address);
+    let (config, kv) = kv(&address);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let mut runner = proptest::test_runner::TestRunner::default();
     let outcome = runner.run(&hostile_localpart(), |localpart| {
         let id = format!("@{localpart}:{SERVER_NAME}");
         let Ok(user_id) = UserId::parse(&id, SERVER_NAME) else { return Ok(()) };
-        let entry = settings.vault.path_root.entry_of(&user_id);
+        let entry = config.path_root.entry_of(&user_id);
         let found = runtime.block_on(kv.read_login_secret(&entry));
         prop_assert!(matches!(found, Ok(Entry::Missing)));
 

@@ -1,16 +1,17 @@
 //! What carries requests to Vault: their headers, and what an answer says of Vault's health.
 
 use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
-use reqwest::{Method, StatusCode};
+use reqwest::{ClientBuilder, Method, StatusCode};
 use rustify::endpoint::Endpoint;
 use rustify::enums::RequestMethod;
 
+use super::Address;
+use super::config::ConnectionConfig;
 use super::error::{self, VaultError};
-use super::tls::client_builder;
-use super::{Address, Token, Traffic};
-pub use crate::http::Answer;
-use crate::http::{Failure, Pool};
-use crate::settings::VaultSettings;
+use super::header::Token;
+use super::request_metrics::RequestMetrics;
+pub use crate::http::ServerResponse;
+use crate::http::{self, HttpClient, TransportError};
 
 const X_VAULT_INCONSISTENT: HeaderName = HeaderName::from_static("x-vault-inconsistent");
 const X_VAULT_INDEX: HeaderName = HeaderName::from_static("x-vault-index");
@@ -20,9 +21,9 @@ const X_VAULT_TOKEN: HeaderName = HeaderName::from_static("x-vault-token");
 
 /// A pool of connections, and the rules every exchange with Vault keeps to.
 pub struct Transport {
-    pool: Pool,
+    pool: HttpClient,
     namespace: Option<HeaderValue>,
-    traffic: Traffic,
+    metrics: RequestMetrics,
 }
 
 /// How far the storage of a cluster had come when it answered. Opaque: it is only sent back.
@@ -34,14 +35,14 @@ pub struct Index(HeaderValue);
 
 impl Index {
     /// The index of an answer, if it has one.
-    pub fn of(answer: &Answer) -> Option<Self> {
+    pub fn of(answer: &ServerResponse) -> Option<Self> {
         answer.headers.get(X_VAULT_INDEX).cloned().map(Self)
     }
 }
 
 /// What a request is sent with, beside what its endpoint says.
 #[derive(Clone, Copy)]
-pub enum Credentials<'a> {
+pub enum RequestHeaders<'a> {
     /// A token and the configured namespace.
     Token(&'a Token),
     /// The same, for a node that has come as far as this. One that has not asks the active one
@@ -58,19 +59,19 @@ impl Transport {
     ///
     /// # Errors
     /// When TLS cannot be set up, for example because the system has no root certificates.
-    pub fn new(settings: &VaultSettings) -> Result<Self, VaultError> {
-        let pool = Pool::new(client_builder(settings), settings.request_timeout)
+    pub fn new(config: &ConnectionConfig) -> Result<Self, VaultError> {
+        let pool = HttpClient::new(client_builder(config), config.request_timeout)
             .map_err(|cause| VaultError::Unexpected(format!("cannot set up TLS: {cause}")))?;
         Ok(Self {
             pool,
-            namespace: settings.namespace.clone().map(|namespace| namespace.to_header()),
-            traffic: Traffic::default(),
+            namespace: config.namespace.clone().map(|namespace| namespace.to_header()),
+            metrics: RequestMetrics::default(),
         })
     }
 
     /// What has been counted of all exchanges.
-    pub fn traffic(&self) -> &Traffic {
-        &self.traffic
+    pub fn metrics(&self) -> &RequestMetrics {
+        &self.metrics
     }
 
     /// Sends one request to one address and reads the whole answer.
@@ -85,26 +86,26 @@ impl Transport {
         &self,
         address: &Address,
         endpoint: &E,
-        credentials: Credentials<'_>,
-    ) -> Result<Answer, VaultError> {
+        credentials: RequestHeaders<'_>,
+    ) -> Result<ServerResponse, VaultError> {
         let path = path_of(endpoint);
         let request = self.request(address, &path, endpoint, credentials).ok_or_else(|| {
             VaultError::Unexpected("cannot build the request to Vault".to_owned())
         })?;
-        let _timing = self.traffic.time(request.method(), &path);
+        let _timing = self.metrics.time(request.method(), &path);
         self.pool.send(request).await.map_err(|failure| self.error(address, failure))
     }
 
-    fn error(&self, address: &Address, failure: Failure) -> VaultError {
+    fn error(&self, address: &Address, failure: TransportError) -> VaultError {
         let address = address.to_string();
         match failure {
-            Failure::Unreachable { cause, was_connected } => {
+            TransportError::Unreachable { cause, was_connected } => {
                 VaultError::Unreachable { address, cause, was_connected }
             }
-            Failure::TimedOut => {
+            TransportError::TimedOut => {
                 VaultError::TimedOut { address, limit: self.pool.request_timeout() }
             }
-            Failure::TooLong(longest) => VaultError::Unexpected(format!(
+            TransportError::TooLong(longest) => VaultError::Unexpected(format!(
                 "Vault at {address} answered with more than {longest} bytes"
             )),
         }
@@ -116,7 +117,7 @@ impl Transport {
         address: &Address,
         path: &str,
         endpoint: &E,
-        credentials: Credentials<'_>,
+        credentials: RequestHeaders<'_>,
     ) -> Option<reqwest::Request> {
         let query = endpoint.query().ok()?.filter(|query| !query.is_empty());
         let body = endpoint.body().ok()?.filter(|body| !body.is_empty());
@@ -124,10 +125,11 @@ impl Transport {
         let mut request = reqwest::Request::new(method_of(&endpoint.method()), url);
         let headers = request.headers_mut();
         headers.insert(X_VAULT_REQUEST, HeaderValue::from_static("true"));
-        if let Credentials::Token(token) | Credentials::TokenAfter { token, .. } = credentials {
+        if let RequestHeaders::Token(token) | RequestHeaders::TokenAfter { token, .. } = credentials
+        {
             headers.insert(X_VAULT_TOKEN, token.to_header());
         }
-        if let Credentials::TokenAfter { index: Index(index), is_forwarded, .. } = credentials {
+        if let RequestHeaders::TokenAfter { index: Index(index), is_forwarded, .. } = credentials {
             headers.insert(X_VAULT_INDEX, index.clone());
             if is_forwarded {
                 let active = HeaderValue::from_static("forward-active-node");
@@ -135,7 +137,7 @@ impl Transport {
             }
         }
         if let Some(namespace) = &self.namespace
-            && !matches!(credentials, Credentials::Nothing)
+            && !matches!(credentials, RequestHeaders::Nothing)
         {
             headers.insert(X_VAULT_NAMESPACE, namespace.clone());
         }
@@ -147,8 +149,21 @@ impl Transport {
     }
 }
 
+/// A client that keeps to the configured TLS.
+fn client_builder(config: &ConnectionConfig) -> ClientBuilder {
+    // Time to try another node after one that does not even take the connection.
+    let builder = http::client_builder(config.request_timeout / 2);
+    // The vendor's command line does not go through a proxy to its own machine either.
+    let builder = if config.addresses.iter().all(Address::is_loopback) {
+        builder.no_proxy()
+    } else {
+        builder
+    };
+    config.tls.apply(builder, config.addresses.iter().any(Address::is_https))
+}
+
 /// The error that an answer of this status is for every kind of request, if it is one.
-pub fn unavailable(answer: &Answer, address: &Address) -> Option<VaultError> {
+pub fn unavailable(answer: &ServerResponse, address: &Address) -> Option<VaultError> {
     match answer.status {
         StatusCode::TEMPORARY_REDIRECT
         | StatusCode::PRECONDITION_FAILED

@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 
 use super::super::conversion::python_level;
 use super::error;
-use super::verbs::Told;
+use super::verbs::Finished;
 use synapse_vault_auth_provider_core::notice::Notice;
 
 /// Notices that nobody has logged yet. More than this are not kept.
@@ -42,12 +42,12 @@ impl Inbox {
 }
 
 /// How a verb ended. Becomes its result or its exception, on a thread that may wait for Python.
-pub struct Answer<T> {
-    pub result: Told<T>,
+pub struct VerbResult<T> {
+    pub result: Finished<T>,
     pub inbox: Inbox,
 }
 
-impl<'py, T: IntoPyObject<'py>> IntoPyObject<'py> for Answer<T> {
+impl<'py, T: IntoPyObject<'py>> IntoPyObject<'py> for VerbResult<T> {
     type Target = PyAny;
     type Output = Bound<'py, PyAny>;
     type Error = PyErr;

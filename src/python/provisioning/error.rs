@@ -3,7 +3,7 @@
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use synapse_vault_auth_provider_core::provisioning::{ProvisioningError, Trouble};
+use synapse_vault_auth_provider_core::provisioning::{ErrorKind, ProvisioningError};
 use synapse_vault_auth_provider_core::settings::SettingsError;
 
 /// The exception for an error.
@@ -17,13 +17,13 @@ pub fn of_settings(py: Python<'_>, error: SettingsError) -> PyErr {
 }
 
 fn exception(py: Python<'_>, error: &ProvisioningError) -> PyResult<PyErr> {
-    let class = match error.trouble {
-        Trouble::Configuration => "ConfigurationError",
-        Trouble::Homeserver => "HomeserverError",
-        Trouble::Vault => "VaultError",
-        Trouble::Unreachable => "UnreachableError",
-        Trouble::Conflict => "ConflictError",
-        Trouble::Undecided => "UndecidedError",
+    let class = match error.kind {
+        ErrorKind::Configuration => "ConfigurationError",
+        ErrorKind::Homeserver => "HomeserverError",
+        ErrorKind::Vault => "VaultError",
+        ErrorKind::Unreachable => "UnreachableError",
+        ErrorKind::Conflict => "ConflictError",
+        ErrorKind::Undecided => "UndecidedError",
     };
     let details = PyDict::new(py);
     details.set_item("advice", error.advice.as_deref())?;

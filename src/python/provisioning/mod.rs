@@ -19,19 +19,19 @@ use tokio::task::AbortHandle;
 
 use super::conversion::json_values;
 use super::runtime;
-use answer::{Answer, Inbox};
+use answer::{Inbox, VerbResult};
 pub use results::{
     Finding, ListedUser, Login, Profile, ProvisionedUser, RevokedUser, RotatedSecret,
 };
 use synapse_vault_auth_provider_core::notice::Notices;
 use synapse_vault_auth_provider_core::provisioning::{self, LoginOptions, ProvisionRequest};
-use synapse_vault_auth_provider_core::settings::ProvisioningSettings;
-use verbs::{Core, Told};
+use synapse_vault_auth_provider_core::settings::parse_provisioning;
+use verbs::{Core, Finished};
 
 /// Creates accounts, keeps their secrets in Vault, and gets tokens with them.
 #[pyclass(frozen, subclass, module = "synapse_vault_auth_provider._core")]
 pub struct Provisioner {
-    settings: ProvisioningSettings,
+    config: provisioning::Config,
     open: Mutex<Open>,
     inbox: Inbox,
 }
@@ -57,20 +57,20 @@ impl Provisioner {
         config: HashMap<String, String>,
         environment: HashMap<String, String>,
     ) -> PyResult<Self> {
-        let settings = json_values(config)
-            .and_then(|values| ProvisioningSettings::parse(values, &environment))
+        let config = json_values(config)
+            .and_then(|values| parse_provisioning(values, &environment))
             .map_err(|error| error::of_settings(py, error))?;
-        Ok(Self { settings, open: Mutex::new(Open::NotYet), inbox: Inbox::default() })
+        Ok(Self { config, open: Mutex::new(Open::NotYet), inbox: Inbox::default() })
     }
 
     #[getter]
     fn homeserver(&self) -> String {
-        self.settings.homeserver.to_string()
+        self.config.homeserver.to_string()
     }
 
     #[getter]
     fn server_name(&self) -> &str {
-        &self.settings.server_name
+        &self.config.server_name
     }
 
     fn close(&self) {
@@ -262,7 +262,7 @@ impl Provisioner {
     }
 
     fn __repr__(&self) -> String {
-        let ProvisioningSettings { homeserver, server_name, .. } = &self.settings;
+        let provisioning::Config { homeserver, server_name, .. } = &self.config;
         format!("<Provisioner of {server_name} at {homeserver}>")
     }
 }
@@ -272,10 +272,10 @@ impl Provisioner {
     fn run<T, F>(&self, py: Python<'_>, verb: impl FnOnce(Core) -> F) -> PyResult<Py<PyAny>>
     where
         T: for<'py> IntoPyObject<'py> + Send + 'static,
-        F: Future<Output = Told<T>> + Send + 'static,
+        F: Future<Output = Finished<T>> + Send + 'static,
     {
         let result = runtime::block_on(py, verb(self.core(py)?))?;
-        Answer { result, inbox: self.inbox.clone() }.into_py_any(py)
+        VerbResult { result, inbox: self.inbox.clone() }.into_py_any(py)
     }
 
     /// Starts a verb and returns what to await.
@@ -286,12 +286,12 @@ impl Provisioner {
     ) -> PyResult<Bound<'py, PyAny>>
     where
         T: for<'a> IntoPyObject<'a> + Send + 'static,
-        F: Future<Output = Told<T>> + Send + 'static,
+        F: Future<Output = Finished<T>> + Send + 'static,
     {
         let working = verb(self.core(py)?);
         let inbox = self.inbox.clone();
         pyo3_async_runtimes::generic::future_into_py::<runtime::Shared, _, _>(py, async {
-            Ok(Answer { result: working.await, inbox })
+            Ok(VerbResult { result: working.await, inbox })
         })
     }
 
@@ -306,7 +306,7 @@ impl Provisioner {
         }
     }
 
-    fn opened(&self, handle: &Handle) -> Told<Option<Core>> {
+    fn opened(&self, handle: &Handle) -> Finished<Option<Core>> {
         let mut open = self.open();
         match &*open {
             Open::Yes { core, process, .. } if *process == std::process::id() => {
@@ -317,7 +317,7 @@ impl Provisioner {
         }
         let inbox = self.inbox.clone();
         let core = Arc::new(provisioning::Provisioner::new(
-            self.settings.clone(),
+            self.config.clone(),
             Notices::new(move |notice| inbox.keep(notice)),
         )?);
         let keeping_token = handle.spawn(core.keep_token_alive()).abort_handle();

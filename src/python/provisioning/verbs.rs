@@ -14,27 +14,27 @@ use synapse_vault_auth_provider_core::provisioning::{
 /// What does the work.
 pub type Core = Arc<provisioning::Provisioner>;
 /// How a verb ended.
-pub type Told<T> = Result<T, ProvisioningError>;
+pub type Finished<T> = Result<T, ProvisioningError>;
 
-pub async fn provision_user(core: Core, request: ProvisionRequest) -> Told<ProvisionedUser> {
+pub async fn provision_user(core: Core, request: ProvisionRequest) -> Finished<ProvisionedUser> {
     let user = core.provision_user(&request).await?;
     Ok(ProvisionedUser::of(user, core.server_name()))
 }
 
-pub async fn login(core: Core, user_id: String, options: LoginOptions) -> Told<Login> {
+pub async fn login(core: Core, user_id: String, options: LoginOptions) -> Finished<Login> {
     core.login(&user_id, &options).await.map(Login::from)
 }
 
 /// Nothing is `None`, where `()` would be an empty tuple.
-pub async fn logout(core: Core, access_token: SecretString) -> Told<Option<()>> {
+pub async fn logout(core: Core, access_token: SecretString) -> Finished<Option<()>> {
     core.logout(&access_token).await.map(|()| None)
 }
 
-pub async fn rotate_secret(core: Core, user_id: String) -> Told<RotatedSecret> {
+pub async fn rotate_secret(core: Core, user_id: String) -> Finished<RotatedSecret> {
     core.rotate_secret(&user_id).await.map(RotatedSecret::from)
 }
 
-pub async fn revoke_user(core: Core, user_id: String, deactivate: bool) -> Told<RevokedUser> {
+pub async fn revoke_user(core: Core, user_id: String, deactivate: bool) -> Finished<RevokedUser> {
     core.revoke_user(&user_id, deactivate).await.map(RevokedUser::from)
 }
 
@@ -44,17 +44,17 @@ pub async fn update_profile(
     display_name: Option<String>,
     avatar: Option<String>,
     access_token: Option<SecretString>,
-) -> Told<Profile> {
+) -> Finished<Profile> {
     let (display_name, avatar) = (display_name.as_deref(), avatar.as_deref());
     core.update_profile(&user_id, display_name, avatar, access_token.as_ref())
         .await
         .map(Profile::from)
 }
 
-pub async fn list_users(core: Core) -> Told<Vec<ListedUser>> {
+pub async fn list_users(core: Core) -> Finished<Vec<ListedUser>> {
     Ok(core.list_users().await?.into_iter().map(ListedUser::from).collect())
 }
 
-pub async fn diagnose(core: Core, user_id: Option<String>) -> Told<Vec<Finding>> {
+pub async fn diagnose(core: Core, user_id: Option<String>) -> Finished<Vec<Finding>> {
     Ok(core.diagnose(user_id.as_deref()).await.into_iter().map(Finding::from).collect())
 }

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A queue with a descriptor that is readable while it holds something.
-pub struct Mailbox<T> {
+pub struct CompletionQueue<T> {
     queue: Mutex<VecDeque<T>>,
     /// Whether a byte is under way, so that there is never more than one.
     signalled: AtomicBool,
@@ -21,7 +21,7 @@ pub struct Mailbox<T> {
     receiver: UnixStream,
 }
 
-impl<T> Mailbox<T> {
+impl<T> CompletionQueue<T> {
     /// An empty queue.
     ///
     /// # Errors
@@ -80,18 +80,18 @@ mod tests {
     #[test]
     fn nothing_is_lost_and_nothing_wakes_in_vain() {
         const EACH: usize = 2000;
-        let mailbox = Arc::new(Mailbox::new().unwrap());
-        mailbox.receiver.set_nonblocking(false).unwrap();
+        let completion_queue = Arc::new(CompletionQueue::new().unwrap());
+        completion_queue.receiver.set_nonblocking(false).unwrap();
         let senders: Vec<_> = (0..4)
             .map(|_| {
-                let mailbox = Arc::clone(&mailbox);
-                std::thread::spawn(move || (0..EACH).for_each(|item| mailbox.post(item)))
+                let completion_queue = Arc::clone(&completion_queue);
+                std::thread::spawn(move || (0..EACH).for_each(|item| completion_queue.post(item)))
             })
             .collect();
         let mut received = 0;
         // `take` waits for the byte here: a lost one would hang the test.
         while received < 4 * EACH {
-            received += mailbox.take(7).len();
+            received += completion_queue.take(7).len();
         }
         assert_eq!(received, 4 * EACH);
         for sender in senders {
@@ -101,15 +101,15 @@ mod tests {
 
     #[test]
     fn the_oldest_come_first_and_the_rest_later() {
-        let mailbox = Mailbox::new().unwrap();
-        (0..5).for_each(|item| mailbox.post(item));
-        assert_eq!(mailbox.take(2), [0, 1]);
-        mailbox.post(5);
-        assert_eq!(mailbox.take(2), [2, 3]);
+        let completion_queue = CompletionQueue::new().unwrap();
+        (0..5).for_each(|item| completion_queue.post(item));
+        assert_eq!(completion_queue.take(2), [0, 1]);
+        completion_queue.post(5);
+        assert_eq!(completion_queue.take(2), [2, 3]);
         // Waits for ever unless it is readable still.
-        mailbox.receiver.set_nonblocking(false).unwrap();
-        assert_eq!(mailbox.take(9), [4, 5]);
-        mailbox.receiver.set_nonblocking(true).unwrap();
-        assert!(mailbox.take(9).is_empty());
+        completion_queue.receiver.set_nonblocking(false).unwrap();
+        assert_eq!(completion_queue.take(9), [4, 5]);
+        completion_queue.receiver.set_nonblocking(true).unwrap();
+        assert!(completion_queue.take(9).is_empty());
     }
 }

@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 
 /// One way in which it was tried to create an account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Try {
+pub struct CreationAttempt {
     /// By which means.
-    pub means: Means,
+    pub means: CreationMethod,
     /// What it is to be.
     #[serde(flatten)]
     pub wanted: CreatedAs,
@@ -15,7 +15,7 @@ pub struct Try {
 /// How an account is created.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Means {
+pub enum CreationMethod {
     /// By registration with the shared secret, under a password.
     SharedSecret,
     /// By the admin API, without a password.
@@ -32,12 +32,12 @@ pub struct CreatedAs {
     pub user_type: Option<String>,
 }
 
-impl Try {
+impl CreationAttempt {
     /// What comes out of it: the admin API creates nothing special.
     pub fn makes(&self) -> CreatedAs {
         match self.means {
-            Means::SharedSecret => self.wanted.clone(),
-            Means::AdminApi => CreatedAs::default(),
+            CreationMethod::SharedSecret => self.wanted.clone(),
+            CreationMethod::AdminApi => CreatedAs::default(),
         }
     }
 }

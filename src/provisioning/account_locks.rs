@@ -9,16 +9,16 @@ use crate::user_id::UserId;
 
 /// The accounts that somebody is at work on.
 #[derive(Default)]
-pub struct Turns(Mutex<HashMap<UserId, Weak<AsyncMutex<()>>>>);
+pub struct AccountLocks(Mutex<HashMap<UserId, Weak<AsyncMutex<()>>>>);
 
-impl Turns {
+impl AccountLocks {
     /// Waits until nobody else is at work on this account. The turn ends when it is dropped.
     pub async fn of(&self, user_id: &UserId) -> OwnedMutexGuard<()> {
         let turn = {
-            let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            turns.retain(|_, turn| turn.strong_count() > 0);
-            let turn = turns.get(user_id).and_then(Weak::upgrade).unwrap_or_default();
-            turns.insert(user_id.clone(), Arc::downgrade(&turn));
+            let mut account_locks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            account_locks.retain(|_, turn| turn.strong_count() > 0);
+            let turn = account_locks.get(user_id).and_then(Weak::upgrade).unwrap_or_default();
+            account_locks.insert(user_id.clone(), Arc::downgrade(&turn));
             turn
         };
         turn.lock_owned().await
@@ -33,16 +33,16 @@ mod tests {
 
     #[tokio::test]
     async fn one_after_the_other_and_nothing_stays() {
-        let turns = Turns::default();
+        let account_locks = AccountLocks::default();
         let id = |text| UserId::parse(text, "example.org").unwrap();
         let (alice, bob) = (id("@alice:example.org"), id("@bob:example.org"));
-        let first = turns.of(&alice).await;
-        let others = turns.of(&bob).await;
-        let mut second = Box::pin(turns.of(&alice));
+        let first = account_locks.of(&alice).await;
+        let others = account_locks.of(&bob).await;
+        let mut second = Box::pin(account_locks.of(&alice));
         assert!((&mut second).now_or_never().is_none());
         drop(first);
         drop((second.await, others));
-        drop(turns.of(&bob).await);
-        assert_eq!(turns.0.lock().unwrap().len(), 1);
+        drop(account_locks.of(&bob).await);
+        assert_eq!(account_locks.0.lock().unwrap().len(), 1);
     }
 }

@@ -8,11 +8,11 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::attempt::{CreatedAs, Means, Try};
 use super::conflict::{missing, unfinished, unusable};
+use super::creation_method::{CreatedAs, CreationAttempt, CreationMethod};
 use super::error::ProvisioningError;
 use super::provisioner::Account;
-use crate::vault::{LOGIN_SECRET, Newest};
+use crate::vault::{EntryVersion, LOGIN_SECRET};
 
 /// The field with the service's own id of the user.
 const EXTERNAL_ID: &str = "external_id";
@@ -27,7 +27,7 @@ pub enum Record {
     /// An account is being made, or was being made by one who died.
     Intent(Intent),
     /// A secret that opens the account.
-    Entry(Entry),
+    Entry(AccountEntry),
     /// Something without a usable secret that is not of our making. Says what is wrong with it.
     Unusable(&'static str),
 }
@@ -44,7 +44,7 @@ pub struct Intent {
     /// The homeserver's clock when the intent was written, in seconds since 1970, if it told.
     pub started: Option<u64>,
     /// How it was tried to create the account, by this call and by those who died.
-    pub tries: Vec<Try>,
+    pub tries: Vec<CreationAttempt>,
     /// Versions with what was intended before this, by those who died.
     pub former: Vec<u32>,
     /// Kept beside, where the entry will have it too.
@@ -53,7 +53,7 @@ pub struct Intent {
 }
 
 /// A secret that opens the account, and what is kept with it.
-pub struct Entry {
+pub struct AccountEntry {
     /// The secret.
     pub login_secret: SecretString,
     /// The service's own id of the user.
@@ -85,7 +85,7 @@ enum Provisioning {
 
 impl Record {
     /// Reads the newest version of an entry.
-    pub fn of(newest: Newest) -> Self {
+    pub fn of(newest: EntryVersion) -> Self {
         let Some(fields) = newest.fields else { return Self::Nothing };
         let external_id = match fields.get(EXTERNAL_ID) {
             Some(Value::String(external_id)) => Some(external_id.clone()),
@@ -112,7 +112,7 @@ impl Record {
                 let mut intent_versions = intent_versions;
                 intent_versions.retain(|version| *version < newest.version);
                 let entry =
-                    Entry { login_secret, external_id, created_as, intent_versions, fields };
+                    AccountEntry { login_secret, external_id, created_as, intent_versions, fields };
                 Self::Entry(entry)
             }
             (Err(_), Some(Ok(Provisioning::Intent(intent)))) => {
@@ -132,7 +132,7 @@ impl Record {
     ///
     /// # Errors
     /// What there is instead.
-    pub fn entry(self, account: &Account<'_>) -> Result<Entry, ProvisioningError> {
+    pub fn entry(self, account: &Account<'_>) -> Result<AccountEntry, ProvisioningError> {
         match self {
             Self::Entry(entry) => Ok(entry),
             Self::Nothing => Err(missing(account)),
@@ -164,7 +164,7 @@ impl Intent {
 
     /// The same after another try, which the intent is written anew for.
     #[must_use]
-    pub fn tried_again(mut self, again: Try, version: u32) -> Self {
+    pub fn tried_again(mut self, again: CreationAttempt, version: u32) -> Self {
         self.former = self.versions(version);
         if !self.tries.contains(&again) {
             self.tries.push(again);
@@ -173,15 +173,15 @@ impl Intent {
     }
 
     /// Whether it was tried by these means.
-    pub fn was_tried_by(&self, means: Means) -> bool {
+    pub fn was_tried_by(&self, means: CreationMethod) -> bool {
         self.tries.iter().any(|one| one.means == means)
     }
 
     /// What the account is if it was created by these means, or by any if they are not known;
     /// `None` if not all who tried so would have made the same of it.
-    pub fn created_by(&self, means: Option<Means>) -> Option<CreatedAs> {
+    pub fn created_by(&self, means: Option<CreationMethod>) -> Option<CreatedAs> {
         let tries = self.tries.iter().filter(|one| means.is_none_or(|means| one.means == means));
-        let mut made = tries.map(Try::makes);
+        let mut made = tries.map(CreationAttempt::makes);
         let first = made.next()?;
         made.all(|other| other == first).then_some(first)
     }
@@ -192,7 +192,7 @@ impl Intent {
     }
 }
 
-impl Entry {
+impl AccountEntry {
     /// The entry of an account that was not created by us.
     ///
     /// `intended` are the versions to destroy that held an intent.
@@ -270,7 +270,7 @@ mod tests {
             login_secret: "the secret".into(),
             password: "the password".into(),
             started: Some(1_700_000_000),
-            tries: vec![Try { means: Means::SharedSecret, wanted: bot() }],
+            tries: vec![CreationAttempt { means: CreationMethod::SharedSecret, wanted: bot() }],
             former: vec![3],
             external_id: Some("42".to_owned()),
         }
@@ -281,7 +281,7 @@ mod tests {
     }
 
     fn read(fields: Map<String, Value>) -> Record {
-        Record::of(Newest { version: 5, fields: Some(fields), ..Newest::default() })
+        Record::of(EntryVersion { version: 5, fields: Some(fields), ..EntryVersion::default() })
     }
 
     #[test]
@@ -310,31 +310,31 @@ mod tests {
 
     #[test]
     fn what_an_account_was_created_as() {
-        let by = |means, wanted| Try { means, wanted };
-        let intent = intent().tried_again(by(Means::AdminApi, bot()), 4);
+        let by = |means, wanted| CreationAttempt { means, wanted };
+        let intent = intent().tried_again(by(CreationMethod::AdminApi, bot()), 4);
         assert_eq!(intent.versions(5), [3, 4, 5]);
-        assert_eq!(intent.created_by(Some(Means::SharedSecret)), Some(bot()));
-        assert_eq!(intent.created_by(Some(Means::AdminApi)), Some(CreatedAs::default()));
+        assert_eq!(intent.created_by(Some(CreationMethod::SharedSecret)), Some(bot()));
+        assert_eq!(intent.created_by(Some(CreationMethod::AdminApi)), Some(CreatedAs::default()));
         assert_eq!(intent.created_by(None), None);
-        let intent = intent.tried_again(by(Means::SharedSecret, CreatedAs::default()), 5);
-        assert_eq!(intent.created_by(Some(Means::SharedSecret)), None);
+        let intent = intent.tried_again(by(CreationMethod::SharedSecret, CreatedAs::default()), 5);
+        assert_eq!(intent.created_by(Some(CreationMethod::SharedSecret)), None);
     }
 
     #[test]
     fn an_adopted_entry_remembers_what_is_to_be_destroyed() {
-        let fields = Entry::adopted_fields(&"the secret".into(), None, &[1, 2]);
+        let fields = AccountEntry::adopted_fields(&"the secret".into(), None, &[1, 2]);
         let Record::Entry(entry) = read(fields) else { panic!("no entry") };
         assert_eq!((entry.intent_versions.as_slice(), &entry.created_as), (&[1, 2][..], &None));
-        let hand_made = Entry::adopted_fields(&"another".into(), None, &[]);
+        let hand_made = AccountEntry::adopted_fields(&"another".into(), None, &[]);
         assert_eq!(entry.with_secret(&"another".into()), hand_made);
     }
 
     #[test]
     fn a_copied_entry_leaves_its_history_behind_when_it_gets_another_secret() {
-        let fields = Entry::adopted_fields(&"the secret".into(), None, &[1]);
-        let copied = Newest { version: 1, fields: Some(fields), ..Newest::default() };
+        let fields = AccountEntry::adopted_fields(&"the secret".into(), None, &[1]);
+        let copied = EntryVersion { version: 1, fields: Some(fields), ..EntryVersion::default() };
         let Record::Entry(entry) = Record::of(copied) else { panic!("no entry") };
-        let hand_made = Entry::adopted_fields(&"another".into(), None, &[]);
+        let hand_made = AccountEntry::adopted_fields(&"another".into(), None, &[]);
         assert_eq!(entry.with_secret(&"another".into()), hand_made);
     }
 
@@ -360,7 +360,7 @@ mod tests {
     #[test]
     fn the_live_version_is_never_one_to_destroy() {
         let fields = intent().entry_fields(4, &bot());
-        let copied = Newest { version: 4, fields: Some(fields), ..Newest::default() };
+        let copied = EntryVersion { version: 4, fields: Some(fields), ..EntryVersion::default() };
         let Record::Entry(entry) = Record::of(copied) else { panic!("no entry") };
         assert_eq!(entry.intent_versions, [3]);
     }
@@ -384,6 +384,6 @@ mod tests {
         ] {
             assert!(matches!(hand_made(unusable), Record::Unusable(_)));
         }
-        assert!(matches!(Record::of(Newest::default()), Record::Nothing));
+        assert!(matches!(Record::of(EntryVersion::default()), Record::Nothing));
     }
 }

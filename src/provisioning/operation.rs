@@ -2,8 +2,8 @@
 
 use secrecy::SecretString;
 
-use super::attempt::{CreatedAs, Try};
 use super::creation::{Authority, NewAccount};
+use super::creation_method::{CreatedAs, CreationAttempt};
 use super::error::ProvisioningError;
 use super::login::Freshness;
 use super::patience::Patience;
@@ -12,7 +12,7 @@ use super::provisioner::Account;
 use crate::homeserver::{Profile, Session};
 
 /// One call of `provision_user`.
-pub struct Call<'a> {
+pub struct Operation<'a> {
     pub request: &'a ProvisionRequest,
     pub account: Account<'a>,
     pub authority: Authority,
@@ -22,7 +22,7 @@ pub struct Call<'a> {
 }
 
 /// An account whose entry is in place.
-pub struct Ready {
+pub struct ClaimedAccount {
     pub login_secret: SecretString,
     pub freshness: Freshness,
     pub already_exists: bool,
@@ -34,7 +34,7 @@ pub struct Ready {
     pub session: Option<Box<Session>>,
 }
 
-impl Call<'_> {
+impl Operation<'_> {
     pub fn wanted(&self) -> CreatedAs {
         CreatedAs { is_admin: self.request.is_admin, user_type: self.request.user_type.clone() }
     }
@@ -67,7 +67,7 @@ impl Call<'_> {
     ///
     /// # Errors
     /// When it has no means to.
-    pub fn attempt(&self) -> Result<Try, ProvisioningError> {
-        Ok(Try { means: self.authority.means()?, wanted: self.wanted() })
+    pub fn attempt(&self) -> Result<CreationAttempt, ProvisioningError> {
+        Ok(CreationAttempt { means: self.authority.means()?, wanted: self.wanted() })
     }
 }

@@ -6,19 +6,19 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::auth::AuthMethod;
-use super::cluster::Cluster;
-use super::lease::{self, End, Lease};
-use super::mounts::{self, Mounted};
-use super::token_file::TokenFile;
-use super::transport::Credentials;
-use super::{Mount, Token, VaultError};
+use super::file::TokenFile;
+use super::lease::{self, Lease, TokenExpiry};
 use crate::notice::Notices;
+use crate::vault::cluster::Cluster;
+use crate::vault::mounts::{self, Mounted};
+use crate::vault::transport::RequestHeaders;
+use crate::vault::{Mount, Token, VaultError};
 
 /// How long a new token that is refused like the dead one before it is not replaced again.
 ///
 /// A policy may forbid a living token even to look itself up, and then it looks like a dead one:
 /// without this every login would log in to Vault.
-const FUTILE_FOR: Duration = Duration::from_secs(30);
+const REPLACEMENT_REFUSED_FOR: Duration = Duration::from_secs(30);
 
 /// How long Vault's refusal to let us log in is taken for its answer. Vault locks out who asks
 /// again and again with a wrong password.
@@ -26,7 +26,7 @@ const REFUSED_FOR: Duration = Duration::from_secs(5);
 
 /// Where tokens come from.
 #[derive(Clone, Debug)]
-pub enum Source {
+pub enum TokenSource {
     /// The configuration or the environment.
     Static(Token),
     /// A file that somebody else keeps up to date.
@@ -36,8 +36,8 @@ pub enum Source {
 }
 
 /// The token in use.
-pub struct Identity {
-    source: Source,
+pub struct TokenManager {
+    source: TokenSource,
     cluster: Arc<Cluster>,
     mount: Mount,
     notices: Notices,
@@ -49,10 +49,10 @@ pub struct Identity {
 
 #[derive(Default)]
 struct State {
-    held: Option<Held>,
+    held: Option<ActiveToken>,
     generation: u64,
     /// The token that took a dead one's place and is refused like it.
-    futile: Option<(u64, Instant)>,
+    replacement_refused: Option<(u64, Instant)>,
     /// When a token was last found alive, and which.
     alive: Option<(u64, Instant)>,
     /// When a token was last asked for in vain.
@@ -61,7 +61,7 @@ struct State {
 
 /// A token in use, as one who sends a request sees it.
 #[derive(Clone)]
-pub struct Held {
+pub struct ActiveToken {
     /// The token.
     pub token: Token,
     /// Which one of the process's life this is; another one has another number.
@@ -71,18 +71,18 @@ pub struct Held {
 }
 
 /// Why a token is wanted.
-enum Want {
+enum TokenRequestReason {
     /// There is none, or it may have changed.
     Any,
     /// This one was answered with a 403.
-    InsteadOfForbidden(Held),
+    InsteadOfForbidden(ActiveToken),
     /// This one nears its end.
-    InsteadOfEnding(Held),
+    InsteadOfEnding(ActiveToken),
 }
 
-impl Identity {
+impl TokenManager {
     /// Has no token yet.
-    pub fn new(source: Source, cluster: Arc<Cluster>, mount: Mount, notices: Notices) -> Self {
+    pub fn new(source: TokenSource, cluster: Arc<Cluster>, mount: Mount, notices: Notices) -> Self {
         Self {
             source,
             cluster,
@@ -105,12 +105,12 @@ impl Identity {
     }
 
     /// When the token in use ends, as far as that was told.
-    pub fn end(&self) -> Option<End> {
+    pub fn end(&self) -> Option<TokenExpiry> {
         Some(self.held()?.lease?.wall_clock_end())
     }
 
     /// Where tokens come from.
-    pub fn source(&self) -> &Source {
+    pub fn source(&self) -> &TokenSource {
         &self.source
     }
 
@@ -123,14 +123,14 @@ impl Identity {
     ///
     /// # Errors
     /// What keeps us from obtaining one.
-    pub async fn token(self: &Arc<Self>) -> Result<Held, VaultError> {
+    pub async fn token(self: &Arc<Self>) -> Result<ActiveToken, VaultError> {
         let may_have_changed = match &self.source {
-            Source::File(file) => file.is_to_be_checked(),
-            Source::Static(_) | Source::Login(_) => false,
+            TokenSource::File(file) => file.is_to_be_checked(),
+            TokenSource::Static(_) | TokenSource::Login(_) => false,
         };
         match self.held().filter(|_| !may_have_changed) {
             Some(held) => Ok(held),
-            None => self.get(Want::Any).await?.ok_or_else(no_token),
+            None => self.get(TokenRequestReason::Any).await?.ok_or_else(no_token),
         }
     }
 
@@ -145,18 +145,18 @@ impl Identity {
     /// from finding out or from obtaining another one.
     pub async fn after_forbidden(
         self: &Arc<Self>,
-        held: &Held,
-    ) -> Result<Option<Held>, VaultError> {
-        self.get(Want::InsteadOfForbidden(held.clone())).await
+        held: &ActiveToken,
+    ) -> Result<Option<ActiveToken>, VaultError> {
+        self.get(TokenRequestReason::InsteadOfForbidden(held.clone())).await
     }
 
     /// What a second 403 means, that came for the token which took a dead one's place.
     ///
     /// # Errors
     /// What keeps us from finding out.
-    pub async fn after_forbidden_again(&self, held: &Held) -> Result<(), VaultError> {
+    pub async fn after_second_refusal(&self, held: &ActiveToken) -> Result<(), VaultError> {
         if !self.is_alive(&held.token).await? {
-            self.lock().futile = Some((held.generation, Instant::now()));
+            self.lock().replacement_refused = Some((held.generation, Instant::now()));
         }
         Ok(())
     }
@@ -165,8 +165,11 @@ impl Identity {
     ///
     /// # Errors
     /// Those of the login.
-    pub async fn replace(self: &Arc<Self>, ending: &Held) -> Result<Held, VaultError> {
-        self.get(Want::InsteadOfEnding(ending.clone())).await?.ok_or_else(no_token)
+    pub async fn replace(
+        self: &Arc<Self>,
+        ending: &ActiveToken,
+    ) -> Result<ActiveToken, VaultError> {
+        self.get(TokenRequestReason::InsteadOfEnding(ending.clone())).await?.ok_or_else(no_token)
     }
 
     /// Keeps what a renewal or a look-up told of the token in use.
@@ -180,7 +183,10 @@ impl Identity {
 
     /// Does it in a task of its own: a login that gives up waiting must not cut off what the next
     /// one needs, least of all the exchange of a wrapping token, which works once.
-    async fn get(self: &Arc<Self>, want: Want) -> Result<Option<Held>, VaultError> {
+    async fn get(
+        self: &Arc<Self>,
+        want: TokenRequestReason,
+    ) -> Result<Option<ActiveToken>, VaultError> {
         let identity = Arc::clone(self);
         let asked = Instant::now();
         tokio::spawn(async move {
@@ -191,14 +197,19 @@ impl Identity {
         .unwrap_or_else(|_| Err(no_token()))
     }
 
-    async fn get_alone(&self, want: Want, asked: Instant) -> Result<Option<Held>, VaultError> {
+    async fn get_alone(
+        &self,
+        want: TokenRequestReason,
+        asked: Instant,
+    ) -> Result<Option<ActiveToken>, VaultError> {
         let former = match &want {
-            Want::Any => None,
-            Want::InsteadOfForbidden(former) | Want::InsteadOfEnding(former) => Some(former),
+            TokenRequestReason::Any => None,
+            TokenRequestReason::InsteadOfForbidden(former)
+            | TokenRequestReason::InsteadOfEnding(former) => Some(former),
         };
         let newer = self.held().filter(|held| match former {
             Some(former) => held.generation != former.generation,
-            None => !matches!(self.source, Source::File(_)),
+            None => !matches!(self.source, TokenSource::File(_)),
         });
         if newer.is_some() {
             return Ok(newer);
@@ -206,8 +217,8 @@ impl Identity {
         if let Some(error) = self.failure_since(asked) {
             return Err(error);
         }
-        if let Want::InsteadOfForbidden(former) = &want {
-            if self.is_known_not_to_help(former, asked) {
+        if let TokenRequestReason::InsteadOfForbidden(former) = &want {
+            if self.is_replacement_refused(former, asked) {
                 return Ok(None);
             }
             let started = Instant::now();
@@ -223,15 +234,15 @@ impl Identity {
     }
 
     /// Gets a token from its source.
-    async fn obtain(&self, want: &Want) -> Result<Held, VaultError> {
-        let is_dead = matches!(want, Want::InsteadOfForbidden(_));
+    async fn obtain(&self, want: &TokenRequestReason) -> Result<ActiveToken, VaultError> {
+        let is_dead = matches!(want, TokenRequestReason::InsteadOfForbidden(_));
         match &self.source {
-            Source::Static(_) if is_dead => Err(VaultError::TokenInvalid {
+            TokenSource::Static(_) if is_dead => Err(VaultError::TokenInvalid {
                 advice: "put a new one into vault_token (or VAULT_TOKEN) and restart Synapse"
                     .to_owned(),
             }),
-            Source::Static(token) => Ok(self.hold(token.clone(), None)),
-            Source::File(file) => {
+            TokenSource::Static(token) => Ok(self.hold(token.clone(), None)),
+            TokenSource::File(file) => {
                 let token = file.read(&self.cluster, &self.notices).await?;
                 match self.held() {
                     Some(held) if held.token == token && !is_dead => Ok(held),
@@ -241,7 +252,7 @@ impl Identity {
                     _ => Ok(self.hold(token, None)),
                 }
             }
-            Source::Login(method) => {
+            TokenSource::Login(method) => {
                 if is_dead {
                     // Should the login fail, the next one must not begin with a dead token.
                     self.lock().held = None;
@@ -258,19 +269,19 @@ impl Identity {
             return Ok(true);
         }
         let request = mounts::request(&self.mount);
-        let answer = self.cluster.send(&request, Credentials::Token(token)).await?;
-        Ok(!matches!(mounts::understand(&self.mount, &answer)?, Mounted::NotTold))
+        let answer = self.cluster.send(&request, RequestHeaders::Token(token)).await?;
+        Ok(!matches!(mounts::parse_response(&self.mount, &answer)?, Mounted::Unknown))
     }
 
     /// Whether it was found out since `asked` that the token is alive, or a short while ago that a
     /// new one is refused as well.
-    fn is_known_not_to_help(&self, former: &Held, asked: Instant) -> bool {
+    fn is_replacement_refused(&self, former: &ActiveToken, asked: Instant) -> bool {
         let state = self.lock();
         let is_alive = state
             .alive
             .is_some_and(|(generation, at)| generation == former.generation && at >= asked);
-        let is_futile = state.futile.is_some_and(|(generation, at)| {
-            generation == former.generation && at.elapsed() < FUTILE_FOR
+        let is_futile = state.replacement_refused.is_some_and(|(generation, at)| {
+            generation == former.generation && at.elapsed() < REPLACEMENT_REFUSED_FOR
         });
         is_alive || is_futile
     }
@@ -285,11 +296,11 @@ impl Identity {
             .then(|| error.clone())
     }
 
-    fn hold(&self, token: Token, lease: Option<Lease>) -> Held {
+    fn hold(&self, token: Token, lease: Option<Lease>) -> ActiveToken {
         let held = {
             let mut state = self.lock();
             state.generation += 1;
-            let held = Held { token, generation: state.generation, lease };
+            let held = ActiveToken { token, generation: state.generation, lease };
             state.held = Some(held.clone());
             held
         };
@@ -297,7 +308,7 @@ impl Identity {
         held
     }
 
-    fn held(&self) -> Option<Held> {
+    fn held(&self) -> Option<ActiveToken> {
         self.lock().held.clone()
     }
 

@@ -16,7 +16,7 @@ pub type Found = Result<Arc<Entry>, VaultError>;
 
 /// What a read is for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Wanted {
+pub struct ReadKey {
     /// Whose entry.
     pub user_id: UserId,
     /// Which version of it; the newest if `None`.
@@ -25,7 +25,7 @@ pub struct Wanted {
 
 /// One read, which several logins may wait for.
 #[derive(Clone)]
-pub struct Flight {
+pub struct SharedRead {
     /// Resolves when Vault has answered, or has not.
     pub found: Shared<Pin<Box<dyn Future<Output = Found> + Send>>>,
     is_under_way: Arc<AtomicBool>,
@@ -33,47 +33,47 @@ pub struct Flight {
 
 /// The reads under way.
 #[derive(Default)]
-pub struct Flights {
-    listed: Mutex<HashMap<Wanted, Listed>>,
+pub struct SingleFlight {
+    listed: Mutex<HashMap<ReadKey, Listed>>,
     number: AtomicU64,
 }
 
-/// A flight as others find it. It ends when those who wait for it give up.
+/// A read as others find it. It ends when those who wait for it give up.
 struct Listed {
     number: u64,
     found: WeakShared<Pin<Box<dyn Future<Output = Found> + Send>>>,
     is_under_way: Arc<AtomicBool>,
 }
 
-impl Flight {
+impl SharedRead {
     /// Whether it has left the queue of `max_concurrent_lookups`.
     pub fn is_under_way(&self) -> bool {
         self.is_under_way.load(Ordering::Relaxed)
     }
 }
 
-impl Flights {
+impl SingleFlight {
     /// Joins the read that is under way, or starts one. Says whether it started it.
     ///
     /// `read` is given what to set when its turn to ask Vault has come.
     pub fn join_or_start<F>(
         self: &Arc<Self>,
-        wanted: &Wanted,
+        key: &ReadKey,
         read: impl FnOnce(Arc<AtomicBool>) -> F,
-    ) -> (Flight, bool)
+    ) -> (SharedRead, bool)
     where
         F: Future<Output = Found> + Send + 'static,
     {
         let mut listed = self.listed();
-        if let Some(flight) = listed.get(wanted)
-            && let Some(found) = flight.found.upgrade()
+        if let Some(read) = listed.get(key)
+            && let Some(found) = read.found.upgrade()
         {
-            let is_under_way = Arc::clone(&flight.is_under_way);
-            return (Flight { found, is_under_way }, false);
+            let is_under_way = Arc::clone(&read.is_under_way);
+            return (SharedRead { found, is_under_way }, false);
         }
         let number = self.number.fetch_add(1, Ordering::Relaxed);
         let is_under_way = Arc::new(AtomicBool::new(false));
-        let unlist = Unlist { flights: Arc::clone(self), wanted: wanted.clone(), number };
+        let unlist = Unlist { single_flight: Arc::clone(self), key: key.clone(), number };
         let reading = read(Arc::clone(&is_under_way));
         let found = async move {
             let found = reading.await;
@@ -84,28 +84,28 @@ impl Flights {
         let found = found.boxed().shared();
         if let Some(weak) = found.downgrade() {
             let is_under_way = Arc::clone(&is_under_way);
-            listed.insert(wanted.clone(), Listed { number, found: weak, is_under_way });
+            listed.insert(key.clone(), Listed { number, found: weak, is_under_way });
         }
-        (Flight { found, is_under_way }, true)
+        (SharedRead { found, is_under_way }, true)
     }
 
-    fn listed(&self) -> MutexGuard<'_, HashMap<Wanted, Listed>> {
+    fn listed(&self) -> MutexGuard<'_, HashMap<ReadKey, Listed>> {
         self.listed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Takes a flight off the list when it ends, also when nobody waits for it any more.
+/// Takes a read off the list when it ends, also when nobody waits for it any more.
 struct Unlist {
-    flights: Arc<Flights>,
-    wanted: Wanted,
+    single_flight: Arc<SingleFlight>,
+    key: ReadKey,
     number: u64,
 }
 
 impl Drop for Unlist {
     fn drop(&mut self) {
-        let mut listed = self.flights.listed();
-        if listed.get(&self.wanted).is_some_and(|flight| flight.number == self.number) {
-            listed.remove(&self.wanted);
+        let mut listed = self.single_flight.listed();
+        if listed.get(&self.key).is_some_and(|read| read.number == self.number) {
+            listed.remove(&self.key);
         }
     }
 }

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use vaultrs::api::kv1::requests::GetSecretRequest;
 use vaultrs::api::kv2::requests::ReadSecretRequest;
 
-use super::VaultError;
-use super::client::Client;
 use super::entry::Entry;
-use super::kv_answer;
-use super::mounts::{self, Mounted, Version};
+use super::response;
+use crate::vault::VaultError;
+use crate::vault::client::Client;
+use crate::vault::mounts::{self, Mounted, Version};
 
 /// How long a detected version is taken for granted although nothing is found.
 const GOOD_FOR: Duration = Duration::from_secs(60);
@@ -24,14 +24,14 @@ struct Known {
 }
 
 /// Reads users' entries from one mount.
-pub struct Kv {
+pub struct KvReader {
     client: Client,
     configured: Option<Version>,
     known: Mutex<Known>,
     has_warned: AtomicBool,
 }
 
-impl Kv {
+impl KvReader {
     /// Reads with `client`; `version` is asked for if it is `None`.
     #[must_use]
     pub fn new(client: Client, version: Option<Version>) -> Self {
@@ -165,9 +165,9 @@ impl Kv {
         let mount = self.client.mount();
         *self.known() = Known { version: None, asked: Some(Instant::now()) };
         let mounted = match self.client.send(&mounts::request(mount)).await {
-            Ok(answer) => mounts::understand(mount, &answer)?,
+            Ok(answer) => mounts::parse_response(mount, &answer)?,
             // Whether it is the mount or the token that is missing, reading a secret will tell.
-            Err(VaultError::Denied { .. } | VaultError::TokenInvalid { .. }) => Mounted::NotTold,
+            Err(VaultError::Denied { .. } | VaultError::TokenInvalid { .. }) => Mounted::Unknown,
             Err(error) => return Err(error),
         };
         self.learn(mounted)
@@ -184,7 +184,7 @@ impl Kv {
                  check vault_kv_mount_point",
                 self.client.mount()
             ))),
-            Mounted::NotTold => Ok(None),
+            Mounted::Unknown => Ok(None),
         }
     }
 
@@ -193,14 +193,14 @@ impl Kv {
         let mount = self.client.mount();
         let request =
             ReadSecretRequest { mount: mount.to_string(), path: path.to_owned(), version };
-        kv_answer::entry_of_v2(mount, &self.client.send(&request).await?)
+        response::entry_of_v2(mount, &self.client.send(&request).await?)
     }
 
     /// API: <https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v1#read-secret>
     async fn read_v1(&self, path: &str) -> Result<Entry, VaultError> {
         let mount = self.client.mount();
         let request = GetSecretRequest { mount: mount.to_string(), path: path.to_owned() };
-        kv_answer::entry_of_v1(mount, &self.client.send(&request).await?)
+        response::entry_of_v1(mount, &self.client.send(&request).await?)
     }
 
     fn known(&self) -> std::sync::MutexGuard<'_, Known> {

@@ -7,7 +7,7 @@ use reqwest::{Client, ClientBuilder, Method, Request, StatusCode};
 use url::Url;
 use zeroize::Zeroizing;
 
-use super::innermost_cause;
+use super::error::{TransportError, innermost_cause};
 
 /// Longest body that is read. The largest entry a KV engine stores by default is half of it.
 pub const LONGEST_BODY: usize = 1 << 20;
@@ -19,13 +19,13 @@ const LONGEST_LIST: usize = 1 << 28;
 const ROOM_UNLESS_ANNOUNCED: usize = 4096;
 
 /// A pool of connections, and the rules every exchange keeps to.
-pub struct Pool {
+pub struct HttpClient {
     http: Client,
     request_timeout: Duration,
 }
 
 /// What a server answered, whatever its status. The body is wiped on drop.
-pub struct Answer {
+pub struct ServerResponse {
     /// The status of the answer.
     pub status: StatusCode,
     /// The whole body.
@@ -40,23 +40,7 @@ pub struct Answer {
     pub headers: HeaderMap,
 }
 
-/// Why there is no answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Failure {
-    /// No connection, or one that broke.
-    Unreachable {
-        /// What the operating system or TLS said.
-        cause: String,
-        /// Whether there was a connection, so that the request may have arrived.
-        was_connected: bool,
-    },
-    /// The time for the request was over.
-    TimedOut,
-    /// An answer of more than this many bytes.
-    TooLong(usize),
-}
-
-impl Pool {
+impl HttpClient {
     /// Makes the pool; connects to nothing.
     ///
     /// # Errors
@@ -75,23 +59,25 @@ impl Pool {
     /// Sends one request and reads the whole answer.
     ///
     /// # Errors
-    /// [`Failure`]s of the connection, the time limit and the bound. An answer of any status is
+    /// [`TransportError`]s of the connection, the time limit and the bound. An answer of any status is
     /// not an error here.
-    pub async fn send(&self, request: Request) -> Result<Answer, Failure> {
+    pub async fn send(&self, request: Request) -> Result<ServerResponse, TransportError> {
         let again = (request.method() == Method::GET).then(|| request.try_clone()).flatten();
         let exchange = async {
             match (self.exchange(request).await, again) {
                 // A kept-alive connection that the server had closed by the time it was used.
-                (Err(Failure::Unreachable { was_connected: true, .. }), Some(again)) => {
+                (Err(TransportError::Unreachable { was_connected: true, .. }), Some(again)) => {
                     self.exchange(again).await
                 }
                 (result, _) => result,
             }
         };
-        tokio::time::timeout(self.request_timeout, exchange).await.unwrap_or(Err(Failure::TimedOut))
+        tokio::time::timeout(self.request_timeout, exchange)
+            .await
+            .unwrap_or(Err(TransportError::TimedOut))
     }
 
-    async fn exchange(&self, request: Request) -> Result<Answer, Failure> {
+    async fn exchange(&self, request: Request) -> Result<ServerResponse, TransportError> {
         let longest = if request.method().as_str() == "LIST" { LONGEST_LIST } else { LONGEST_BODY };
         let mut response = self.http.execute(request).await.map_err(unreachable)?;
         let status = response.status();
@@ -100,25 +86,25 @@ impl Pool {
         let date = date(response.headers());
         let headers = std::mem::take(response.headers_mut());
         let body = read_body(response, longest).await?;
-        Ok(Answer { status, body, location, retry_after, date, headers })
+        Ok(ServerResponse { status, body, location, retry_after, date, headers })
     }
 }
 
 async fn read_body(
     mut response: reqwest::Response,
     longest: usize,
-) -> Result<Zeroizing<Vec<u8>>, Failure> {
+) -> Result<Zeroizing<Vec<u8>>, TransportError> {
     let announced = response.content_length().unwrap_or(0);
     let announced = usize::try_from(announced).unwrap_or(usize::MAX);
     if announced > longest {
-        return Err(Failure::TooLong(longest));
+        return Err(TransportError::TooLong(longest));
     }
     // Room from the start, so that growing leaves no copies behind; not more, as all is wiped.
     let room = if announced > 0 { announced } else { ROOM_UNLESS_ANNOUNCED };
     let mut body = Zeroizing::new(Vec::with_capacity(room));
     while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
         if body.len().saturating_add(chunk.len()) > longest {
-            return Err(Failure::TooLong(longest));
+            return Err(TransportError::TooLong(longest));
         }
         body.extend_from_slice(&chunk);
     }
@@ -142,12 +128,12 @@ fn text_of<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
-fn unreachable(error: reqwest::Error) -> Failure {
+fn unreachable(error: reqwest::Error) -> TransportError {
     let was_connected = !error.is_connect();
     let cause = if error.is_timeout() {
         "it did not take the connection in time".to_owned()
     } else {
         innermost_cause(error)
     };
-    Failure::Unreachable { cause, was_connected }
+    TransportError::Unreachable { cause, was_connected }
 }

@@ -4,21 +4,21 @@
 //! was created over the admin API has no password, and so nothing proves whose it is; it is taken
 //! for ours if it is younger than the intent and nobody has ever used it.
 
-use super::attempt::{CreatedAs, Means};
-use super::creation::{Authority, Found};
+use super::account_entry::Intent;
+use super::creation::{AccountLookup, Authority};
+use super::creation_method::{CreatedAs, CreationMethod};
 use super::error::ProvisioningError;
 use super::patience::Patience;
 use super::provisioner::Provisioner;
-use super::record::Intent;
-use super::secret::{new_device_id, new_secret};
-use crate::homeserver::{self, AccessToken, Login, Proof, Session};
+use crate::homeserver::{self, AccessToken, Login, LoginCredentials, Session};
+use crate::random::{new_device_id, new_secret};
 use crate::user_id::UserId;
 
 /// The login type of passwords.
 const PASSWORD: &str = "m.login.password";
 
 /// Whose an account is.
-pub enum Verdict {
+pub enum Ownership {
     /// Created by the intent.
     Ours {
         /// What it was created as; `None` if not all who tried wanted the same.
@@ -45,19 +45,19 @@ impl Provisioner {
         user_id: &UserId,
         intent: &Intent,
         authority: &Authority,
-    ) -> Result<Verdict, ProvisioningError> {
-        let mut means = Some(Means::AdminApi);
+    ) -> Result<Ownership, ProvisioningError> {
+        let mut means = Some(CreationMethod::AdminApi);
         let mut why = "it was to be created over the admin API, and there is no admin access token \
                        to look at it with";
-        if intent.was_tried_by(Means::SharedSecret) {
+        if intent.was_tried_by(CreationMethod::SharedSecret) {
             match self.try_password(patience, user_id, intent).await? {
                 ByPassword::LoggedIn(session) => {
-                    let created_as = intent.created_by(Some(Means::SharedSecret));
-                    return Ok(Verdict::Ours { created_as, session: Some(session) });
+                    let created_as = intent.created_by(Some(CreationMethod::SharedSecret));
+                    return Ok(Ownership::Ours { created_as, session: Some(session) });
                 }
-                ByPassword::Refused if intent.was_tried_by(Means::AdminApi) => {}
+                ByPassword::Refused if intent.was_tried_by(CreationMethod::AdminApi) => {}
                 ByPassword::Refused => {
-                    return Ok(Verdict::Undecided(
+                    return Ok(Ownership::Undecided(
                         "the password that it was begun with is refused: it is somebody else's, \
                          or its password was changed, or the homeserver asks others about \
                          passwords"
@@ -72,11 +72,11 @@ impl Provisioner {
             }
         }
         let Some(token) = &authority.admin_token else {
-            return Ok(Verdict::Undecided(why.to_owned()));
+            return Ok(Ownership::Undecided(why.to_owned()));
         };
-        match self.sign_of_others(patience, user_id, intent, authority, token).await? {
-            Some(sign) => Ok(Verdict::Undecided(sign)),
-            None => Ok(Verdict::Ours { created_as: intent.created_by(means), session: None }),
+        match self.evidence_of_others(patience, user_id, intent, authority, token).await? {
+            Some(sign) => Ok(Ownership::Undecided(sign)),
+            None => Ok(Ownership::Ours { created_as: intent.created_by(means), session: None }),
         }
     }
 
@@ -92,12 +92,12 @@ impl Provisioner {
         let device_id = new_device_id()?;
         let login = Login {
             user_id: user_id.as_str(),
-            proof: Proof::Password(&intent.password),
+            credentials: LoginCredentials::Password(&intent.password),
             device_id: &device_id,
             device_name: None,
         };
-        let doing = format!("try the password of {user_id}");
-        match patience.insist(&doing, || self.homeserver.log_in(&login)).await {
+        let action = format!("try the password of {user_id}");
+        match patience.insist(&action, || self.homeserver.log_in(&login)).await {
             Ok(session) => Ok(ByPassword::LoggedIn(Box::new(session))),
             Err(error) if error.errcode.as_deref() == Some("M_FORBIDDEN") => {
                 Ok(ByPassword::Refused)
@@ -108,7 +108,7 @@ impl Provisioner {
 
     /// What shows that an account that is there is not ours; `None` if nobody has used it, and
     /// nobody else can any more.
-    async fn sign_of_others(
+    async fn evidence_of_others(
         &self,
         patience: &Patience,
         user_id: &UserId,
@@ -116,7 +116,9 @@ impl Provisioner {
         authority: &Authority,
         token: &AccessToken,
     ) -> Result<Option<String>, ProvisioningError> {
-        if let Some(sign) = self.sign_of_use(patience, user_id, intent, authority, token).await? {
+        if let Some(sign) =
+            self.evidence_of_use(patience, user_id, intent, authority, token).await?
+        {
             return Ok(Some(sign));
         }
         // Should somebody else have created it after all, with a password, that password ends
@@ -124,18 +126,18 @@ impl Provisioner {
         // be another one of us, who finished the work.
         let password = new_secret()?;
         let admin = self.homeserver.admin(token);
-        let doing = format!("reset the password of {user_id}");
+        let action = format!("reset the password of {user_id}");
         let resetting = || admin.reset_password(user_id.as_str(), &password, false);
-        match patience.insist(&doing, resetting).await {
+        match patience.insist(&action, resetting).await {
             // A homeserver whose passwords cannot be changed lets nobody in by them.
             Err(error) if error.errcode.as_deref() == Some("M_FORBIDDEN") => {}
             result => result?,
         }
-        self.sign_of_use(patience, user_id, intent, authority, token).await
+        self.evidence_of_use(patience, user_id, intent, authority, token).await
     }
 
     /// What shows that an account is older than the intent, or that somebody uses it.
-    async fn sign_of_use(
+    async fn evidence_of_use(
         &self,
         patience: &Patience,
         user_id: &UserId,
@@ -143,7 +145,7 @@ impl Provisioner {
         authority: &Authority,
         token: &AccessToken,
     ) -> Result<Option<String>, ProvisioningError> {
-        let Found { details: Some(account), .. } =
+        let AccountLookup { details: Some(account), .. } =
             self.look_up(patience, user_id, authority).await?
         else {
             return Ok(Some("it has vanished meanwhile".to_owned()));

@@ -3,7 +3,10 @@
 use secrecy::SecretString;
 use zeroize::Zeroizing;
 
-use super::error::{ProvisioningError, Trouble};
+/// The operating system gives no random bytes.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the operating system gives no random bytes: {0}")]
+pub struct RandomError(getrandom::Error);
 
 /// Random bytes in a secret; 256 bits are what the key of HMAC-SHA256 is worth.
 const LENGTH: usize = 32;
@@ -15,7 +18,7 @@ const DEVICE_ID_LENGTH: usize = 10;
 ///
 /// # Errors
 /// When the operating system has no random bytes to give.
-pub fn new_secret() -> Result<SecretString, ProvisioningError> {
+pub fn new_secret() -> Result<SecretString, RandomError> {
     use base64::Engine;
 
     let bytes = random::<LENGTH>()?;
@@ -28,17 +31,14 @@ pub fn new_secret() -> Result<SecretString, ProvisioningError> {
 ///
 /// # Errors
 /// When the operating system has no random bytes to give.
-pub fn new_device_id() -> Result<String, ProvisioningError> {
+pub fn new_device_id() -> Result<String, RandomError> {
     let bytes = random::<DEVICE_ID_LENGTH>()?;
     Ok(bytes.iter().map(|byte| char::from(b'A' + byte % 26)).collect())
 }
 
-fn random<const N: usize>() -> Result<Zeroizing<[u8; N]>, ProvisioningError> {
+fn random<const N: usize>() -> Result<Zeroizing<[u8; N]>, RandomError> {
     let mut bytes = Zeroizing::new([0; N]);
-    getrandom::fill(&mut bytes[..]).map_err(|error| {
-        let message = format!("the operating system gives no random bytes: {error}");
-        ProvisioningError::new(Trouble::Configuration, message)
-    })?;
+    getrandom::fill(&mut bytes[..]).map_err(RandomError)?;
     Ok(bytes)
 }
 

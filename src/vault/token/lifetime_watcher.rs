@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 
-use super::VaultError;
-use super::identity::{Held, Identity, Source};
 use super::lease::{self, Lease, Lookup};
+use super::manager::{ActiveToken, TokenManager, TokenSource};
+use crate::vault::VaultError;
 
 /// Which part of a token's time passes before it is renewed, less up to a tenth of jitter.
 const RENEWED_AFTER: f64 = 2.0 / 3.0;
@@ -50,11 +50,11 @@ enum Next {
 }
 
 /// Looks the token up, renews it, and gets another one in time, for as long as the process lives.
-pub async fn keep_alive(identity: Arc<Identity>) {
-    let mut trouble = Trouble { last: None, wait: SHORTEST_WAIT };
-    let mut ending: Option<Held> = None;
+pub async fn watch(identity: Arc<TokenManager>) {
+    let mut trouble = TokenOutage { last: None, wait: SHORTEST_WAIT };
+    let mut ending: Option<ActiveToken> = None;
     loop {
-        match round(&identity, ending.as_ref(), &mut trouble).await {
+        match watch_token(&identity, ending.as_ref(), &mut trouble).await {
             Ok((_, Next::Continue)) => ending = None,
             Ok((held, Next::Replace)) => ending = Some(held),
             Err(error) => trouble.wait_out(&identity, error).await,
@@ -63,16 +63,16 @@ pub async fn keep_alive(identity: Arc<Identity>) {
 }
 
 /// One token, from getting it to its end.
-async fn round(
-    identity: &Arc<Identity>,
-    ending: Option<&Held>,
-    trouble: &mut Trouble,
-) -> Result<(Held, Next), VaultError> {
+async fn watch_token(
+    identity: &Arc<TokenManager>,
+    ending: Option<&ActiveToken>,
+    trouble: &mut TokenOutage,
+) -> Result<(ActiveToken, Next), VaultError> {
     let held = match ending {
         Some(ending) => identity.replace(ending).await?,
         None => identity.token().await?,
     };
-    let is_login = matches!(identity.source(), Source::Login(_));
+    let is_login = matches!(identity.source(), TokenSource::Login(_));
     let was_over =
         !is_login && held.lease.is_some_and(|lease| lease.left() == Some(Duration::ZERO));
     let is_doubtful = was_over || (!is_login && trouble.last.is_some());
@@ -89,7 +89,7 @@ async fn round(
     trouble.is_over(identity);
     let mut changes = identity.changes();
     let next = tokio::select! {
-        next = tend(identity, &held, lease) => next?,
+        next = renew_until_expiry(identity, &held, lease) => next?,
         error = watch_file(identity) => return Err(error),
         _ = changes.wait_for(|generation| *generation != held.generation) => Next::Continue,
     };
@@ -97,13 +97,13 @@ async fn round(
 }
 
 /// What keeps the module from having a token, said once.
-struct Trouble {
+struct TokenOutage {
     last: Option<VaultError>,
     wait: Duration,
 }
 
-impl Trouble {
-    async fn wait_out(&mut self, identity: &Identity, error: VaultError) {
+impl TokenOutage {
+    async fn wait_out(&mut self, identity: &TokenManager, error: VaultError) {
         let is_known = self.last.as_ref().is_some_and(|last| {
             // The addresses of a cluster take turns in being the one that does not answer.
             *last == error || (last.is_transient() && error.is_transient())
@@ -118,7 +118,7 @@ impl Trouble {
         self.wait = LONGEST_WAIT.min(self.wait * 2);
     }
 
-    fn is_over(&mut self, identity: &Identity) {
+    fn is_over(&mut self, identity: &TokenManager) {
         self.wait = SHORTEST_WAIT;
         if self.last.take().is_some() {
             identity.notices().info("Vault accepts the module's token again");
@@ -127,7 +127,10 @@ impl Trouble {
 }
 
 /// How long the token lives; `None` for one that is alive and may not know.
-async fn look_up(identity: &Arc<Identity>, held: &Held) -> Result<Option<Lease>, VaultError> {
+async fn look_up(
+    identity: &Arc<TokenManager>,
+    held: &ActiveToken,
+) -> Result<Option<Lease>, VaultError> {
     match lease::look_up(identity.cluster(), &held.token).await? {
         Lookup::Alive(lease) => {
             identity.learn(held.generation, lease);
@@ -147,8 +150,8 @@ async fn look_up(identity: &Arc<Identity>, held: &Held) -> Result<Option<Lease>,
 }
 
 /// Notices that a token file has changed. Returns when it holds nothing that works.
-async fn watch_file(identity: &Arc<Identity>) -> VaultError {
-    if !matches!(identity.source(), Source::File(_)) {
+async fn watch_file(identity: &Arc<TokenManager>) -> VaultError {
+    if !matches!(identity.source(), TokenSource::File(_)) {
         return std::future::pending().await;
     }
     loop {
@@ -160,9 +163,9 @@ async fn watch_file(identity: &Arc<Identity>) -> VaultError {
 }
 
 /// Stays with one token until it nears its end.
-async fn tend(
-    identity: &Identity,
-    held: &Held,
+async fn renew_until_expiry(
+    identity: &TokenManager,
+    held: &ActiveToken,
     granted: Option<Lease>,
 ) -> Result<Next, VaultError> {
     let Some((mut lease, mut end)) = granted.and_then(|lease| Some((lease, lease.end?))) else {
@@ -171,7 +174,7 @@ async fn tend(
     };
     let first = lease.ttl;
     let mut is_refused = false;
-    let is_login = matches!(identity.source(), Source::Login(_));
+    let is_login = matches!(identity.source(), TokenSource::Login(_));
     while lease.renewable {
         sleep(until_renewal(end)).await;
         let renewed = match renew_until(identity, held, end).await {
@@ -210,8 +213,8 @@ async fn tend(
 
 /// Renews, riding out until `end` what may pass.
 async fn renew_until(
-    identity: &Identity,
-    held: &Held,
+    identity: &TokenManager,
+    held: &ActiveToken,
     end: Instant,
 ) -> Result<Option<Lease>, VaultError> {
     let mut wait = SHORTEST_WAIT;
@@ -228,7 +231,7 @@ async fn renew_until(
 
 /// Says in time that a token will end which we cannot renew. Returns when it has ended, as far as is
 /// known, or ends at another time, as somebody else has renewed it.
-async fn announce_end(identity: &Identity, held: &Held, end: Instant, before: Duration) {
+async fn announce_end(identity: &TokenManager, held: &ActiveToken, end: Instant, before: Duration) {
     let left = || end.saturating_duration_since(Instant::now());
     let advice = advice(identity);
     let text = |left: Duration| {
@@ -252,7 +255,7 @@ async fn announce_end(identity: &Identity, held: &Held, end: Instant, before: Du
 }
 
 /// Whether somebody else has renewed the token, so that it ends later than `end` or never.
-async fn is_put_off(identity: &Identity, held: &Held, end: Instant) -> bool {
+async fn is_put_off(identity: &TokenManager, held: &ActiveToken, end: Instant) -> bool {
     match lease::look_up(identity.cluster(), &held.token).await {
         Ok(Lookup::Alive(lease)) if lease.end.is_none_or(|now| now > end + JUST_RENEWED) => {
             identity.learn(held.generation, lease);
@@ -264,9 +267,9 @@ async fn is_put_off(identity: &Identity, held: &Held, end: Instant) -> bool {
 }
 
 /// What to do about a token that we cannot replace.
-fn advice(identity: &Identity) -> String {
+fn advice(identity: &TokenManager) -> String {
     match identity.source() {
-        Source::File(file) => format!("put a new one into {}", file.path()),
+        TokenSource::File(file) => format!("put a new one into {}", file.path()),
         _ => "put a new one into vault_token (or VAULT_TOKEN) and restart Synapse".to_owned(),
     }
 }

@@ -7,10 +7,10 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use vaultrs::api::token::requests::{LookupTokenSelfRequest, RenewTokenSelfRequest};
 
-use super::cluster::Cluster;
-use super::error::quote;
-use super::transport::{Answer, Credentials};
-use super::{Token, VaultError};
+use crate::vault::cluster::Cluster;
+use crate::vault::error::quote;
+use crate::vault::transport::{RequestHeaders, ServerResponse};
+use crate::vault::{Token, VaultError};
 
 /// A token that was granted, and for how long.
 pub struct Granted {
@@ -35,7 +35,7 @@ pub struct Lease {
 
 /// When a token ends, by the clock on the wall.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
+pub enum TokenExpiry {
     /// It has no end.
     Never,
     /// Then, unless it is renewed.
@@ -51,8 +51,8 @@ impl Lease {
 
     /// When the token ends, for those who cannot read our clock.
     #[must_use]
-    pub fn wall_clock_end(&self) -> End {
-        if self.end.is_some() { End::At(self.told + self.ttl) } else { End::Never }
+    pub fn wall_clock_end(&self) -> TokenExpiry {
+        if self.end.is_some() { TokenExpiry::At(self.told + self.ttl) } else { TokenExpiry::Never }
     }
 
     /// The time left of a token that has an end.
@@ -108,7 +108,7 @@ pub enum Lookup {
 /// API: <https://developer.hashicorp.com/vault/api-docs/auth/token#lookup-a-token-self>
 pub async fn look_up(cluster: &Arc<Cluster>, token: &Token) -> Result<Lookup, VaultError> {
     let answer =
-        cluster.send(&LookupTokenSelfRequest::default(), Credentials::Token(token)).await?;
+        cluster.send(&LookupTokenSelfRequest::default(), RequestHeaders::Token(token)).await?;
     match answer.status.as_u16() {
         200 => {
             let LookupAnswer { data } =
@@ -129,7 +129,8 @@ pub async fn look_up(cluster: &Arc<Cluster>, token: &Token) -> Result<Lookup, Va
 ///
 /// API: <https://developer.hashicorp.com/vault/api-docs/auth/token#renew-a-token-self>
 pub async fn renew(cluster: &Arc<Cluster>, token: &Token) -> Result<Option<Lease>, VaultError> {
-    let answer = cluster.send(&RenewTokenSelfRequest::default(), Credentials::Token(token)).await?;
+    let answer =
+        cluster.send(&RenewTokenSelfRequest::default(), RequestHeaders::Token(token)).await?;
     if answer.status.is_client_error() {
         return Ok(None);
     }
@@ -137,7 +138,7 @@ pub async fn renew(cluster: &Arc<Cluster>, token: &Token) -> Result<Option<Lease
 }
 
 /// Reads the token out of the answer to a login or a renewal.
-pub fn granted(answer: &Answer) -> Result<Granted, VaultError> {
+pub fn granted(answer: &ServerResponse) -> Result<Granted, VaultError> {
     let auth = serde_json::from_slice::<AuthAnswer>(&answer.body)
         .ok()
         .and_then(|answer| answer.auth)

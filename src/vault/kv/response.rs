@@ -9,12 +9,12 @@ use vaultrs::api::EndpointResult;
 use vaultrs::api::kv2::responses::{ReadSecretResponse, SecretVersionMetadata};
 
 use super::entry::{Entry, Revision};
-use super::error::{messages, quote};
-use super::transport::Answer;
-use super::{Mount, VaultError};
+use crate::vault::error::{messages, quote};
+use crate::vault::transport::ServerResponse;
+use crate::vault::{Mount, VaultError};
 
 /// Reads the answer of an engine of version 2 that was asked for an entry.
-pub fn entry_of_v2(mount: &Mount, answer: &Answer) -> Result<Entry, VaultError> {
+pub fn entry_of_v2(mount: &Mount, answer: &ServerResponse) -> Result<Entry, VaultError> {
     match answer.status.as_u16() {
         200 => {
             let version: Option<ReadSecretResponse> = parse(mount, 2, answer)?;
@@ -43,7 +43,7 @@ fn is_live(metadata: &SecretVersionMetadata, date: Option<u64>) -> bool {
 }
 
 /// Reads the answer of an engine of version 1 that was asked for an entry.
-pub fn entry_of_v1(mount: &Mount, answer: &Answer) -> Result<Entry, VaultError> {
+pub fn entry_of_v1(mount: &Mount, answer: &ServerResponse) -> Result<Entry, VaultError> {
     match answer.status.as_u16() {
         200 => {
             let fields: Option<Map<String, Value>> = parse(mount, 1, answer)?;
@@ -61,7 +61,7 @@ pub fn entry_of_v1(mount: &Mount, answer: &Answer) -> Result<Entry, VaultError> 
 pub fn parse<T: DeserializeOwned>(
     mount: &Mount,
     version: u8,
-    answer: &Answer,
+    answer: &ServerResponse,
 ) -> Result<Option<T>, VaultError> {
     // The parser's own message may quote what it read, so only its kind is told.
     serde_json::from_slice::<EndpointResult<T>>(&answer.body).map(|answer| answer.data).map_err(
@@ -79,7 +79,7 @@ pub fn parse<T: DeserializeOwned>(
 
 /// Vault says 404 for an entry that was never written (`"errors": []`), for a deleted or destroyed
 /// version (its metadata), and for a mount that does not exist (an error text).
-pub fn missing(mount: &Mount, answer: &Answer) -> Result<Entry, VaultError> {
+pub fn missing(mount: &Mount, answer: &ServerResponse) -> Result<Entry, VaultError> {
     match messages(&answer.body) {
         Some(messages) if messages.is_empty() => Ok(Entry::Missing),
         Some(_) => Err(VaultError::Unexpected(format!(
@@ -93,7 +93,7 @@ pub fn missing(mount: &Mount, answer: &Answer) -> Result<Entry, VaultError> {
 }
 
 /// The error that an answer of any other status is.
-pub fn unexpected(mount: &Mount, answer: &Answer) -> VaultError {
+pub fn unexpected(mount: &Mount, answer: &ServerResponse) -> VaultError {
     let status = answer.status.as_u16();
     VaultError::Unexpected(format!(
         "Vault answered {status} for the mount {mount}{}",
@@ -101,13 +101,13 @@ pub fn unexpected(mount: &Mount, answer: &Answer) -> VaultError {
     ))
 }
 
-fn has_metadata(answer: &Answer) -> bool {
+fn has_metadata(answer: &ServerResponse) -> bool {
     serde_json::from_slice::<Value>(&answer.body)
         .is_ok_and(|answer| answer.pointer("/data/metadata/version").is_some())
 }
 
 /// A versioned engine answers requests of version 1 with a hint among the warnings.
-fn has_warnings(answer: &Answer) -> bool {
+fn has_warnings(answer: &ServerResponse) -> bool {
     serde_json::from_slice::<Value>(&answer.body).is_ok_and(|answer| {
         answer.get("warnings").and_then(Value::as_array).is_some_and(|list| !list.is_empty())
     })
@@ -151,7 +151,7 @@ mod tests {
                 "warnings": null,
                 "wrap_info": null,
             });
-            let answer = Answer {
+            let answer = ServerResponse {
                 status: StatusCode::OK,
                 body: Zeroizing::new(body.to_string().into_bytes()),
                 location: None,

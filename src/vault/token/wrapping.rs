@@ -7,10 +7,10 @@ use serde_json::Value;
 use vaultrs::api::EndpointResult;
 use vaultrs::api::sys::requests::UnwrapRequest;
 
-use super::cluster::Cluster;
-use super::error::quote;
-use super::transport::Credentials;
-use super::{Token, VaultError};
+use crate::vault::cluster::Cluster;
+use crate::vault::error::quote;
+use crate::vault::transport::RequestHeaders;
+use crate::vault::{Token, VaultError};
 
 /// Exchanges a wrapping token for the field `name` of what it wraps.
 ///
@@ -26,7 +26,8 @@ pub async fn unwrap(
 ) -> Result<SecretString, VaultError> {
     let token = Token::parse(wrapping_token)
         .map_err(|error| VaultError::Unexpected(format!("the wrapping token {error}")))?;
-    let answer = cluster.send(&UnwrapRequest { token: None }, Credentials::Token(&token)).await?;
+    let answer =
+        cluster.send(&UnwrapRequest { token: None }, RequestHeaders::Token(&token)).await?;
     if answer.status.is_client_error() {
         return Err(VaultError::LoginRefused {
             method: "wrapped secret",

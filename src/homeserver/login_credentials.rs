@@ -8,14 +8,14 @@ pub const LOGIN_TYPE: &str = "io.t2bot.vault";
 
 /// What proves that one is a user. Has no `Debug`: it opens the account.
 #[derive(Clone, Copy)]
-pub enum Proof<'a> {
+pub enum LoginCredentials<'a> {
     /// The token hash under the secret that Vault holds: `io.t2bot.vault`.
     TokenHash(&'a str),
     /// The account's password: `m.login.password`.
     Password(&'a SecretString),
 }
 
-impl<'a> Proof<'a> {
+impl<'a> LoginCredentials<'a> {
     /// The secret itself, to keep it out of messages.
     pub(super) fn secret(self) -> &'a str {
         match self {
@@ -26,28 +26,30 @@ impl<'a> Proof<'a> {
 
     /// The fields of a login, or of a stage of user-interactive authentication, that prove to be
     /// `user_id`.
-    pub(super) fn of(self, user_id: &'a str) -> ProofBody<'a> {
+    pub(super) fn of(self, user_id: &'a str) -> LoginCredentialsBody<'a> {
         let identifier = Identifier { kind: "m.id.user", user: user_id };
         match self {
-            Self::TokenHash(token_hash) => ProofBody::TokenHash { identifier, token_hash },
+            Self::TokenHash(token_hash) => {
+                LoginCredentialsBody::TokenHash { identifier, token_hash }
+            }
             Self::Password(password) => {
-                ProofBody::Password { identifier, password: password.expose_secret() }
+                LoginCredentialsBody::Password { identifier, password: password.expose_secret() }
             }
         }
     }
 }
 
-/// The form of a [`Proof`]:
+/// The form of a [`LoginCredentials`]:
 /// <https://spec.matrix.org/v1.16/client-server-api/#authentication-types>.
 #[derive(Serialize)]
 #[serde(tag = "type")]
-pub enum ProofBody<'a> {
+pub enum LoginCredentialsBody<'a> {
     /// Of type [`LOGIN_TYPE`].
     #[serde(rename = "io.t2bot.vault")]
     TokenHash {
         /// The user.
         identifier: Identifier<'a>,
-        /// The proof.
+        /// The credentials.
         token_hash: &'a str,
     },
     /// Of a standard type.
@@ -55,7 +57,7 @@ pub enum ProofBody<'a> {
     Password {
         /// The user.
         identifier: Identifier<'a>,
-        /// The proof.
+        /// The credentials.
         password: &'a str,
     },
 }

@@ -6,7 +6,7 @@ use crate::metrics::{Counter, Distribution, Histogram, Timing};
 
 /// What a request to Vault is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Operation {
+pub enum RequestKind {
     /// To read an entry.
     Read,
     /// To learn what is mounted, and in which version.
@@ -25,13 +25,13 @@ pub enum Operation {
 
 /// The requests to one cluster.
 #[derive(Debug, Default)]
-pub struct Traffic {
-    requests: [Histogram; Operation::ALL.len()],
+pub struct RequestMetrics {
+    requests: [Histogram; RequestKind::ALL.len()],
     /// Requests that were sent again because one before had failed or was not answered.
     pub retries: Counter,
 }
 
-impl Operation {
+impl RequestKind {
     /// All there are.
     pub const ALL: [Self; 7] = [
         Self::Read,
@@ -72,18 +72,18 @@ impl Operation {
     }
 }
 
-impl Traffic {
+impl RequestMetrics {
     /// Begins to measure one exchange.
     pub(super) fn time(&self, method: &Method, path: &str) -> Option<Timing<'_>> {
-        let operation = Operation::of(method, path)?;
+        let operation = RequestKind::of(method, path)?;
         self.requests.get(operation as usize).map(Histogram::time)
     }
 
     /// How long the exchanges of each kind took.
     #[must_use]
-    pub fn requests(&self) -> Vec<(Operation, Distribution)> {
+    pub fn requests(&self) -> Vec<(RequestKind, Distribution)> {
         let distributions = self.requests.iter().map(Histogram::read);
-        Operation::ALL.into_iter().zip(distributions).collect()
+        RequestKind::ALL.into_iter().zip(distributions).collect()
     }
 }
 
@@ -102,12 +102,12 @@ mod tests {
     use crate::vault::request::Request;
     use crate::vault::transport::path_of;
 
-    fn get<E: Endpoint>(endpoint: &E) -> Option<Operation> {
-        Operation::of(&Method::GET, &path_of(endpoint))
+    fn get<E: Endpoint>(endpoint: &E) -> Option<RequestKind> {
+        RequestKind::of(&Method::GET, &path_of(endpoint))
     }
 
-    fn post<E: Endpoint>(endpoint: &E) -> Option<Operation> {
-        Operation::of(&Method::POST, &path_of(endpoint))
+    fn post<E: Endpoint>(endpoint: &E) -> Option<RequestKind> {
+        RequestKind::of(&Method::POST, &path_of(endpoint))
     }
 
     #[test]
@@ -117,29 +117,29 @@ mod tests {
         let approle = LoginWithApproleRequest { mount: text(), role_id: text(), secret_id: text() };
         let entry = ReadSecretRequest { mount: "kv".to_owned(), path: text(), version: Some(1) };
         let old_entry = GetSecretRequest { mount: "kv".to_owned(), path: text() };
-        assert_eq!(post(&userpass), Some(Operation::Login));
-        assert_eq!(post(&approle), Some(Operation::Login));
-        assert_eq!(post(&Request::post("auth/cert/login", None)), Some(Operation::Login));
-        assert_eq!(post(&Request::post("sys/wrapping/unwrap", None)), Some(Operation::Unwrap));
-        assert_eq!(get(&Request::get("sys/internal/ui/mounts/kv")), Some(Operation::Mount));
-        assert_eq!(get(&ReadHealthRequest::default()), Some(Operation::Health));
-        assert_eq!(get(&LookupTokenSelfRequest::default()), Some(Operation::LookupSelf));
-        assert_eq!(post(&RenewTokenSelfRequest::default()), Some(Operation::RenewSelf));
-        assert_eq!(get(&entry), Some(Operation::Read));
-        assert_eq!(get(&old_entry), Some(Operation::Read));
+        assert_eq!(post(&userpass), Some(RequestKind::Login));
+        assert_eq!(post(&approle), Some(RequestKind::Login));
+        assert_eq!(post(&Request::post("auth/cert/login", None)), Some(RequestKind::Login));
+        assert_eq!(post(&Request::post("sys/wrapping/unwrap", None)), Some(RequestKind::Unwrap));
+        assert_eq!(get(&Request::get("sys/internal/ui/mounts/kv")), Some(RequestKind::Mount));
+        assert_eq!(get(&ReadHealthRequest::default()), Some(RequestKind::Health));
+        assert_eq!(get(&LookupTokenSelfRequest::default()), Some(RequestKind::LookupSelf));
+        assert_eq!(post(&RenewTokenSelfRequest::default()), Some(RequestKind::RenewSelf));
+        assert_eq!(get(&entry), Some(RequestKind::Read));
+        assert_eq!(get(&old_entry), Some(RequestKind::Read));
         let list = Method::from_bytes(b"LIST").unwrap();
-        assert_eq!(Operation::of(&list, &path_of(&entry)), None);
+        assert_eq!(RequestKind::of(&list, &path_of(&entry)), None);
     }
 
     #[test]
     fn each_operation_has_a_place_of_its_own() {
-        for (place, operation) in Operation::ALL.into_iter().enumerate() {
+        for (place, operation) in RequestKind::ALL.into_iter().enumerate() {
             assert_eq!(operation as usize, place);
         }
-        let traffic = Traffic::default();
-        drop(traffic.time(&Method::GET, "sys/health"));
-        for (operation, distribution) in traffic.requests() {
-            let count = u64::from(operation == Operation::Health);
+        let metrics = RequestMetrics::default();
+        drop(metrics.time(&Method::GET, "sys/health"));
+        for (operation, distribution) in metrics.requests() {
+            let count = u64::from(operation == RequestKind::Health);
             assert_eq!(distribution.cumulative.last(), Some(&count));
         }
     }

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::account_entry::{AccountEntry, Record};
 use super::error::ProvisioningError;
 use super::patience::Patience;
 use super::provisioner::{Account, Provisioner};
-use super::record::{Entry, Record};
 use crate::homeserver::{AccessToken, Session};
-use crate::vault::{Newest, VaultError, Written};
+use crate::vault::{EntryVersion, VaultError, Written};
 
 /// How long a session may take to be ended that nobody needs, whatever time its verb has left.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -21,9 +21,9 @@ impl Provisioner {
         &self,
         patience: &Patience,
         account: &Account<'_>,
-    ) -> Result<Newest, ProvisioningError> {
-        let doing = format!("read {}", account.entry.path());
-        patience.insist(&doing, || account.entry.read()).await
+    ) -> Result<EntryVersion, ProvisioningError> {
+        let action = format!("read {}", account.entry.path());
+        patience.insist(&action, || account.entry.read()).await
     }
 
     /// Writes the version that follows `after`; `None` if somebody else has written one since.
@@ -34,24 +34,24 @@ impl Provisioner {
         fields: Map<String, Value>,
         after: u32,
     ) -> Result<Option<Written>, ProvisioningError> {
-        let doing = format!("write {}", account.entry.path());
-        let may_be_done = AtomicBool::new(false);
+        let action = format!("write {}", account.entry.path());
+        let may_have_applied = AtomicBool::new(false);
         let writing = || async {
             let result = account.entry.write(fields.clone(), after).await;
-            if result.as_ref().is_err_and(VaultError::may_have_been_done) {
-                may_be_done.store(true, Ordering::Relaxed);
+            if result.as_ref().is_err_and(VaultError::may_have_applied) {
+                may_have_applied.store(true, Ordering::Relaxed);
             }
             result
         };
-        let written = patience.insist(&doing, writing).await?;
-        if written.is_some() || !may_be_done.into_inner() {
+        let written = patience.insist(&action, writing).await?;
+        if written.is_some() || !may_have_applied.into_inner() {
             return Ok(written);
         }
         // Perhaps it was a try of ours whose answer got lost.
         let newest = self.read(patience, account).await?;
         let is_ours =
             newest.fields.as_ref() == Some(&fields) && newest.version.checked_sub(1) == Some(after);
-        let Newest { version, created_time, .. } = newest;
+        let EntryVersion { version, created_time, .. } = newest;
         Ok(is_ours.then_some(Written { version, created_time }))
     }
 
@@ -65,8 +65,8 @@ impl Provisioner {
         if versions.is_empty() {
             return Ok(());
         }
-        let doing = format!("destroy versions {versions:?} of {}", account.entry.path());
-        patience.insist(&doing, || account.entry.destroy(versions)).await
+        let action = format!("destroy versions {versions:?} of {}", account.entry.path());
+        patience.insist(&action, || account.entry.destroy(versions)).await
     }
 
     /// Destroys what is left of an intent beside its entry.
@@ -74,13 +74,13 @@ impl Provisioner {
         &self,
         patience: &Patience,
         account: &Account<'_>,
-        entry: &Entry,
+        entry: &AccountEntry,
     ) -> Result<(), ProvisioningError> {
-        let doing = format!("look at the versions of {}", account.entry.path());
+        let action = format!("look at the versions of {}", account.entry.path());
         let mut intents = Vec::new();
         for version in &entry.intent_versions {
             let reading = || account.entry.read_version(*version);
-            let held = patience.insist(&doing, reading).await?;
+            let held = patience.insist(&action, reading).await?;
             // In an entry that was copied the numbers may be those of anything.
             if matches!(Record::of(held), Record::Intent(_)) {
                 intents.push(*version);

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
-use super::cluster::Cluster;
-use super::credential::{Complaint, SecretFile, same};
 use super::wrapping::unwrap;
-use super::{Token, VaultError};
+use crate::credential::{Complaint, SecretFile, same};
 use crate::notice::Notices;
+use crate::vault::cluster::Cluster;
+use crate::vault::{Token, VaultError};
 
 /// How often it is checked, as requests come, whether the file has changed.
 const CHECKED_EVERY: Duration = Duration::from_secs(1);

@@ -16,12 +16,12 @@ use vaultrs::api::kv2::responses::{
     ListSecretsResponse, ReadSecretResponse, SecretVersionMetadata,
 };
 
-use super::client::Client;
-use super::error::messages;
-use super::kv_answer::{missing, parse, unexpected};
-use super::mounts::{Mounted, Version};
-use super::transport::{Answer, Index};
-use super::{Mount, VaultError};
+use super::response::{missing, parse, unexpected};
+use crate::vault::client::Client;
+use crate::vault::error::messages;
+use crate::vault::mounts::{Mounted, Version};
+use crate::vault::transport::{Index, ServerResponse};
+use crate::vault::{Mount, VaultError};
 
 /// A KV secrets engine of version 2.
 pub struct Kv2 {
@@ -42,7 +42,7 @@ pub struct KvEntry<'a> {
 
 /// The newest version of an entry, or another one that was asked for.
 #[derive(Clone, Debug, Default)]
-pub struct Newest {
+pub struct EntryVersion {
     /// Its number, which the next write has to name; 0 for an entry that was never written.
     pub version: u32,
     /// When it was written, by Vault's clock, as of RFC 3339.
@@ -121,7 +121,7 @@ impl Kv2 {
                          check vault_kv_mount_point"
                     )));
                 }
-                Mounted::NotTold => None,
+                Mounted::Unknown => None,
             },
         };
         match version {
@@ -152,7 +152,7 @@ impl KvEntry<'_> {
     ///
     /// # Errors
     /// [`VaultError`] when Vault does not say what it holds.
-    pub async fn read(&self) -> Result<Newest, VaultError> {
+    pub async fn read(&self) -> Result<EntryVersion, VaultError> {
         self.kv.make_sure().await?;
         self.ask(None).await
     }
@@ -161,11 +161,11 @@ impl KvEntry<'_> {
     ///
     /// # Errors
     /// [`VaultError`] when Vault does not say what it holds.
-    pub async fn read_version(&self, version: u32) -> Result<Newest, VaultError> {
+    pub async fn read_version(&self, version: u32) -> Result<EntryVersion, VaultError> {
         self.ask(Some(version.into())).await
     }
 
-    async fn ask(&self, version: Option<u64>) -> Result<Newest, VaultError> {
+    async fn ask(&self, version: Option<u64>) -> Result<EntryVersion, VaultError> {
         let mount = self.kv.mount();
         let path = self.path.clone();
         let answer =
@@ -179,12 +179,12 @@ impl KvEntry<'_> {
                     Value::Object(fields) => Some(fields),
                     _ => None,
                 };
-                Ok(Newest { version, created_time: found.metadata.created_time, fields })
+                Ok(EntryVersion { version, created_time: found.metadata.created_time, fields })
             }
             404 => {
                 missing(mount, &answer)?;
                 let version = deleted_version(&answer).unwrap_or(0);
-                Ok(Newest { version: number(mount, version)?, ..Newest::default() })
+                Ok(EntryVersion { version: number(mount, version)?, ..EntryVersion::default() })
             }
             _ => Err(unexpected(mount, &answer)),
         }
@@ -258,7 +258,7 @@ impl KvEntry<'_> {
         self.done(&answer)
     }
 
-    fn done(&self, answer: &Answer) -> Result<(), VaultError> {
+    fn done(&self, answer: &ServerResponse) -> Result<(), VaultError> {
         if !answer.status.is_success() {
             return Err(unexpected(self.kv.mount(), answer));
         }
@@ -266,12 +266,12 @@ impl KvEntry<'_> {
         Ok(())
     }
 
-    async fn send<E: Endpoint>(&self, endpoint: &E) -> Result<Answer, VaultError> {
+    async fn send<E: Endpoint>(&self, endpoint: &E) -> Result<ServerResponse, VaultError> {
         let index = locked(&self.index).clone();
         self.kv.client.send_after(index.as_ref(), endpoint).await
     }
 
-    fn has_written(&self, answer: &Answer) {
+    fn has_written(&self, answer: &ServerResponse) {
         if let Some(index) = Index::of(answer) {
             *locked(&self.index) = Some(index.clone());
             *locked(&self.kv.index) = Some(index);
@@ -284,12 +284,12 @@ fn locked(index: &Mutex<Option<Index>>) -> MutexGuard<'_, Option<Index>> {
 }
 
 /// The number of a version that was deleted or destroyed, which a 404 tells.
-fn deleted_version(answer: &Answer) -> Option<u64> {
+fn deleted_version(answer: &ServerResponse) -> Option<u64> {
     let body: Value = serde_json::from_slice(&answer.body).ok()?;
     body.pointer("/data/metadata/version")?.as_u64()
 }
 
-fn says_check_and_set(answer: &Answer) -> bool {
+fn says_check_and_set(answer: &ServerResponse) -> bool {
     messages(&answer.body)
         .is_some_and(|messages| messages.iter().any(|message| message.contains("check-and-set")))
 }

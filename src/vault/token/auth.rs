@@ -9,15 +9,15 @@ use vaultrs::api::auth::{
     oidc::requests::JWTLoginRequest, userpass::requests::LoginRequest as UserpassLoginRequest,
 };
 
-use super::VaultError;
-use super::cluster::Cluster;
-use super::credential::{Credential, same};
-use super::error::quote;
 use super::lease::{Granted, granted};
-use super::request::Request;
-use super::transport::{Answer, Credentials};
 use super::wrapping::unwrap;
+use crate::credential::{Credential, same};
 use crate::notice::Notices;
+use crate::vault::VaultError;
+use crate::vault::cluster::Cluster;
+use crate::vault::error::quote;
+use crate::vault::request::Request;
+use crate::vault::transport::{RequestHeaders, ServerResponse};
 
 /// How the module proves to Vault who it is.
 #[derive(Clone, Debug)]
@@ -25,12 +25,12 @@ pub struct AuthMethod {
     /// The path at which the method is enabled, without `auth/`.
     pub mount: String,
     /// What is proved and with what.
-    pub proof: Proof,
+    pub proof: AuthCredentials,
 }
 
 /// What is proved to Vault and with what.
 #[derive(Clone, Debug)]
-pub enum Proof {
+pub enum AuthCredentials {
     /// <https://developer.hashicorp.com/vault/api-docs/auth/approle#login-with-approle>
     AppRole {
         /// Which role to take.
@@ -83,11 +83,11 @@ impl AuthMethod {
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self.proof {
-            Proof::AppRole { .. } => "approle",
-            Proof::Kubernetes { .. } => "kubernetes",
-            Proof::Jwt { .. } => "jwt",
-            Proof::Cert { .. } => "cert",
-            Proof::Userpass { .. } => "userpass",
+            AuthCredentials::AppRole { .. } => "approle",
+            AuthCredentials::Kubernetes { .. } => "kubernetes",
+            AuthCredentials::Jwt { .. } => "jwt",
+            AuthCredentials::Cert { .. } => "cert",
+            AuthCredentials::Userpass { .. } => "userpass",
         }
     }
 
@@ -102,7 +102,7 @@ impl AuthMethod {
     ) -> Result<Granted, VaultError> {
         let mount = self.mount.clone();
         match &self.proof {
-            Proof::AppRole { role_id, secret_id, unwrapped } => {
+            AuthCredentials::AppRole { role_id, secret_id, unwrapped } => {
                 let role_id = role_id.read(notices).await.expose_secret().to_owned();
                 let mut secret_id = secret_id.read(notices).await;
                 if let Some(unwrapped) = unwrapped {
@@ -111,22 +111,22 @@ impl AuthMethod {
                 let secret_id = secret_id.expose_secret().to_owned();
                 self.send(cluster, &LoginWithApproleRequest { mount, role_id, secret_id }).await
             }
-            Proof::Kubernetes { role, jwt } => {
+            AuthCredentials::Kubernetes { role, jwt } => {
                 let jwt = jwt.read(notices).await.expose_secret().to_owned();
                 let role = role.clone();
                 self.send(cluster, &LoginWithKubernetesRequest { mount, role, jwt }).await
             }
-            Proof::Jwt { role, jwt } => {
+            AuthCredentials::Jwt { role, jwt } => {
                 let jwt = jwt.read(notices).await.expose_secret().to_owned();
                 let role = role.clone();
                 self.send(cluster, &JWTLoginRequest { mount, jwt, role }).await
             }
-            Proof::Cert { role } => {
+            AuthCredentials::Cert { role } => {
                 // vaultrs calls the role `cert_name`, which Vault does not know.
                 let body = role.as_ref().map(|role| serde_json::json!({ "name": role }));
                 self.send(cluster, &Request::post(format!("auth/{mount}/login"), body)).await
             }
-            Proof::Userpass { username, password } => {
+            AuthCredentials::Userpass { username, password } => {
                 let password = password.read(notices).await.expose_secret().to_owned();
                 let username = username.clone();
                 self.send(cluster, &UserpassLoginRequest { mount, username, password }).await
@@ -139,14 +139,14 @@ impl AuthMethod {
         cluster: &Arc<Cluster>,
         request: &E,
     ) -> Result<Granted, VaultError> {
-        let answer = cluster.send(request, Credentials::Namespace).await?;
+        let answer = cluster.send(request, RequestHeaders::Namespace).await?;
         if answer.status.is_client_error() {
             return Err(self.refused(&answer));
         }
         granted(&answer)
     }
 
-    fn refused(&self, answer: &Answer) -> VaultError {
+    fn refused(&self, answer: &ServerResponse) -> VaultError {
         VaultError::LoginRefused {
             method: self.name(),
             status: answer.status.as_u16(),

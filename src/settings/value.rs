@@ -1,4 +1,4 @@
-//! Durations as administrators write them: seconds, or a number with its unit.
+//! Values as administrators write them.
 
 use std::time::Duration;
 
@@ -7,18 +7,18 @@ use serde_json::Value;
 /// Longest duration that is taken: longer ones are slips of the unit.
 const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// Takes a number of seconds, or a string such as `250ms`, `5s`, `10m`, `1h`.
+/// Takes a duration: a number of seconds, or a string such as `250ms`, `5s`, `10m`, `1h`.
 ///
 /// # Errors
 /// What is allowed, in words.
-pub fn parse(value: &Value) -> Result<Duration, String> {
+pub fn parse_duration(value: &Value) -> Result<Duration, String> {
     let written = match value {
         Value::Number(seconds) => seconds.as_f64().and_then(from_seconds),
         Value::String(text) => match text.trim().parse() {
             Ok(seconds) => from_seconds(seconds),
             Err(_) => humantime::parse_duration(text.trim()).ok(),
         },
-        other => return Err(format!("{ALLOWED}, not {}", super::section::kind(other))),
+        other => return Err(format!("{ALLOWED}, not {}", kind(other))),
     };
     match written {
         None => Err(ALLOWED.to_owned()),
@@ -32,4 +32,16 @@ const ALLOWED: &str = "must be a number of seconds from zero up, \
 
 fn from_seconds(seconds: f64) -> Option<Duration> {
     Duration::try_from_secs_f64(seconds).ok()
+}
+
+/// What a value is, in the words of YAML.
+pub fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "a mapping",
+    }
 }

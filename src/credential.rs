@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
 use crate::notice::Notices;
-use crate::user_id::is_printable;
+use crate::text::is_printable;
 
 /// Longest file that is read as a secret, in bytes.
 const LONGEST_FILE: u64 = 1 << 16;
@@ -161,6 +161,7 @@ fn read_file(path: &Path) -> Result<SecretString, String> {
 }
 
 /// Whether two secrets are the same. Both are our own, so the time this takes tells nobody.
+#[must_use]
 pub fn same(a: &SecretString, b: &SecretString) -> bool {
     a.expose_secret() == b.expose_secret()
 }

@@ -1,0 +1,24 @@
+//! What the provisioning helper works with.
+
+use std::time::Duration;
+
+use crate::credential::Credential;
+use crate::homeserver::HomeserverUrl;
+use crate::vault;
+
+/// What the provisioning helper works with.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where the homeserver is reached.
+    pub homeserver: HomeserverUrl,
+    /// The name in its users' ids.
+    pub server_name: String,
+    /// What lets us register accounts.
+    pub registration_shared_secret: Option<Credential>,
+    /// What lets us use the admin API.
+    pub admin_access_token: Option<Credential>,
+    /// All that one verb may take, waits included that a server asks for.
+    pub timeout: Duration,
+    /// How Vault is reached and where the secrets lie in it.
+    pub vault: vault::Config,
+}

@@ -1,0 +1,60 @@
+//! How Vault is reached, who we are to it, and where the secrets lie in it.
+
+use std::time::Duration;
+
+use super::Address;
+use super::header::Namespace;
+#[cfg(any(test, fuzzing))]
+use super::header::Token;
+use super::mounts::Version;
+use super::path::{Mount, PathRoot};
+use super::token::manager::TokenSource;
+use crate::http::Tls;
+
+/// How requests get to Vault.
+#[derive(Clone, Debug)]
+pub struct ConnectionConfig {
+    /// The addresses of one cluster, at least one.
+    pub addresses: Vec<Address>,
+    /// The namespace of everything below.
+    pub namespace: Option<Namespace>,
+    /// Whom to trust, and who we are.
+    pub tls: Tls,
+    /// The time one HTTP exchange with Vault may take.
+    pub request_timeout: Duration,
+}
+
+/// How Vault is reached, who we are to it, and where the secrets lie in it.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// How requests get to Vault.
+    pub connection: ConnectionConfig,
+    /// Where the token comes from that reads the secrets.
+    pub token_source: TokenSource,
+    /// The mount of the KV engine.
+    pub mount: Mount,
+    /// The version of the KV engine; asked for if `None`.
+    pub kv_version: Option<Version>,
+    /// The path below the mount under which every user has an entry.
+    pub path_root: PathRoot,
+}
+
+#[cfg(any(test, fuzzing))]
+#[allow(clippy::unwrap_used, reason = "what is parsed is written here")]
+impl Config {
+    /// A static token, the entries below `kv/deep/matrix/users`, and no namespace.
+    pub(crate) fn of_test(address: &str) -> Self {
+        Self {
+            connection: ConnectionConfig {
+                addresses: vec![Address::parse(address).unwrap()],
+                namespace: None,
+                tls: Tls::default(),
+                request_timeout: Duration::from_secs(5),
+            },
+            token_source: TokenSource::Static(Token::parse(&"t".into()).unwrap()),
+            mount: Mount::parse("kv/deep").unwrap(),
+            kv_version: Some(Version::V2),
+            path_root: PathRoot::parse("matrix/users").unwrap(),
+        }
+    }
+}
