@@ -1,13 +1,13 @@
 //! A secret of ours, written in the configuration or kept in a file.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
-use crate::notice::Notices;
+use crate::notice::{Notices, Throttle};
+use crate::sync::Mutex;
 use crate::text::is_printable;
 
 /// Longest file that is read as a secret, in bytes.
@@ -16,8 +16,8 @@ const LONGEST_FILE: u64 = 1 << 16;
 /// Time that reading a file may take. A file system may hang, as over a network.
 const READ_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How often a file that cannot be read is complained about.
-const COMPLAINED_EVERY: Duration = Duration::from_secs(3600);
+/// How often it is said that a file cannot be read.
+pub const SAID_EVERY: Duration = Duration::from_secs(3600);
 
 /// A secret of ours, written in the configuration or kept in a file.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ pub enum Credential {
 pub struct SecretFile {
     path: PathBuf,
     last_good: Mutex<SecretString>,
-    complaint: Complaint,
+    throttle: Throttle,
 }
 
 impl Credential {
@@ -62,7 +62,7 @@ impl SecretFile {
     /// When it cannot be read, is too long, is empty or is not text. Says which, and of which file.
     pub fn open(path: PathBuf) -> Result<Self, String> {
         let content = read_file(&path)?;
-        Ok(Self { path, last_good: Mutex::new(content), complaint: Complaint::default() })
+        Ok(Self { path, last_good: Mutex::new(content), throttle: Throttle::new(SAID_EVERY) })
     }
 
     /// Where the file is.
@@ -72,7 +72,7 @@ impl SecretFile {
 
     /// What was read last.
     pub fn last_good(&self) -> SecretString {
-        self.last_good.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.last_good.lock().clone()
     }
 
     /// Reads the file anew; if it cannot be read, says so and returns what it held before.
@@ -81,36 +81,16 @@ impl SecretFile {
         let reading = tokio::task::spawn_blocking(move || read_file(&path));
         let error = match tokio::time::timeout(READ_TIMEOUT, reading).await {
             Ok(Ok(Ok(content))) => {
-                *self.last_good.lock().unwrap_or_else(PoisonError::into_inner) = content;
+                *self.last_good.lock() = content;
                 None
             }
             Ok(Ok(Err(error))) => Some(error),
             Ok(Err(_)) | Err(_) => Some(format!("cannot read {}: it takes too long", self.path())),
         };
-        self.complaint.say(error, |error| {
+        self.throttle.say(error, |error| {
             notices.error(format!("{error}; going on with what it held before"));
         });
         self.last_good()
-    }
-}
-
-/// Something that is wrong for a while, and is said when it begins and every hour.
-#[derive(Debug, Default)]
-pub struct Complaint(Mutex<Option<(String, Instant)>>);
-
-impl Complaint {
-    /// Says what is wrong now, unless it was said already; `None` when nothing is.
-    pub fn say(&self, wrong: Option<String>, say: impl FnOnce(&str)) {
-        let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match (wrong, &*said) {
-            (None, _) => *said = None,
-            (Some(wrong), Some((before, at)))
-                if *before == wrong && at.elapsed() < COMPLAINED_EVERY => {}
-            (Some(wrong), _) => {
-                say(&wrong);
-                *said = Some((wrong, Instant::now()));
-            }
-        }
     }
 }
 
@@ -119,7 +99,7 @@ impl Clone for SecretFile {
         Self {
             path: self.path.clone(),
             last_good: Mutex::new(self.last_good()),
-            complaint: Complaint::default(),
+            throttle: Throttle::new(SAID_EVERY),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Secrets kept in memory for a while, as far as the configuration allows it.
 
 use std::hash::RandomState;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
 use hashlink::{LinkedHashMap, LinkedHashSet};
@@ -9,6 +9,7 @@ use secrecy::SecretString;
 
 use super::config::CacheConfig;
 use crate::metrics::Counter;
+use crate::sync::Mutex;
 use crate::user_id::UserId;
 
 /// How many expired secrets are wiped before logins, which wait meanwhile, have their turn.
@@ -111,7 +112,7 @@ impl SecretCache {
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        self.kept.lock()
     }
 }
 

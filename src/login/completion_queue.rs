@@ -5,12 +5,13 @@
 //! thread. It watches the socket and empties the queue itself, so no thread of ours ever touches
 //! the Python interpreter, which may be gone by the time Vault answers.
 
+use crate::sync::Mutex;
 use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
+use std::sync::MutexGuard;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A queue with a descriptor that is readable while it holds something.
 pub struct CompletionQueue<T> {
@@ -67,7 +68,7 @@ impl<T> CompletionQueue<T> {
     }
 
     fn queue(&self) -> MutexGuard<'_, VecDeque<T>> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        self.queue.lock()
     }
 }
 

@@ -1,9 +1,10 @@
 //! Times in which Vault does not answer.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::MutexGuard;
 use std::time::{Duration, Instant};
 
 use crate::notice::Notices;
+use crate::sync::Mutex;
 use crate::vault::VaultError;
 
 /// How often the log says that logins go by secrets in memory.
@@ -44,5 +45,5 @@ impl Outage {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    mutex.lock()
 }

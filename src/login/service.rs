@@ -2,7 +2,7 @@
 
 use std::os::fd::RawFd;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -16,6 +16,7 @@ use super::lookup::Lookup;
 use super::metrics_snapshot::MetricsSnapshot;
 use super::outcome::{Code, Outcome};
 use crate::notice::{Notice, Notices};
+use crate::sync::Mutex;
 use crate::token_hash::PresentedHash;
 use crate::user_id::UserId;
 
@@ -245,7 +246,7 @@ impl LoginService {
     }
 
     fn running(&self) -> MutexGuard<'_, Option<Running>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+        self.running.lock()
     }
 }
 

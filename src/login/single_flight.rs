@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 
 use futures_util::FutureExt;
 use futures_util::future::{Shared, WeakShared};
 
+use crate::sync::Mutex;
 use crate::user_id::UserId;
 use crate::vault::{Entry, VaultError};
 
@@ -90,7 +91,7 @@ impl SingleFlight {
     }
 
     fn listed(&self) -> MutexGuard<'_, HashMap<ReadKey, Listed>> {
-        self.listed.lock().unwrap_or_else(PoisonError::into_inner)
+        self.listed.lock()
     }
 }
 

@@ -1,10 +1,11 @@
 //! One call at a time for one account. Others of the process wait instead of contending.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
+use crate::sync::Mutex;
 use crate::user_id::UserId;
 
 /// The accounts that somebody is at work on.
@@ -13,9 +14,9 @@ pub struct AccountLocks(Mutex<HashMap<UserId, Weak<AsyncMutex<()>>>>);
 
 impl AccountLocks {
     /// Waits until nobody else is at work on this account. The turn ends when it is dropped.
-    pub async fn of(&self, user_id: &UserId) -> OwnedMutexGuard<()> {
+    pub async fn lock(&self, user_id: &UserId) -> OwnedMutexGuard<()> {
         let turn = {
-            let mut account_locks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut account_locks = self.0.lock();
             account_locks.retain(|_, turn| turn.strong_count() > 0);
             let turn = account_locks.get(user_id).and_then(Weak::upgrade).unwrap_or_default();
             account_locks.insert(user_id.clone(), Arc::downgrade(&turn));
@@ -36,13 +37,13 @@ mod tests {
         let account_locks = AccountLocks::default();
         let id = |text| UserId::parse(text, "example.org").unwrap();
         let (alice, bob) = (id("@alice:example.org"), id("@bob:example.org"));
-        let first = account_locks.of(&alice).await;
-        let others = account_locks.of(&bob).await;
-        let mut second = Box::pin(account_locks.of(&alice));
+        let first = account_locks.lock(&alice).await;
+        let others = account_locks.lock(&bob).await;
+        let mut second = Box::pin(account_locks.lock(&alice));
         assert!((&mut second).now_or_never().is_none());
         drop(first);
         drop((second.await, others));
-        drop(account_locks.of(&bob).await);
-        assert_eq!(account_locks.0.lock().unwrap().len(), 1);
+        drop(account_locks.lock(&bob).await);
+        assert_eq!(account_locks.0.lock().len(), 1);
     }
 }

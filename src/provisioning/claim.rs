@@ -62,7 +62,7 @@ impl Provisioner {
         call: &Operation<'_>,
     ) -> Result<ClaimedAccount, ProvisioningError> {
         let Operation { request, account, patience, .. } = call;
-        let _turn = self.account_locks.of(&account.user_id).await;
+        let _turn = self.account_locks.lock(&account.user_id).await;
         let given = request.external_id.as_deref();
         for round in 0..MOST_ROUNDS {
             if round > 0 {

@@ -7,9 +7,29 @@ use super::creation_method::{CreatedAs, CreationAttempt};
 use super::error::ProvisioningError;
 use super::login::Freshness;
 use super::patience::Patience;
-use super::provision::ProvisionRequest;
 use super::provisioner::Account;
 use crate::homeserver::{Profile, Session};
+
+/// The account that is wanted.
+#[derive(Clone, Debug, Default)]
+pub struct ProvisionRequest {
+    /// Its id, or its localpart.
+    pub user_id: String,
+    /// What others see it called.
+    pub display_name: Option<String>,
+    /// Its picture: an `mxc://` URI, or the path of a file.
+    pub avatar: Option<String>,
+    /// Whether it is a server administrator. `false` leaves one that is.
+    pub is_admin: bool,
+    /// Its type, such as `bot`.
+    pub user_type: Option<String>,
+    /// The service's own id of the user.
+    pub external_id: Option<String>,
+    /// Whether an account is taken that others have created.
+    pub adopt: bool,
+    /// Whether to log in.
+    pub with_token: bool,
+}
 
 /// One call of `provision_user`.
 pub struct Operation<'a> {

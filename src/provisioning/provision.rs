@@ -4,33 +4,12 @@ use super::attributes::Attributes;
 use super::avatar::Avatar;
 use super::error::ProvisioningError;
 use super::login::LoginOptions;
-use super::operation::{ClaimedAccount, Operation};
+use super::operation::{ClaimedAccount, Operation, ProvisionRequest};
 use super::provisioner::Provisioner;
 use crate::homeserver::{AccessToken, LOGIN_TYPE, Session};
 
 /// Longest external id that is taken, in bytes.
 const LONGEST_EXTERNAL_ID: usize = 1024;
-
-/// The account that is wanted.
-#[derive(Clone, Debug, Default)]
-pub struct ProvisionRequest {
-    /// Its id, or its localpart.
-    pub user_id: String,
-    /// What others see it called.
-    pub display_name: Option<String>,
-    /// Its picture: an `mxc://` URI, or the path of a file.
-    pub avatar: Option<String>,
-    /// Whether it is a server administrator. `false` leaves one that is.
-    pub is_admin: bool,
-    /// Its type, such as `bot`.
-    pub user_type: Option<String>,
-    /// The service's own id of the user.
-    pub external_id: Option<String>,
-    /// Whether an account is taken that others have created.
-    pub adopt: bool,
-    /// Whether to log in.
-    pub with_token: bool,
-}
 
 /// The account as it is now.
 #[derive(Debug)]

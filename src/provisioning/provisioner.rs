@@ -1,7 +1,5 @@
 //! What all verbs share: the two servers, who we are to them, and whose account is meant.
 
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use secrecy::SecretString;
@@ -12,6 +10,7 @@ use super::error::ProvisioningError;
 use super::patience::Patience;
 use crate::homeserver::{AccessToken, Homeserver};
 use crate::notice::Notices;
+use crate::sync::Mutex;
 use crate::user_id::UserId;
 use crate::vault::{Client, Kv2, KvEntry};
 
@@ -179,6 +178,6 @@ impl Provisioner {
     }
 
     fn login_types(&self) -> std::sync::MutexGuard<'_, Option<(Instant, Vec<String>)>> {
-        self.login_types.lock().unwrap_or_else(PoisonError::into_inner)
+        self.login_types.lock()
     }
 }

@@ -7,7 +7,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::MutexGuard;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3_async_runtimes::TaskLocals;
 use pyo3_async_runtimes::generic::{ContextExt, JoinError, Runtime};
+use synapse_vault_auth_provider_core::sync::Mutex;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
@@ -135,7 +136,7 @@ fn at_exit() -> PyErr {
 }
 
 fn state() -> MutexGuard<'static, State> {
-    SHARED.lock().unwrap_or_else(PoisonError::into_inner)
+    SHARED.lock()
 }
 
 /// The runtime as `pyo3-async-runtimes` wants it.

@@ -4,7 +4,7 @@
 //! is asked only while no node is active, as during an election.
 
 use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
@@ -18,6 +18,7 @@ use super::address::Address;
 use super::error::VaultError;
 use super::request_metrics::RequestMetrics;
 use super::transport::{RequestHeaders, ServerResponse, Transport, unavailable};
+use crate::sync::Mutex;
 
 /// How often it is checked, as requests come, that the node in use is still the active one.
 const ACTIVE_CHECKED_EVERY: Duration = Duration::from_secs(5);
@@ -327,6 +328,6 @@ impl Cluster {
     }
 
     fn chosen(&self) -> MutexGuard<'_, Option<Choice>> {
-        self.chosen.lock().unwrap_or_else(PoisonError::into_inner)
+        self.chosen.lock()
     }
 }

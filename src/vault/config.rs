@@ -1,28 +1,9 @@
 //! How Vault is reached, who we are to it, and where the secrets lie in it.
 
-use std::time::Duration;
-
-use super::Address;
-use super::header::Namespace;
-#[cfg(any(test, fuzzing))]
-use super::header::Token;
+use super::connection_config::ConnectionConfig;
 use super::mounts::Version;
 use super::path::{Mount, PathRoot};
 use super::token::manager::TokenSource;
-use crate::http::Tls;
-
-/// How requests get to Vault.
-#[derive(Clone, Debug)]
-pub struct ConnectionConfig {
-    /// The addresses of one cluster, at least one.
-    pub addresses: Vec<Address>,
-    /// The namespace of everything below.
-    pub namespace: Option<Namespace>,
-    /// Whom to trust, and who we are.
-    pub tls: Tls,
-    /// The time one HTTP exchange with Vault may take.
-    pub request_timeout: Duration,
-}
 
 /// How Vault is reached, who we are to it, and where the secrets lie in it.
 #[derive(Clone, Debug)]
@@ -44,6 +25,12 @@ pub struct Config {
 impl Config {
     /// A static token, the entries below `kv/deep/matrix/users`, and no namespace.
     pub(crate) fn of_test(address: &str) -> Self {
+        use std::time::Duration;
+
+        use super::address::Address;
+        use super::header::Token;
+        use crate::http::Tls;
+
         Self {
             connection: ConnectionConfig {
                 addresses: vec![Address::parse(address).unwrap()],

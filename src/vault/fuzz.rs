@@ -23,8 +23,9 @@ use vaultrs::api::kv2::requests::ReadSecretRequest;
 use zeroize::Zeroizing;
 
 use super::kv::response;
+use super::request::path_of;
 use super::token::lease;
-use super::transport::{RequestHeaders, ServerResponse, Transport, path_of};
+use super::transport::{RequestHeaders, ServerResponse, Transport};
 use super::{Config, Entry, Mount, VaultError, error, mounts};
 use crate::text::is_printable;
 use crate::user_id::UserId;

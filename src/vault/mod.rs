@@ -19,6 +19,7 @@ mod address;
 mod client;
 mod cluster;
 mod config;
+mod connection_config;
 mod diagnosis;
 mod error;
 #[cfg(any(test, fuzzing))]
@@ -37,7 +38,8 @@ mod transport;
 pub use address::Address;
 pub use client::Client;
 pub use cluster::Node;
-pub use config::{Config, ConnectionConfig};
+pub use config::Config;
+pub use connection_config::ConnectionConfig;
 pub use diagnosis::TokenState;
 pub use error::VaultError;
 pub use header::{Namespace, Token};

@@ -41,3 +41,12 @@ impl Endpoint for Request {
         Ok(self.body.as_ref().map(|body| body.to_string().into_bytes()))
     }
 }
+
+/// The path of the API that an endpoint asks for.
+pub(super) fn path_of<E: Endpoint>(endpoint: &E) -> String {
+    let mut path = endpoint.path();
+    // Some of the crate's paths begin with a slash or a tab.
+    let start = path.len() - path.trim_start_matches(['/', '\t']).len();
+    path.drain(..start);
+    path
+}

@@ -100,7 +100,7 @@ mod tests {
     use vaultrs::api::token::requests::{LookupTokenSelfRequest, RenewTokenSelfRequest};
 
     use crate::vault::request::Request;
-    use crate::vault::transport::path_of;
+    use crate::vault::request::path_of;
 
     fn get<E: Endpoint>(endpoint: &E) -> Option<RequestKind> {
         RequestKind::of(&Method::GET, &path_of(endpoint))

@@ -6,9 +6,10 @@ use rustify::endpoint::Endpoint;
 use rustify::enums::RequestMethod;
 
 use super::Address;
-use super::config::ConnectionConfig;
+use super::connection_config::ConnectionConfig;
 use super::error::{self, VaultError};
 use super::header::Token;
+use super::request::path_of;
 use super::request_metrics::RequestMetrics;
 pub use crate::http::ServerResponse;
 use crate::http::{self, HttpClient, TransportError};
@@ -184,15 +185,6 @@ pub fn unavailable(answer: &ServerResponse, address: &Address) -> Option<VaultEr
         quote: error::quote(&answer.body),
         retry_after: answer.retry_after,
     })
-}
-
-/// The path of the API that an endpoint asks for.
-pub(super) fn path_of<E: Endpoint>(endpoint: &E) -> String {
-    let mut path = endpoint.path();
-    // Some of the crate's paths begin with a slash or a tab.
-    let start = path.len() - path.trim_start_matches(['/', '\t']).len();
-    path.drain(..start);
-    path
 }
 
 fn method_of(method: &RequestMethod) -> Method {

@@ -1,7 +1,7 @@
 //! How a verb ends for Python: with its result or an exception, and what there is to log.
 
 use std::mem;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
@@ -10,6 +10,7 @@ use super::super::conversion::python_level;
 use super::error;
 use super::verbs::Finished;
 use synapse_vault_auth_provider_core::notice::Notice;
+use synapse_vault_auth_provider_core::sync::Mutex;
 
 /// Notices that nobody has logged yet. More than this are not kept.
 const MOST_NOTICES: usize = 100;
@@ -20,7 +21,7 @@ pub struct Inbox(Arc<Mutex<Vec<Notice>>>);
 
 impl Inbox {
     pub fn keep(&self, notice: Notice) {
-        let mut notices = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut notices = self.0.lock();
         if notices.len() < MOST_NOTICES {
             notices.push(notice);
         }
@@ -28,7 +29,7 @@ impl Inbox {
 
     /// Hands what was kept to Python's log.
     fn log(&self, py: Python<'_>) -> PyResult<()> {
-        let notices = mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let notices = mem::take(&mut *self.0.lock());
         if notices.is_empty() {
             return Ok(());
         }

@@ -8,7 +8,7 @@ mod verbs;
 use std::collections::HashMap;
 use std::future::Future;
 use std::mem;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::PyRuntimeError;
@@ -26,6 +26,7 @@ pub use results::{
 use synapse_vault_auth_provider_core::notice::Notices;
 use synapse_vault_auth_provider_core::provisioning::{self, LoginOptions, ProvisionRequest};
 use synapse_vault_auth_provider_core::settings::parse_provisioning;
+use synapse_vault_auth_provider_core::sync::Mutex;
 use verbs::{Core, Finished};
 
 /// Creates accounts, keeps their secrets in Vault, and gets tokens with them.
@@ -329,7 +330,7 @@ impl Provisioner {
     }
 
     fn open(&self) -> std::sync::MutexGuard<'_, Open> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+        self.open.lock()
     }
 }
 

@@ -1,7 +1,6 @@
 //! Users' secrets in a KV secrets engine of either version.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use vaultrs::api::kv1::requests::GetSecretRequest;
@@ -9,6 +8,7 @@ use vaultrs::api::kv2::requests::ReadSecretRequest;
 
 use super::entry::Entry;
 use super::response;
+use crate::sync::Mutex;
 use crate::vault::VaultError;
 use crate::vault::client::Client;
 use crate::vault::mounts::{self, Mounted, Version};
@@ -204,6 +204,6 @@ impl KvReader {
     }
 
     fn known(&self) -> std::sync::MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock()
     }
 }

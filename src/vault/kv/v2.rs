@@ -3,8 +3,8 @@
 //! Writes are checks-and-sets: each names the version it is meant to follow, and does nothing if
 //! that is no longer the newest. An engine of version 1 cannot do that.
 
+use std::sync::MutexGuard;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustify::endpoint::Endpoint;
 use serde_json::{Map, Value};
@@ -17,6 +17,7 @@ use vaultrs::api::kv2::responses::{
 };
 
 use super::response::{missing, parse, unexpected};
+use crate::sync::Mutex;
 use crate::vault::client::Client;
 use crate::vault::error::messages;
 use crate::vault::mounts::{Mounted, Version};
@@ -280,7 +281,7 @@ impl KvEntry<'_> {
 }
 
 fn locked(index: &Mutex<Option<Index>>) -> MutexGuard<'_, Option<Index>> {
-    index.lock().unwrap_or_else(PoisonError::into_inner)
+    index.lock()
 }
 
 /// The number of a version that was deleted or destroyed, which a 404 tells.

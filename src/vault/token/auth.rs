@@ -1,6 +1,6 @@
 //! The auth methods by which the module logs in to Vault.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use rustify::endpoint::Endpoint;
 use secrecy::{ExposeSecret, SecretString};
@@ -13,6 +13,7 @@ use super::lease::{Granted, granted};
 use super::wrapping::unwrap;
 use crate::credential::{Credential, same};
 use crate::notice::Notices;
+use crate::sync::Mutex;
 use crate::vault::VaultError;
 use crate::vault::cluster::Cluster;
 use crate::vault::error::quote;
@@ -183,6 +184,6 @@ impl Unwrapped {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<(SecretString, SecretString)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }

@@ -1,14 +1,16 @@
 //! A file that somebody else keeps a token in, such as Vault Agent's sink.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 use super::wrapping::unwrap;
-use crate::credential::{Complaint, SecretFile, same};
+use crate::credential::{SAID_EVERY, SecretFile, same};
 use crate::notice::Notices;
+use crate::notice::Throttle;
+use crate::sync::Mutex;
 use crate::vault::cluster::Cluster;
 use crate::vault::{Token, VaultError};
 
@@ -20,7 +22,7 @@ const CHECKED_EVERY: Duration = Duration::from_secs(1);
 pub struct TokenFile {
     file: SecretFile,
     state: Arc<Mutex<State>>,
-    complaint: Arc<Complaint>,
+    throttle: Arc<Throttle>,
 }
 
 #[derive(Debug, Default)]
@@ -48,7 +50,7 @@ impl TokenFile {
                 Token::parse(&token).map_err(str::to_owned)?;
             }
         }
-        Ok(Self { file, state: Arc::default(), complaint: Arc::default() })
+        Ok(Self { file, state: Arc::default(), throttle: Arc::new(Throttle::new(SAID_EVERY)) })
     }
 
     /// Where the file is.
@@ -88,7 +90,7 @@ impl TokenFile {
         };
         let token = token.and_then(|token| Token::parse(&token).map_err(str::to_owned));
         let complain = |error: Option<String>| {
-            self.complaint.say(error, |error| {
+            self.throttle.say(error, |error| {
                 notices.error(format!(
                     "the token in {} {error}; going on with the one before",
                     self.path()
@@ -112,7 +114,7 @@ impl TokenFile {
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

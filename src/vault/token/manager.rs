@@ -1,6 +1,6 @@
 //! The token in use: where it comes from, and what takes its place when it dies.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -9,6 +9,7 @@ use super::auth::AuthMethod;
 use super::file::TokenFile;
 use super::lease::{self, Lease, TokenExpiry};
 use crate::notice::Notices;
+use crate::sync::Mutex;
 use crate::vault::cluster::Cluster;
 use crate::vault::mounts::{self, Mounted};
 use crate::vault::transport::RequestHeaders;
@@ -313,7 +314,7 @@ impl TokenManager {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

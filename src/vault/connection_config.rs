@@ -1,0 +1,20 @@
+//! How requests get to Vault.
+
+use std::time::Duration;
+
+use super::address::Address;
+use super::header::Namespace;
+use crate::http::Tls;
+
+/// How requests get to Vault.
+#[derive(Clone, Debug)]
+pub struct ConnectionConfig {
+    /// The addresses of one cluster, at least one.
+    pub addresses: Vec<Address>,
+    /// The namespace of everything below.
+    pub namespace: Option<Namespace>,
+    /// Whom to trust, and who we are.
+    pub tls: Tls,
+    /// The time one HTTP exchange with Vault may take.
+    pub request_timeout: Duration,
+}
