@@ -17,8 +17,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.e2e.core import Core
-from tests.e2e.deployment import PATH_ROOT, Account, Confidential
+from tests.harness.core import Core
+from tests.harness.deployment import PATH_ROOT, Account, Confidential
 from tests.servers import OpenBao
 from tests.servers.synapse import SERVER_NAME
 

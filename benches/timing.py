@@ -17,8 +17,8 @@ from statistics import median
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
-from tests.e2e.core import Core
-from tests.e2e.deployment import LOGIN_TYPE, Confidential
+from tests.harness.core import Core
+from tests.harness.deployment import LOGIN_TYPE, Confidential
 from tests.servers import Synapse
 from tests.servers.synapse import SERVER_NAME
 

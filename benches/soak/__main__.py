@@ -17,8 +17,8 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.e2e.deployment import PATH_ROOT, Account
-from tests.e2e.waiting import wait_until
+from tests.harness.deployment import PATH_ROOT, Account
+from tests.harness.waiting import wait_until
 from tests.servers import DurableOpenBao, Synapse
 from tests.servers.synapse import SERVER_NAME
 

@@ -1,4 +1,4 @@
 """A whole deployment under faults: who logs in meanwhile, and what becomes of their logins.
 
-`make test-cluster` runs all of it for docs/reliability.md; tests/e2e/test_cluster.py a part.
+`make test-cluster` runs all of it for docs/reliability.md; test_cluster.py a part.
 """

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tests.e2e.deployment import PATH_ROOT
+from tests.harness.deployment import PATH_ROOT
 from tests.servers import RaftCluster, Valkey, Worker
 from tests.servers.disk import Disk
 from tests.servers.nginx import Nginx
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from tests.e2e.deployment import Confidential
+    from tests.harness.deployment import Confidential
     from tests.servers.network import Network
 
 POLICY = f'path "secret/data/{PATH_ROOT}/*" {{ capabilities = ["read"] }}'

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import nio
 from aiohttp import ClientError
 
-from tests.e2e.deployment import LOGIN_TYPE
+from tests.harness.deployment import LOGIN_TYPE
 from tests.servers.nginx import SERVED_BY
 
 from .users import Kind, Rightness

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.harness.core import Core
+from tests.harness.deployment import LOGGER, PATH_ROOT, Confidential, Deployment, deployed
+from tests.harness.provisioning import Site
+from tests.harness.restarting import Restarting
 from tests.servers import BrokenVault, DurableOpenBao, OpenBao, Registration, Relay, Synapse
 from tests.servers.broken_vault import silence
-
-from .core import Core
-from .deployment import LOGGER, PATH_ROOT, Confidential, Deployment, deployed
-from .provisioning import Site
-from .restarting import Restarting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

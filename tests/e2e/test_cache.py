@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .deployment import PATH_ROOT, token_hash
-from .waiting import wait_until
+from tests.harness.deployment import PATH_ROOT, token_hash
+from tests.harness.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tests.harness.core import Core
+    from tests.harness.deployment import Account
     from tests.servers import OpenBao, Relay
-
-    from .core import Core
-    from .deployment import Account
 
 
 @pytest.fixture

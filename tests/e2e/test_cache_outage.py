@@ -7,19 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.harness.deployment import PATH_ROOT, Confidential, Deployment, deployed
 from tests.servers import DurableOpenBao, Synapse
 from tests.servers.relay import Reply, Reset, Silence
-
-from .deployment import PATH_ROOT, Confidential, Deployment, deployed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from tests.harness.core import Core
+    from tests.harness.deployment import Account
     from tests.servers import OpenBao, Relay
     from tests.servers.relay import Meddling, Request
-
-    from .core import Core
-    from .deployment import Account
 
 READ_USERS = f'path "secret/data/{PATH_ROOT}/*" {{ capabilities = ["read"] }}'
 READ_OTHERS = f'path "secret/data/{PATH_ROOT}-elsewhere/*" {{ capabilities = ["read"] }}'

@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.harness.command_line import CommandLine
+from tests.harness.deployment import PATH_ROOT, token_hash
+from tests.harness.provisioning import PNG, new_id
 from tests.servers.synapse import SERVER_NAME
-
-from .command_line import CommandLine
-from .deployment import PATH_ROOT, token_hash
-from .provisioning import PNG, new_id
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from .provisioning import Site
+    from tests.harness.provisioning import Site
 
 _numbers = itertools.count(1)
 

@@ -10,17 +10,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.harness.command_line import CommandLine
+from tests.harness.provisioning import new_id
+from tests.harness.waiting import wait_until
 from tests.servers.synapse import SERVER_NAME
 
-from .command_line import CommandLine
-from .provisioning import new_id
-from .waiting import wait_until
-
 if TYPE_CHECKING:
+    from tests.harness.provisioning import Site
     from tests.servers import Relay
     from tests.servers.relay import Request
-
-    from .provisioning import Site
 
 _numbers = itertools.count(1)
 

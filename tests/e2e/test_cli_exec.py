@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.harness.command_line import CommandLine
 from tests.servers import Relay
 from tests.servers.relay import Reply
 from tests.servers.synapse import SERVER_NAME
 
-from .command_line import CommandLine
-
 if TYPE_CHECKING:
     import subprocess
 
-    from .provisioning import Site
+    from tests.harness.provisioning import Site
 
 BOT = f"@cli-exec:{SERVER_NAME}"
 

@@ -9,18 +9,16 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
+from tests.harness.deployment import PATH_ROOT, Confidential, Deployment, deployed
+from tests.harness.waiting import wait_until
 from tests.servers import Relay, Synapse
 from tests.servers.relay import Silence
-
-from .deployment import PATH_ROOT, Confidential, Deployment, deployed
-from .waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from tests.harness.core import Core
     from tests.servers import OpenBao
-
-    from .core import Core
 
 MANY = 100
 

@@ -11,15 +11,14 @@ import pytest
 from synapse_vault_auth_provider.provisioning import Provisioner, VaultError
 
 from tests.documents import PROVISIONING, all_blocks, blocks, heredocs
+from tests.harness.deployment import PATH_ROOT
 from tests.servers.synapse import SERVER_NAME
 
 from .conftest import READ_USERS
-from .deployment import PATH_ROOT
 
 if TYPE_CHECKING:
+    from tests.harness.deployment import Deployment
     from tests.servers import OpenBao
-
-    from .deployment import Deployment
 
 POLICIES = {
     heredoc.text: str(block)

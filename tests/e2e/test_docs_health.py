@@ -6,12 +6,11 @@ import json
 from typing import TYPE_CHECKING
 
 from tests.documents import blocks
+from tests.harness.deployment import PATH_ROOT
+from tests.harness.documented import run_example
 from tests.pythons import ROOT
 from tests.sections import code, rows
 from tests.servers import Synapse
-
-from .deployment import PATH_ROOT
-from .documented import run_example
 
 if TYPE_CHECKING:
     from pathlib import Path

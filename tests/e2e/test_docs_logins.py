@@ -9,21 +9,21 @@ import pytest
 import requests
 
 from tests.documents import Block, blocks
+from tests.harness.deployment import LOGIN_TYPE, PATH_ROOT, token_hash
+from tests.harness.documented import run_example
+from tests.harness.synapse_admin import as_admin
 from tests.pythons import ROOT
 from tests.sections import code, rows
 from tests.servers import Synapse
 from tests.servers.synapse import SYNAPSE_VERSION
 
-from .deployment import LOGIN_TYPE, PATH_ROOT, token_hash
-from .documented import run_example
-from .synapse_admin import as_admin
 from .test_login import whoami
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from .deployment import Deployment
+    from tests.harness.deployment import Deployment
 
 PAGE = ROOT / "docs" / "protocol.md"
 

@@ -11,16 +11,15 @@ import pytest
 import requests
 
 from tests.documents import Block, blocks
+from tests.harness.deployment import LOGIN_TYPE, PATH_ROOT
+from tests.harness.documented import run_example
+from tests.harness.synapse_admin import admin_token
 from tests.pythons import ROOT
-
-from .deployment import LOGIN_TYPE, PATH_ROOT
-from .documented import run_example
-from .synapse_admin import admin_token
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from .deployment import Account, Deployment
+    from tests.harness.deployment import Account, Deployment
 
 
 def examples(page: str, *contents: str) -> list[Block]:

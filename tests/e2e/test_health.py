@@ -9,21 +9,20 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
+from tests.harness.deployment import PATH_ROOT, Confidential, Deployment, deployed
+from tests.harness.waiting import wait_until
 from tests.servers import BrokenVault, Relay, Synapse
 from tests.servers.auth_methods import allow, approle, revoke_all
 from tests.servers.relay import Reply
 
-from .deployment import PATH_ROOT, Confidential, Deployment, deployed
 from .test_kv_versions import Engine
-from .waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from tests.harness.core import Core
     from tests.servers import OpenBao
     from tests.servers.relay import Request
-
-    from .core import Core
 
 PATH = "/_synapse/client/vault_auth/health"
 

@@ -6,21 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.harness.deployment import PATH_ROOT, Account
+from tests.harness.waiting import wait_until
 from tests.servers.auth_methods import allow, approle, logins
 from tests.servers.relay import Reply
-
-from .deployment import PATH_ROOT, Account
-from .waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tests.harness.core import Core
+    from tests.harness.deployment import Confidential
+    from tests.harness.restarting import Restarting
     from tests.servers import OpenBao, Relay
     from tests.servers.relay import Request
-
-    from .core import Core
-    from .deployment import Confidential
-    from .restarting import Restarting
 
 MOUNTS = "/v1/sys/internal/ui/mounts/"
 """Where the module asks for the version."""

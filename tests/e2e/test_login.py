@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
-from .deployment import LOGIN_TYPE
+from tests.harness.deployment import LOGIN_TYPE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .deployment import Deployment
+    from tests.harness.deployment import Deployment
 
 
 def whoami(deployment: Deployment, access_token: str) -> str:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .deployment import LOGGER
+from tests.harness.deployment import LOGGER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .deployment import Attempt, Deployment
+    from tests.harness.deployment import Attempt, Deployment
 
 WRONG = "0" * 64
 

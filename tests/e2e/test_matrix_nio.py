@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import nio
 
-from .deployment import LOGIN_TYPE
+from tests.harness.deployment import LOGIN_TYPE
 
 if TYPE_CHECKING:
-    from .deployment import Account, Deployment
+    from tests.harness.deployment import Account, Deployment
 
 
 def login_body(account: Account, token_hash: str) -> dict[str, Any]:

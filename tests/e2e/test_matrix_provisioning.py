@@ -19,14 +19,13 @@ from synapse_vault_auth_provider.matrix_provisioning import (
 )
 from synapse_vault_auth_provider.provisioning import ConflictError
 
+from tests.harness.deployment import PATH_ROOT
 from tests.servers.synapse import SERVER_NAME
-
-from .deployment import PATH_ROOT
 
 if TYPE_CHECKING:
     from synapse_vault_auth_provider.matrix_provisioning import MatrixUser
 
-    from .provisioning import Site
+    from tests.harness.provisioning import Site
 
 FORKING = """\
 import asyncio, os, sys

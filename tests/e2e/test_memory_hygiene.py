@@ -16,19 +16,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.harness.core_process import CoreProcess
+from tests.harness.deployment import PATH_ROOT, Account, deployed
+from tests.harness.memory import FORMS, MarkedSecrets, copies, needles
+from tests.harness.provisioning import Means, Site, new_id
+from tests.harness.waiting import wait_until
 from tests.servers import OpenBao, Synapse
-
-from .core_process import CoreProcess
-from .deployment import PATH_ROOT, Account, deployed
-from .memory import FORMS, MarkedSecrets, copies, needles
-from .provisioning import Means, Site, new_id
-from .waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from .deployment import Confidential
+    from tests.harness.deployment import Confidential
 
 pytestmark = pytest.mark.long
 

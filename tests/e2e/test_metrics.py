@@ -7,21 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.harness.deployment import PATH_ROOT
+from tests.harness.waiting import wait_until
 from tests.servers.auth_methods import allow, approle
 from tests.servers.relay import Reply
-
-from .deployment import PATH_ROOT
-from .waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tests.harness.core import Core
+    from tests.harness.deployment import Confidential, Deployment
     from tests.servers import OpenBao, Relay
     from tests.servers.metrics import Metrics
     from tests.servers.relay import Request
-
-    from .core import Core
-    from .deployment import Confidential, Deployment
 
 WRONG = "0" * 64
 

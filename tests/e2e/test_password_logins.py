@@ -9,12 +9,11 @@ import nio
 import pytest
 import requests
 
+from tests.harness.deployment import LOGIN_TYPE, PATH_ROOT
 from tests.servers.synapse import SERVER_NAME
 
-from .deployment import LOGIN_TYPE, PATH_ROOT
-
 if TYPE_CHECKING:
-    from .deployment import Account, Attempt, Deployment
+    from tests.harness.deployment import Account, Attempt, Deployment
 
 PASSWORD = "m.login.password"
 

@@ -8,14 +8,21 @@ from typing import TYPE_CHECKING
 import pytest
 from synapse_vault_auth_provider.provisioning import ConfigurationError
 
+from tests.harness.provisioning import (
+    PNG,
+    SECRET,
+    Means,
+    by_both_means,
+    localpart_of,
+    new_id,
+    new_name,
+)
 from tests.servers.synapse import SERVER_NAME, SYNAPSE_VERSION
-
-from .provisioning import PNG, SECRET, Means, by_both_means, localpart_of, new_id, new_name
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from .provisioning import Site
+    from tests.harness.provisioning import Site
 
 
 @by_both_means

@@ -11,12 +11,12 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from .provisioning import Means, by_both_means, new_id
+from tests.harness.provisioning import Means, by_both_means, new_id
 
 if TYPE_CHECKING:
     from synapse_vault_auth_provider.provisioning import ProvisionedUser, Provisioner
 
-    from .provisioning import Site
+    from tests.harness.provisioning import Site
 
 MANY = 50
 

@@ -7,20 +7,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.harness.deployment import LOGGER, PATH_ROOT, Confidential, deployed
+from tests.harness.provisioning import POLICY, Site, by_both_means, new_id
 from tests.servers import RaftCluster, Relay, Synapse
 from tests.servers.relay import Reply
-
-from .deployment import LOGGER, PATH_ROOT, Confidential, deployed
-from .provisioning import POLICY, Site, by_both_means, new_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from synapse_vault_auth_provider.provisioning import ProvisionedUser
 
+    from tests.harness.provisioning import Means
     from tests.servers.relay import Request
-
-    from .provisioning import Means
 
 
 pytestmark = pytest.mark.long

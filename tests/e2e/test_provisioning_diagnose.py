@@ -7,19 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.harness.provisioning import Means, new_id
 from tests.servers import BrokenVault
 from tests.servers.broken_vault import answer
 from tests.servers.port import ReservedPort
 
 from .conftest import READ_USERS
-from .provisioning import Means, new_id
 
 if TYPE_CHECKING:
     from synapse_vault_auth_provider.provisioning import Finding
 
+    from tests.harness.provisioning import Site
     from tests.servers import DurableOpenBao, OpenBao
-
-    from .provisioning import Site
 
 NOBODY_LISTENS = ReservedPort()
 

@@ -11,14 +11,13 @@ from synapse_vault_auth_provider.provisioning import (
     UnreachableError,
 )
 
+from tests.harness.deployment import Confidential, deployed
+from tests.harness.provisioning import Means, Site, by_both_means, new_id, new_name
 from tests.servers import BrokenVault, Relay, Synapse
 from tests.servers.broken_vault import answer, raw, silence
 from tests.servers.port import ReservedPort
 from tests.servers.relay import Reply
 from tests.servers.synapse import SERVER_NAME
-
-from .deployment import Confidential, deployed
-from .provisioning import Means, Site, by_both_means, new_id, new_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,14 +13,14 @@ from synapse_vault_auth_provider.provisioning import (
     UndecidedError,
 )
 
-from .provisioning import Means, by_both_means, new_id
-from .scaffold import Scaffold
+from tests.harness.provisioning import Means, by_both_means, new_id
+from tests.harness.scaffold import Scaffold
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-    from .provisioning import Site
+    from tests.harness.provisioning import Site
 
 pytestmark = pytest.mark.long
 

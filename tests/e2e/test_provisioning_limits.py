@@ -13,12 +13,11 @@ from synapse_vault_auth_provider.provisioning import (
     VaultError,
 )
 
+from tests.harness.deployment import PATH_ROOT, Confidential, deployed
+from tests.harness.provisioning import Means, Site, by_both_means, new_id
+from tests.harness.scaffold import Scaffold, is_creation
 from tests.servers import Relay, Synapse
 from tests.servers.relay import Reply, Silence
-
-from .deployment import PATH_ROOT, Confidential, deployed
-from .provisioning import Means, Site, by_both_means, new_id
-from .scaffold import Scaffold, is_creation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -13,17 +13,15 @@ from synapse_vault_auth_provider.provisioning import (
     UndecidedError,
 )
 
+from tests.harness.provisioning import Means, by_both_means, new_id
+from tests.harness.scaffold import is_creation
 from tests.servers import Relay
-
-from .provisioning import Means, by_both_means, new_id
-from .scaffold import is_creation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tests.harness.provisioning import Site
     from tests.servers.relay import Request
-
-    from .provisioning import Site
 
 PASSWORD = "the password of the owner"
 

@@ -12,17 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.harness.provisioning import Means, new_id
+from tests.harness.waiting import PATIENCE, wait_until
 from tests.pythons import Interpreter, interpreters, python_with_synapse
 from tests.servers import BrokenVault
 from tests.servers.broken_vault import silence
 
-from .provisioning import Means, new_id
-from .waiting import PATIENCE, wait_until
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .provisioning import Site
+    from tests.harness.provisioning import Site
 
 BEGINNING = """
 import asyncio, json, os, signal, sys, threading, time

@@ -12,10 +12,9 @@ from synapse_vault_auth_provider.provisioning import (
     VaultError,
 )
 
+from tests.harness.provisioning import PNG, Means, Site, by_both_means, new_id, new_name
+from tests.harness.scaffold import Scaffold
 from tests.servers.synapse import SERVER_NAME
-
-from .provisioning import PNG, Means, Site, by_both_means, new_id, new_name
-from .scaffold import Scaffold
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 import pytest
 from synapse_vault_auth_provider.provisioning import ConflictError, VaultError
 
+from tests.harness.provisioning import SECRET, Means, by_both_means, new_id, new_name
+from tests.harness.scaffold import Scaffold
 from tests.servers.synapse import SERVER_NAME
 
-from .provisioning import SECRET, Means, by_both_means, new_id, new_name
-from .scaffold import Scaffold
-
 if TYPE_CHECKING:
-    from .provisioning import Site
+    from tests.harness.provisioning import Site
 
 PASSWORD = "the password of the owner"
 

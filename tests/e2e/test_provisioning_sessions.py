@@ -13,12 +13,11 @@ from synapse_vault_auth_provider.provisioning import (
     VaultError,
 )
 
+from tests.harness.provisioning import Means, localpart_of, new_id
 from tests.servers.synapse import SERVER_NAME
 
-from .provisioning import Means, localpart_of, new_id
-
 if TYPE_CHECKING:
-    from .provisioning import Site
+    from tests.harness.provisioning import Site
 
 ALL_RIGHTS = pytest.mark.parametrize(
     "means", [None, *Means], ids=lambda means: means.value if means else "no rights"

@@ -19,10 +19,10 @@ from synapse_vault_auth_provider.provisioning import (
     VaultError,
 )
 
-from .provisioning import Means, by_both_means, new_id
+from tests.harness.provisioning import Means, by_both_means, new_id
 
 if TYPE_CHECKING:
-    from .provisioning import Site
+    from tests.harness.provisioning import Site
 
 STORED: dict[str, dict[str, Any]] = json.loads(
     (Path(__file__).parents[1] / "vectors" / "stored_entries.json").read_text(encoding="utf-8")

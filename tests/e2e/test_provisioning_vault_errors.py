@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from synapse_vault_auth_provider.provisioning import UnreachableError, VaultError
 
+from tests.harness.provisioning import Means, Site, by_both_means, new_id
 from tests.servers import BrokenVault
 from tests.servers.broken_vault import answer, silence
 from tests.servers.port import ReservedPort
-
-from .provisioning import Means, Site, by_both_means, new_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
-from .deployment import LOGIN_TYPE, Attempt
+from tests.harness.deployment import LOGIN_TYPE, Attempt
 
 if TYPE_CHECKING:
-    from .deployment import Account, Deployment
+    from tests.harness.deployment import Account, Deployment
 
 DOOMED = "DOOMED"
 

@@ -9,17 +9,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
+from tests.harness.deployment import LOGGER, PATH_ROOT, Account, Confidential, Deployment, deployed
 from tests.servers import Synapse
 from tests.servers.synapse import SERVER_NAME
-
-from .deployment import LOGGER, PATH_ROOT, Account, Confidential, Deployment, deployed
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.harness.deployment import Attempt
     from tests.servers import OpenBao
-
-    from .deployment import Attempt
 
 PASSWORD = "m.login.password"
 

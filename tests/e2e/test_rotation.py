@@ -9,20 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.harness.deployment import PATH_ROOT, Account, token_hash
+from tests.harness.waiting import wait_until
 from tests.servers.relay import Reply, Silence
 
-from .deployment import PATH_ROOT, Account, token_hash
 from .test_kv_versions import Engine
-from .waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tests.harness.core import Core
+    from tests.harness.deployment import Confidential, Deployment
     from tests.servers import OpenBao, Relay
     from tests.servers.relay import Request
-
-    from .core import Core
-    from .deployment import Confidential, Deployment
 
 GRACE = "1h"
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from .deployment import Deployment
+    from tests.harness.deployment import Deployment
 
 
 def kv(deployment: Deployment, command: str, user_id: str, *options: str) -> None:

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.harness.deployment import PATH_ROOT, Deployment
 from tests.servers import OpenBao, Registration, Synapse
-
-from .deployment import PATH_ROOT, Deployment
 
 if TYPE_CHECKING:
     from pathlib import Path

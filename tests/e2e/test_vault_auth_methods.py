@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.harness.deployment import PATH_ROOT
 from tests.servers.auth_methods import (
     allow,
     approle,
@@ -21,16 +22,13 @@ from tests.servers.auth_methods import (
 from tests.servers.pki import Authority, SigningKey
 from tests.servers.token_reviewer import TokenReviewer
 
-from .deployment import PATH_ROOT
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.harness.deployment import Confidential
+    from tests.harness.restarting import Restarting, Run
     from tests.servers import OpenBao
-
-    from .deployment import Confidential
-    from .restarting import Restarting, Run
 
 AUDIENCE = "vault.example.org"
 

@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.harness.core import Core
+from tests.harness.deployment import PATH_ROOT, Account, Confidential, Deployment, deployed
+from tests.harness.waiting import wait_until
 from tests.servers import RaftCluster, Relay, Synapse
 from tests.servers.port import ReservedPort
 from tests.servers.raft import STANDBY
 from tests.servers.relay import Reply, Silence
-
-from .core import Core
-from .deployment import PATH_ROOT, Account, Confidential, Deployment, deployed
-from .waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

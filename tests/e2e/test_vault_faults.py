@@ -7,23 +7,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.harness.core import Core
+from tests.harness.deployment import PATH_ROOT, Confidential
+from tests.harness.waiting import wait_until
 from tests.servers import BrokenVault, DurableOpenBao, Relay
 from tests.servers.broken_vault import answer, hang_up, raw, silence, trickle
 from tests.servers.relay import Reply, Reset, Silence
-
-from .core import Core
-from .deployment import PATH_ROOT, Confidential
-from .waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from tests.harness.deployment import Account
     from tests.servers import OpenBao
     from tests.servers.broken_vault import Behaviour
     from tests.servers.relay import Meddling, Request
-
-    from .deployment import Account
 
 READ_USERS = f'path "secret/data/{PATH_ROOT}/*" {{ capabilities = ["read"] }}'
 

@@ -10,16 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.harness.deployment import PATH_ROOT
+from tests.harness.waiting import wait_until
 from tests.servers.auth_methods import allow, approle, logins, revoke_all
 
-from .deployment import PATH_ROOT
-from .waiting import wait_until
-
 if TYPE_CHECKING:
+    from tests.harness.deployment import Account
+    from tests.harness.restarting import Restarting, Run
     from tests.servers import OpenBao
-
-    from .deployment import Account
-    from .restarting import Restarting, Run
 
 pytestmark = pytest.mark.long
 

@@ -6,16 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.harness.deployment import PATH_ROOT, Account
+from tests.harness.waiting import wait_until
 from tests.servers.auth_methods import allow, approle
 
-from .deployment import PATH_ROOT, Account
-from .waiting import wait_until
-
 if TYPE_CHECKING:
+    from tests.harness.deployment import Confidential
+    from tests.harness.restarting import Restarting, Run
     from tests.servers import OpenBao
-
-    from .deployment import Confidential
-    from .restarting import Restarting, Run
 
 NAMESPACE = "team/matrix"
 USERS = f"secret/data/{PATH_ROOT}/*"

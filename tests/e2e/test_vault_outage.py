@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
+from tests.harness.deployment import LOGGER, PATH_ROOT, Confidential, Deployment, deployed
+from tests.harness.waiting import wait_until
 from tests.servers import DurableOpenBao, Synapse
 from tests.servers.broken_vault import answer, first, forward, hang_up, hold, raw
-
-from .deployment import LOGGER, PATH_ROOT, Confidential, Deployment, deployed
-from .waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

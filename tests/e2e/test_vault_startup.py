@@ -6,16 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.harness.deployment import PATH_ROOT
 from tests.servers import DurableOpenBao
 from tests.servers.auth_methods import allow, approle
-
-from .deployment import PATH_ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .deployment import Confidential
-    from .restarting import Restarting
+    from tests.harness.deployment import Confidential
+    from tests.harness.restarting import Restarting
 
 
 @pytest.fixture(scope="module")

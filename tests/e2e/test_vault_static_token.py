@@ -7,21 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.harness.deployment import PATH_ROOT
+from tests.harness.waiting import wait_until
 from tests.servers.auth_methods import allow
 from tests.servers.relay import Reply
-
-from .deployment import PATH_ROOT
-from .waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tests.harness.core import Core
+    from tests.harness.deployment import Confidential
+    from tests.harness.restarting import Restarting
     from tests.servers import OpenBao, Relay
     from tests.servers.relay import Request
-
-    from .core import Core
-    from .deployment import Confidential
-    from .restarting import Restarting
 
 pytestmark = pytest.mark.long
 

@@ -8,19 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.harness.core import Core
+from tests.harness.deployment import PATH_ROOT
 from tests.servers import OpenBao
 from tests.servers.auth_methods import allow, cert, logins, revoke_all
 from tests.servers.pki import Authority
-
-from .core import Core
-from .deployment import PATH_ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from .deployment import Confidential
-    from .restarting import Restarting
+    from tests.harness.deployment import Confidential
+    from tests.harness.restarting import Restarting
 
 NOT_TRUSTED = "invalid peer certificate: UnknownIssuer"
 

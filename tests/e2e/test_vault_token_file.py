@@ -10,20 +10,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.harness.deployment import PATH_ROOT
+from tests.harness.waiting import wait_until
 from tests.servers.auth_methods import allow, approle
 from tests.servers.openbao import bao_command
-
-from .deployment import PATH_ROOT
-from .waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from tests.harness.deployment import Confidential
+    from tests.harness.restarting import Restarting, Run
     from tests.servers import OpenBao
-
-    from .deployment import Confidential
-    from .restarting import Restarting, Run
 
 
 class TokenFile:

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
+from tests.harness.deployment import PATH_ROOT, Account, Confidential
 from tests.servers import SynapseProcess, Valkey, Worker
 from tests.servers.synapse import SERVER_NAME
 from tests.servers.valkey import valkey_command
 from tests.servers.worker import MainProcess
 
 from .conftest import EVERYTHING_ON
-from .deployment import PATH_ROOT, Account, Confidential
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

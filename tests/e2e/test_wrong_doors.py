@@ -12,10 +12,7 @@ import requests
 from hypothesis import HealthCheck, event, example, given, settings
 from hypothesis import strategies as st
 
-from tests.servers import Synapse
-from tests.servers.synapse import SERVER_NAME
-
-from .deployment import (
+from tests.harness.deployment import (
     LOGIN_TYPE,
     PATH_ROOT,
     Account,
@@ -25,6 +22,8 @@ from .deployment import (
     deployed,
     token_hash,
 )
+from tests.servers import Synapse
+from tests.servers.synapse import SERVER_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

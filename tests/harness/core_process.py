@@ -1,4 +1,4 @@
-"""The module's core in a process of its own: ``python -m tests.e2e.core_process``.
+"""The module's core in a process of its own: ``python -m tests.harness.core_process``.
 
 The first line of its input is the configuration; each one after it is a login, of a user id and a
 token hash, or bytes to keep as hex digits. It answers each with a line: the outcome's code, or

@@ -10,17 +10,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cluster.deployment import Deployment
-from tests.cluster.traffic import Traffic
-from tests.cluster.users import Kind, Rightness
+from tests.harness.deployment import Confidential
+from tests.harness.waiting import PATIENCE
 from tests.servers.valkey import valkey_command
 
-from .waiting import PATIENCE
+from .deployment import Deployment
+from .traffic import Traffic
+from .users import Kind, Rightness
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from .deployment import Confidential
 
 pytestmark = [
     pytest.mark.long,
@@ -31,12 +30,10 @@ pytestmark = [
 
 
 @pytest.fixture
-def deployment(
-    tmp_path_factory: pytest.TempPathFactory, confidential: Confidential
-) -> Iterator[Deployment]:
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     deployment = Deployment(
         tmp_path_factory.mktemp("cluster"),
-        confidential,
+        Confidential(),
         users=8,
         rotation_grace=0,
         from_debian=False,

@@ -1,0 +1,1 @@
+"""What tests and benchmarks share: servers together, accounts, waiting, the core by itself."""
