@@ -10,9 +10,10 @@ from urllib.parse import quote
 
 from synapse_vault_auth_provider import token_hash
 
+from tests.harness.accounts import PATH_ROOT
 from tests.servers.synapse import SERVER_NAME
 
-from .stage import LOGIN_SECRET, PATH_ROOT, User
+from .stage import LOGIN_SECRET, User
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

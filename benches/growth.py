@@ -7,8 +7,6 @@ import statistics
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from tests.servers import OpenBao
-
 from .core import Core
 from .crowd import crowd, gather
 from .figures import RATIO, Figure, Goal, Lines, Result
@@ -29,7 +27,7 @@ FEW = SIZES[0]
 def run(stage: Stage) -> Result:
     """Let Vault grow, beside another one that does not; measure logins with both, by turns."""
     with ExitStack() as stack:
-        growing, control = (start(stage, stack, name) for name in ("growing", "control"))
+        growing, control = (stage.start_openbao(name) for name in ("growing", "control"))
         gather(control, range(FEW))
         cores = [
             stack.enter_context(
@@ -73,13 +71,6 @@ def run(stage: Stage) -> Result:
             ),
         ),
     )
-
-
-def start(stage: Stage, stack: ExitStack, name: str) -> OpenBao:
-    """Start a Vault of its own, which keeps no log of a million writes."""
-    openbao = OpenBao(stage.directory / name, is_audited=False)
-    stack.callback(openbao.stop)
-    return openbao.start()
 
 
 def median_login(stage: Stage, core: Core, users: int) -> Callable[[], float]:

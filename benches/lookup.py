@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING
 
 import hvac
 
+from tests.harness.accounts import PATH_ROOT
+
 from .driven import Driven
 from .figures import RATIO, Bars, Figure, Goal, Result
 from .rounds import in_turn, ratios
-from .stage import CONFIG, PATH_ROOT
+from .stage import CONFIG
 from .token_hash import in_python
 from .wrk import Wrk
 

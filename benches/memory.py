@@ -17,8 +17,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.harness.core import Core
-from tests.harness.deployment import PATH_ROOT, Account, Confidential
+from tests.harness.accounts import PATH_ROOT, Account
+from tests.harness.login_service import LoginDriver
 from tests.servers import OpenBao
 from tests.servers.synapse import SERVER_NAME
 
@@ -68,7 +68,7 @@ def is_flat(openbao: OpenBao, options: argparse.Namespace) -> bool:
         "login_timeout": "1m",
         "cache": {"ttl": options.ttl, "stale_if_error": "1h", "max_entries": options.users},
     }
-    with Core(openbao, Confidential(), config) as core:
+    with LoginDriver(config) as core:
         say(f"{'logins':>9} {'RSS in MB':>10}")
         say(f"{0:>9} {resident():>10.1f}")
         log_all_in(core, ((account, True) for account in accounts))
@@ -111,7 +111,7 @@ def choose(accounts: list[Account], count: int) -> Iterator[tuple[Account, bool]
         yield chance.choice(accounts), chance.randrange(MOSTLY_RIGHT) > 0
 
 
-def log_all_in(core: Core, logins: Iterator[tuple[Account, bool]]) -> None:
+def log_all_in(core: LoginDriver, logins: Iterator[tuple[Account, bool]]) -> None:
     """Log in with each, some at the same time; raise if one ends as it should not."""
     expected: dict[int, str] = {}
     while True:

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 from synapse_vault_auth_provider import token_hash
 
-from tests.servers import OpenBao
+from tests.harness.accounts import PATH_ROOT, READ_USERS
+from tests.harness.confidential import Confidential
+from tests.harness.stack import Stack
 from tests.servers.synapse import SERVER_NAME
 
 from .far_vault import FarVault
@@ -19,11 +21,7 @@ from .homeservers import Provider, homeserver
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.servers import Synapse
-
-PATH_ROOT = "matrix/users"
-
-POLICY = f'path "secret/data/{PATH_ROOT}/*" {{ capabilities = ["read"] }}'
+    from tests.servers import OpenBao, Synapse
 
 CONFIG = "MODULE_CONFIG"
 """The variable by which other programs get a configuration: arguments are for all to see."""
@@ -59,6 +57,7 @@ class Stage:
         self.directory = directory
         self.is_quick = is_quick
         self._servers = ExitStack()
+        self._stack = self._servers.enter_context(Stack(directory, Confidential()))
         self._homeservers: dict[tuple[Provider, bool], Synapse] = {}
 
     def __enter__(self) -> Stage:
@@ -74,26 +73,24 @@ class Stage:
     @functools.cached_property
     def openbao(self) -> OpenBao:
         """A Vault on this machine."""
-        openbao = OpenBao(self.directory / "openbao", is_audited=False)
-        self._servers.callback(openbao.stop)
-        return openbao.start()
+        return self.start_openbao("openbao")
+
+    def start_openbao(self, name: str) -> OpenBao:
+        """Start a Vault, which keeps no log of what it is asked."""
+        return self._stack.start_openbao(name, audited=False)
 
     @functools.cached_property
     def vault_token(self) -> str:
         """A token that may do what the module has to, as an administrator would make it."""
-        self.openbao.api("PUT", "sys/policies/acl/users", {"policy": POLICY})
+        self.openbao.api("PUT", "sys/policies/acl/users", {"policy": READ_USERS})
         granted = self.openbao.api("POST", "auth/token/create", {"policies": ["users"]})
         token: str = granted["auth"]["client_token"]
         return token
 
     def module_config(self, **more: object) -> dict[str, object]:
         """Configure the module for that Vault."""
-        return {
-            "vault_url": self.openbao.url,
-            "vault_token": self.vault_token,
-            "vault_path_root": PATH_ROOT,
-            **more,
-        }
+        settings = {"vault_token": self.vault_token, **more}
+        return self._stack.module_config(self.openbao, **settings)
 
     @functools.cached_property
     def far_vault(self) -> FarVault:

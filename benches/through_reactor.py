@@ -17,10 +17,10 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from synapse_vault_auth_provider import token_hash
-from synapse_vault_auth_provider._core import LoginService, Outcome, Settings
+from synapse_vault_auth_provider._core import Outcome
 from synapse_vault_auth_provider.reactor import ReactorLogins
 
-from tests.servers.synapse import SERVER_NAME
+from tests.harness.login_service import login_service
 
 from .stage import CONFIG, LOGIN_SECRET, User
 
@@ -102,9 +102,7 @@ def main() -> None:
     config = json.loads(os.environ[CONFIG])
     user_ids = json.loads(sys.argv[1])
     users = [User(user_id, token_hash(LOGIN_SECRET, user_id)) for user_id in user_ids]
-    written = {key: json.dumps(value) for key, value in config.items()}
-    service = LoginService(Settings.parse(written, {}), SERVER_NAME)
-    logins = ReactorLogins(service, reactor)
+    logins = ReactorLogins(login_service(config), reactor)
     reactor.callWhenRunning(measure, logins, users, reactor)
     reactor.run()
 

@@ -17,14 +17,14 @@ from statistics import median
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
-from tests.harness.core import Core
-from tests.harness.deployment import LOGIN_TYPE, Confidential
+from tests.harness.accounts import PATH_ROOT
+from tests.harness.deployment import LOGIN_TYPE
+from tests.harness.login_service import LoginDriver
 from tests.servers import Synapse
 from tests.servers.synapse import SERVER_NAME
 
 from .figures import NUMBER, Bars, Figure, Goal, Result
 from .mann_whitney import compare
-from .stage import PATH_ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -102,7 +102,7 @@ def through_the_core(stage: Stage, rounds: int) -> Samples:
         vault.request("GET", path, headers={"X-Vault-Token": stage.openbao.root_token})
         vault.getresponse().read()
 
-    with Core(stage.openbao, Confidential(), stage.module_config(vault_kv_version=2)) as core:
+    with LoginDriver(stage.module_config(vault_kv_version=2)) as core:
 
         def log_in(attempt: Attempt) -> None:
             is_registered = attempt.is_registered

@@ -15,7 +15,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from synapse_vault_auth_provider._core import LoginService, Outcome, Settings
+from synapse_vault_auth_provider._core import LoginService, Outcome
+
+from .harness.login_service import login_service
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -34,14 +36,14 @@ vault.bind(("127.0.0.1", 0))
 def service(login_timeout: str) -> LoginService:
     """Make a service that believes `vault` to be one, and gives it so much time for a login."""
     settings = {
-        "vault_url": f'"http://127.0.0.1:{vault.getsockname()[1]}"',
-        "vault_token": '"t"',
-        "vault_path_root": '"matrix/users"',
+        "vault_url": f"http://127.0.0.1:{vault.getsockname()[1]}",
+        "vault_token": "t",
+        "vault_path_root": "matrix/users",
         # Logins begin with their entry, and not with the question of its form.
-        "vault_kv_version": "2",
-        "login_timeout": f'"{login_timeout}"',
+        "vault_kv_version": 2,
+        "login_timeout": login_timeout,
     }
-    return LoginService(Settings.parse(settings, {}), "example.org")
+    return login_service(settings)
 
 
 def begin_logins(logins: LoginService, count: int = 1) -> None:

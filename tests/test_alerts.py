@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 import yaml
 from prometheus_client import REGISTRY, generate_latest
-from synapse_vault_auth_provider._core import OUTCOMES, LoginService, Settings
+from synapse_vault_auth_provider._core import OUTCOMES
 from synapse_vault_auth_provider.metrics import LoginMetrics
 
+from .harness.login_service import login_service
 from .servers.metrics import Metrics
 from .servers.prometheus import prometheus_command
 
@@ -63,11 +64,11 @@ def expressions() -> dict[str, str]:
 def shown() -> Metrics:
     """Return the metrics of a homeserver that was just started."""
     config = {
-        "vault_url": '"http://127.0.0.1:1"',
-        "vault_token": '"t"',
-        "vault_path_root": '"matrix/users"',
+        "vault_url": "http://127.0.0.1:1",
+        "vault_token": "t",
+        "vault_path_root": "matrix/users",
     }
-    service = LoginService(Settings.parse(config, {}), "alerts.org")
+    service = login_service(config, server_name="alerts.org")
     LoginMetrics("alerts.org", service)
     return Metrics(generate_latest(REGISTRY).decode())
 

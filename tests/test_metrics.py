@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
 import subprocess
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +12,10 @@ from synapse_vault_auth_provider._core import (
     OUTCOMES,
     VAULT_REQUEST_BUCKETS,
     LoginService,
-    Settings,
 )
 from synapse_vault_auth_provider.metrics import LoginMetrics
 
+from .harness.login_service import login_service
 from .servers.metrics import Metrics
 from .servers.port import ReservedPort
 from .servers.prometheus import prometheus_command
@@ -47,8 +46,7 @@ def service(**settings: Any) -> LoginService:
         "vault_path_root": "matrix/users",
         **settings,
     }
-    written = {key: json.dumps(value) for key, value in config.items()}
-    return LoginService(Settings.parse(written, {}), "example.org")
+    return login_service(config)
 
 
 def shown() -> Metrics:

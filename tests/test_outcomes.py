@@ -8,9 +8,10 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
-from synapse_vault_auth_provider._core import LoginService, Outcome, Settings
+from synapse_vault_auth_provider._core import LoginService, Outcome
 from synapse_vault_auth_provider.outcomes import LONGEST_USER_ID, TROUBLE_INTERVAL, OutcomeLog
 
+from .harness.login_service import login_service
 from .servers.port import ReservedPort
 
 if TYPE_CHECKING:
@@ -55,12 +56,12 @@ def record(
 
 def service() -> LoginService:
     settings = {
-        "vault_url": f'"http://127.0.0.1:{NOBODY_LISTENS}"',
-        "vault_token": '"hvs.s3cret"',
-        "vault_path_root": '"matrix/users"',
-        "login_timeout": '"1ms"',
+        "vault_url": f"http://127.0.0.1:{NOBODY_LISTENS}",
+        "vault_token": "hvs.s3cret",
+        "vault_path_root": "matrix/users",
+        "login_timeout": "1ms",
     }
-    return LoginService(Settings.parse(settings, {}), "example.org")
+    return login_service(settings)
 
 
 def starting() -> Outcome:

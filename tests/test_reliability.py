@@ -13,7 +13,7 @@ from .cluster.faults import FAULTS
 from .cluster.results import RESULTS, Results, Tally, by_second
 from .cluster.traffic import Answer, Login
 from .cluster.users import SLACK, Kind, Rightness, User
-from .harness.deployment import token_hash
+from .harness.accounts import token_hash
 
 if TYPE_CHECKING:
     from pathlib import Path

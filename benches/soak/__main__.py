@@ -16,10 +16,12 @@ import threading
 import time
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
-from tests.harness.deployment import PATH_ROOT, Account
+from tests.harness.accounts import PATH_ROOT, Account
+from tests.harness.confidential import Confidential
+from tests.harness.stack import Stack
 from tests.harness.waiting import wait_until
-from tests.servers import DurableOpenBao, Synapse
 from tests.servers.synapse import SERVER_NAME
 
 from .findings import NEVER, Findings, Process, logins, table
@@ -35,14 +37,11 @@ REMEMBERED = 900
 
 HOMESERVER_USERS = 20
 
-MODULE = {
-    "vault_path_root": PATH_ROOT,
+MODULE: dict[str, Any] = {
     # Those in memory go by that while Vault is away; the others wait until it is back.
     "cache": {"ttl": "5s", "stale_if_error": "1h", "max_entries": REMEMBERED},
     "login_timeout": "1m",
 }
-
-READ_USERS = f'path "secret/data/{PATH_ROOT}/*" {{ capabilities = ["read"] }}'
 
 MARKER = "<!-- soak -->"
 """Stands before and behind the table in the manual."""
@@ -55,15 +54,13 @@ class Soak:
         """Start everything, and let it warm up until it takes what it needs."""
         self.options = options
         self.restarts = 0
-        self.openbao = DurableOpenBao(directory / "openbao")
-        stack.callback(self.openbao.stop)
-        self.openbao.start()
-        token = self.openbao.create_token("read-users", READ_USERS)
-        config = {**MODULE, "vault_url": self.openbao.url, "vault_token": token}
-
-        self.synapse = Synapse(directory / "synapse", config, log_level="WARNING", has_metrics=True)
-        stack.callback(self.synapse.stop)
-        self.synapse.start()
+        servers = stack.enter_context(Stack(directory, Confidential()))
+        self.openbao = servers.start_openbao(durable=True)
+        config = servers.module_config(self.openbao, **MODULE)
+        homeserver = servers.start_homeserver(
+            "soak", openbao=self.openbao, log_level="WARNING", has_metrics=True, **MODULE
+        )
+        self.synapse = homeserver.synapse
         known = [
             self.account(self.synapse.register(f"soak-{number}"))
             for number in range(HOMESERVER_USERS)

@@ -16,7 +16,7 @@ from .logins import MOSTLY_RIGHT, WRONG_HASH
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tests.harness.deployment import Account
+    from tests.harness.accounts import Account
     from tests.servers import Synapse
 
 TIMEOUT = 300

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
 
-from tests.servers.synapse import SERVER_NAME
+from tests.harness.login_service import login_service
 
 if TYPE_CHECKING:
     from synapse_vault_auth_provider._core import LoginService, Outcome
@@ -157,7 +157,6 @@ def say(value: object) -> None:
 
 def main() -> None:
     """Run the reactor until the input ends."""
-    from synapse_vault_auth_provider._core import LoginService, Settings
     from synapse_vault_auth_provider.reactor import ReactorLogins
     from twisted.internet import reactor, stdio
     from twisted.protocols.basic import LineOnlyReceiver
@@ -165,8 +164,7 @@ def main() -> None:
     running: Any = reactor
 
     def prepared(plan: Plan) -> Paced:
-        written = {key: json.dumps(value) for key, value in plan.config.items()}
-        service = LoginService(Settings.parse(written, {}), SERVER_NAME)
+        service = login_service(plan.config)
         return Paced(plan, ReactorLogins(service, running), service)
 
     class Input(LineOnlyReceiver):

@@ -11,7 +11,7 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.harness.deployment import Confidential
+from tests.harness.confidential import Confidential
 from tests.servers.network import Network
 
 from . import isolation, report

@@ -8,9 +8,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tests.harness.deployment import PATH_ROOT
+from tests.harness.accounts import PATH_ROOT
+from tests.harness.stack import Stack
 from tests.servers import RaftCluster, Valkey, Worker
-from tests.servers.disk import Disk
 from tests.servers.nginx import Nginx
 from tests.servers.pki import Authority
 from tests.servers.postgres import Postgres
@@ -24,10 +24,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from tests.harness.deployment import Confidential
+    from tests.harness.confidential import Confidential
     from tests.servers.network import Network
-
-POLICY = f'path "secret/data/{PATH_ROOT}/*" {{ capabilities = ["read"] }}'
 
 TOKEN_TTL = "60s"
 """How long the module's Vault tokens live."""
@@ -51,8 +49,6 @@ class Deployment:
     main: MainProcess
     workers: list[Worker]
     front: Nginx | None = None
-    disks: dict[str, Disk]
-    """Those of the Vault nodes, by the names of these, if they have one each."""
 
     def __init__(
         self,
@@ -87,7 +83,6 @@ class Deployment:
             User(f"@user-{number}:{SERVER_NAME}", rotation_grace, is_slow=number % 2 == 0)
             for number in range(users)
         ]
-        self.disks = {}
         self._from_debian = from_debian
         self._network = network
         self._module_settings = module_settings or {}
@@ -96,7 +91,8 @@ class Deployment:
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            self._start_vault(stack)
+            servers = stack.enter_context(Stack(self.directory, self.confidential))
+            self._start_vault(servers)
             for _ in range(3):
                 # Users present the first one, which no grace covers, as an old one.
                 self.rotate()
@@ -128,22 +124,14 @@ class Deployment:
         for process in (self.main, *self.workers):
             self.confidential.check(process)
 
-    def _start_vault(self, stack: ExitStack) -> None:
+    def _start_vault(self, servers: Stack) -> None:
         names = ("one", "two", "three")
-        self.vault = RaftCluster(
-            self.directory / "vault",
+        self.vault = servers.start_raft(
+            "vault",
             machines=[self._network.add(name) for name in names] if self._network else None,
             authority=Authority("the authority of the tests"),
+            disk=DISK if self._network else None,
         )
-        if self._network:
-            for node in self.vault.nodes:
-                disk = self.disks[node.node_id] = Disk(node.data_path, DISK)
-                stack.callback(disk.unmount)
-        stack.callback(self.vault.stop)
-        self.vault.start()
-        self.confidential.add(self.vault.root_token)
-        self.vault.cli("policy", "write", "read-users", "-", stdin=POLICY)
-        self.vault.cli("auth", "enable", "approle")
 
     def _approle(self) -> dict[str, str]:
         role = "auth/approle/role/homeserver"

@@ -83,7 +83,8 @@ def rotate_secrets(deployment: Deployment) -> Iterator[str]:
 @contextmanager
 def fill_disk_of_active_node(deployment: Deployment) -> Iterator[str]:
     node = deployment.vault.active()
-    disk = deployment.disks[node.node_id]
+    disk = node.disk
+    assert disk is not None
     disk.fill()
     # A node notices when it is to write something.
     with _writing(deployment):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.harness.deployment import Confidential
+from tests.harness.confidential import Confidential
 from tests.harness.waiting import PATIENCE
 from tests.servers.valkey import valkey_command
 

@@ -7,7 +7,7 @@ import secrets
 import time
 from dataclasses import dataclass, field
 
-from tests.harness.deployment import token_hash
+from tests.harness.accounts import token_hash
 
 SLACK = 2.0
 """Time around a moment in which it is not certain on which side of it a login is decided, in

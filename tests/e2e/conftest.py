@@ -1,27 +1,31 @@
-"""Servers that all end-to-end tests share."""
+"""Servers that all end-to-end tests share, and fixtures that start others.
+
+A test that needs a server of its own asks for `start_homeserver`, `start_openbao` or `start_core`;
+what these start is stopped after the test. A fixture of a file asks `file_stack` for them.
+"""
 
 from __future__ import annotations
 
 import json
-from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.harness.core import Core
-from tests.harness.deployment import LOGGER, PATH_ROOT, Confidential, Deployment, deployed
+from tests.harness.accounts import PATH_ROOT
+from tests.harness.confidential import Confidential
+from tests.harness.deployment import LOGGER, Deployment
 from tests.harness.provisioning import Site
 from tests.harness.restarting import Restarting
-from tests.servers import BrokenVault, DurableOpenBao, OpenBao, Registration, Relay, Synapse
+from tests.harness.stack import Stack
+from tests.servers import BrokenVault, DurableOpenBao, OpenBao, Registration, Relay
 from tests.servers.broken_vault import silence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-READ_USERS = f'path "secret/data/{PATH_ROOT}/*" {{ capabilities = ["read"] }}'
-"""All that the module's token must be allowed."""
+    from tests.harness.core import Core
 
-EVERYTHING_ON = {
+EVERYTHING_ON: dict[str, Any] = {
     "rotation_grace": "1h",
     "m_login_password_support_enabled": True,
     "allow_registration": True,
@@ -36,59 +40,88 @@ def confidential() -> Confidential:
 
 
 @pytest.fixture(scope="session")
-def openbao(
+def session_stack(
     tmp_path_factory: pytest.TempPathFactory, confidential: Confidential
-) -> Iterator[OpenBao]:
-    server = OpenBao(tmp_path_factory.mktemp("openbao"))
-    confidential.add(server.root_token)
-    try:
-        yield server.start()
-    finally:
-        server.stop()
+) -> Iterator[Stack]:
+    """Return what starts servers that all tests share."""
+    with Stack(tmp_path_factory.mktemp("session"), confidential) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def file_stack(
+    tmp_path_factory: pytest.TempPathFactory, confidential: Confidential, session_stack: Stack
+) -> Iterator[Stack]:
+    """Return what starts servers that the tests of one file share."""
+    with Stack(tmp_path_factory.mktemp("file"), confidential, session_stack) as stack:
+        yield stack
+
+
+@pytest.fixture
+def stack(
+    tmp_path_factory: pytest.TempPathFactory, confidential: Confidential, session_stack: Stack
+) -> Iterator[Stack]:
+    """Return what starts servers for one test."""
+    with Stack(tmp_path_factory.mktemp("test"), confidential, session_stack) as stack:
+        yield stack
+
+
+@pytest.fixture
+def start_homeserver(stack: Stack) -> Callable[..., Deployment]:
+    """Return what starts a homeserver: `start_homeserver(name, **settings)`."""
+    return stack.start_homeserver
+
+
+@pytest.fixture
+def start_openbao(stack: Stack) -> Callable[..., Any]:
+    """Return what starts a Vault: `start_openbao(durable=True)`."""
+    return stack.start_openbao
+
+
+@pytest.fixture
+def start_core(relay: Relay, stack: Stack) -> Callable[..., Core]:
+    """Return what starts the module's core behind the relay: `start_core(**settings)`."""
+
+    def start(**settings: Any) -> Core:
+        return stack.start_core(**{"vault_url": relay.url, **settings})
+
+    return start
+
+
+@pytest.fixture
+def relay(openbao: OpenBao) -> Iterator[Relay]:
+    """Return what stands between the cores and OpenBao."""
+    with Relay(openbao.url) as relay:
+        yield relay
 
 
 @pytest.fixture(scope="session")
-def vault_token(openbao: OpenBao, confidential: Confidential) -> str:
-    return confidential.add(openbao.create_token("read-users", READ_USERS))
+def openbao(session_stack: Stack) -> OpenBao:
+    return session_stack.openbao
 
 
 @pytest.fixture(scope="session")
-def modules(
-    tmp_path_factory: pytest.TempPathFactory,
-    openbao: OpenBao,
-    vault_token: str,
-    confidential: Confidential,
-) -> Iterator[Deployment]:
+def vault_token(session_stack: Stack) -> str:
+    return session_stack.vault_token()
+
+
+@pytest.fixture(scope="session")
+def modules(session_stack: Stack) -> Deployment:
     """Return a homeserver that names the module as Synapse's documentation has it today."""
-    synapse = Synapse(
-        tmp_path_factory.mktemp("modules"),
-        {"vault_url": openbao.url, "vault_token": vault_token, "vault_path_root": PATH_ROOT},
-    )
-    with deployed("modules", synapse, openbao, confidential) as deployment:
-        yield deployment
+    return session_stack.start_homeserver("modules")
 
 
 @pytest.fixture(scope="session")
-def password_providers(
-    tmp_path_factory: pytest.TempPathFactory,
-    openbao: OpenBao,
-    vault_token: str,
-    confidential: Confidential,
-) -> Iterator[Deployment]:
+def password_providers(session_stack: Stack, vault_token: str) -> Deployment:
     """Return a homeserver with a configuration from 2018, the token in the environment."""
-    synapse = Synapse(
-        tmp_path_factory.mktemp("password_providers"),
-        {
-            "vault_url": openbao.url,
-            "vault_token": "",
-            "vault_path_root": f"/{PATH_ROOT}/",
-            "vault_kv_mount_point": "secret",
-        },
+    return session_stack.start_homeserver(
+        "password_providers",
         registration=Registration.LEGACY,
         environment={"VAULT_TOKEN": vault_token},
+        vault_token="",
+        vault_path_root=f"/{PATH_ROOT}/",
+        vault_kv_mount_point="secret",
     )
-    with deployed("password_providers", synapse, openbao, confidential) as deployment:
-        yield deployment
 
 
 @pytest.fixture(params=Registration, ids=lambda registration: registration.value)
@@ -99,14 +132,8 @@ def deployment(request: pytest.FixtureRequest) -> Deployment:
 
 
 @pytest.fixture(scope="session")
-def equipped(
-    tmp_path_factory: pytest.TempPathFactory,
-    openbao: OpenBao,
-    vault_token: str,
-    confidential: Confidential,
-) -> Iterator[Deployment]:
+def equipped(session_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Deployment:
     """Return a homeserver whose administrator has turned on everything that is off by default."""
-    directory = tmp_path_factory.mktemp("equipped")
     bridge = {
         "id": "bridge",
         "url": None,
@@ -115,44 +142,26 @@ def equipped(
         "sender_localpart": "bridge",
         "namespaces": {"users": [{"exclusive": True, "regex": "@bridge_.*"}]},
     }
-    (directory / "bridge.yaml").write_text(json.dumps(bridge))
-    synapse = Synapse(
-        directory,
-        {
-            "vault_url": openbao.url,
-            "vault_token": vault_token,
-            "vault_path_root": PATH_ROOT,
-            **EVERYTHING_ON,
-        },
-        settings={"app_service_config_files": [str(directory / "bridge.yaml")]},
+    path = tmp_path_factory.mktemp("bridge") / "bridge.yaml"
+    path.write_text(json.dumps(bridge))
+    return session_stack.start_homeserver(
+        "equipped",
+        homeserver_yaml={"app_service_config_files": [str(path)]},
         has_metrics=True,
+        **EVERYTHING_ON,
     )
-    with deployed("equipped", synapse, openbao, confidential) as deployment:
-        yield deployment
 
 
 @pytest.fixture(scope="session")
-def passwordless(
-    tmp_path_factory: pytest.TempPathFactory,
-    openbao: OpenBao,
-    vault_token: str,
-    confidential: Confidential,
-) -> Iterator[Deployment]:
+def passwordless(session_stack: Stack) -> Deployment:
     """Return one that is so too, has no passwords of its own, and names the module as in 2018."""
-    synapse = Synapse(
-        tmp_path_factory.mktemp("passwordless"),
-        {
-            "vault_url": openbao.url,
-            "vault_token": vault_token,
-            "vault_path_root": PATH_ROOT,
-            **EVERYTHING_ON,
-        },
+    return session_stack.start_homeserver(
+        "passwordless",
         registration=Registration.LEGACY,
-        settings={"password_config": {"localdb_enabled": False}},
+        homeserver_yaml={"password_config": {"localdb_enabled": False}},
         has_metrics=True,
+        **EVERYTHING_ON,
     )
-    with deployed("passwordless", synapse, openbao, confidential) as deployment:
-        yield deployment
 
 
 @pytest.fixture(scope="session")
@@ -174,78 +183,28 @@ def hasty_vault() -> Iterator[BrokenVault]:
 
 
 @pytest.fixture(scope="session")
-def hasty(
-    tmp_path_factory: pytest.TempPathFactory,
-    hasty_vault: BrokenVault,
-    openbao: OpenBao,
-    vault_token: str,
-    confidential: Confidential,
-) -> Iterator[Deployment]:
+def hasty(session_stack: Stack, hasty_vault: BrokenVault) -> Deployment:
     """Return a homeserver for logins that can end in no other way than with their time."""
-    synapse = Synapse(
-        tmp_path_factory.mktemp("hasty"),
-        {
-            "vault_url": hasty_vault.url,
-            "vault_token": vault_token,
-            "vault_path_root": PATH_ROOT,
-            # The tests count what is asked for, and a broken Vault tells no version.
-            "vault_kv_version": 2,
-            "login_timeout": "2s",
-        },
+    return session_stack.start_homeserver(
+        "hasty",
+        vault_url=hasty_vault.url,
+        # The tests count what is asked for, and a broken Vault tells no version.
+        vault_kv_version=2,
+        login_timeout="2s",
     )
-    with deployed("hasty", synapse, openbao, confidential) as deployment:
-        yield deployment
 
 
 @pytest.fixture(scope="session")
-def patient(
-    tmp_path_factory: pytest.TempPathFactory,
-    broken_vault: BrokenVault,
-    openbao: OpenBao,
-    vault_token: str,
-    confidential: Confidential,
-) -> Iterator[Deployment]:
+def patient(session_stack: Stack, broken_vault: BrokenVault) -> Deployment:
     """Return a homeserver for all other logins, which even a slow machine ends in time."""
-    synapse = Synapse(
-        tmp_path_factory.mktemp("patient"),
-        {
-            "vault_url": broken_vault.url,
-            "vault_token": vault_token,
-            "vault_path_root": PATH_ROOT,
-            # The tests count what is asked for, and a broken Vault tells no version.
-            "vault_kv_version": 2,
-            "request_timeout": "1m",
-            "login_timeout": "3m",
-        },
+    return session_stack.start_homeserver(
+        "patient",
+        vault_url=broken_vault.url,
+        # The tests count what is asked for, and a broken Vault tells no version.
+        vault_kv_version=2,
+        request_timeout="1m",
+        login_timeout="3m",
     )
-    with deployed("patient", synapse, openbao, confidential) as deployment:
-        yield deployment
-
-
-@pytest.fixture
-def relay(openbao: OpenBao) -> Iterator[Relay]:
-    """Return what stands between the cores and OpenBao."""
-    with Relay(openbao.url) as relay:
-        yield relay
-
-
-@pytest.fixture
-def start_core(
-    relay: Relay, openbao: OpenBao, vault_token: str, confidential: Confidential
-) -> Iterator[Callable[..., Core]]:
-    """Return what starts the module's core behind the relay, with some more settings."""
-    with ExitStack() as cores:
-
-        def start(**settings: Any) -> Core:
-            config = {
-                "vault_url": relay.url,
-                "vault_token": vault_token,
-                "vault_path_root": PATH_ROOT,
-                **settings,
-            }
-            return cores.enter_context(Core(openbao, confidential, config))
-
-        yield start
 
 
 @pytest.fixture(scope="session")
@@ -262,7 +221,7 @@ def restarting(
 
 @pytest.fixture(scope="session")
 def shared_site(modules: Deployment) -> Site:
-    return Site(modules.synapse, modules.openbao, modules.confidential)
+    return Site.of(modules)
 
 
 @pytest.fixture
@@ -275,10 +234,9 @@ def site(shared_site: Site, caplog: pytest.LogCaptureFixture) -> Iterator[Site]:
 
 @pytest.fixture(scope="session")
 def bare_site(
-    tmp_path_factory: pytest.TempPathFactory, openbao: OpenBao, confidential: Confidential
-) -> Iterator[Site]:
+    session_stack: Stack, tmp_path_factory: pytest.TempPathFactory, confidential: Confidential
+) -> Site:
     """Return a homeserver without the module, some of whose names an application service keeps."""
-    directory = tmp_path_factory.mktemp("bare")
     service = {
         "id": "irc",
         "url": None,
@@ -287,20 +245,17 @@ def bare_site(
         "sender_localpart": "irc-bot",
         "namespaces": {"users": [{"exclusive": True, "regex": "@irc-.*"}]},
     }
-    (directory / "irc.yaml").write_text(json.dumps(service))
-    synapse = Synapse(
-        directory, None, settings={"app_service_config_files": [str(directory / "irc.yaml")]}
+    path = tmp_path_factory.mktemp("irc") / "irc.yaml"
+    path.write_text(json.dumps(service))
+    bare = session_stack.start_homeserver(
+        "bare", has_module=False, homeserver_yaml={"app_service_config_files": [str(path)]}
     )
-    with deployed("bare", synapse, openbao, confidential):
-        yield Site(synapse, openbao, confidential)
+    return Site.of(bare)
 
 
 @pytest.fixture(scope="session")
-def sealed_openbao(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DurableOpenBao]:
+def sealed_openbao(session_stack: Stack) -> DurableOpenBao:
     """Return a Vault that answers nothing but that it is sealed."""
-    server = DurableOpenBao(tmp_path_factory.mktemp("sealed"))
-    try:
-        server.start().cli("operator", "seal")
-        yield server
-    finally:
-        server.stop()
+    server = session_stack.start_openbao("sealed", durable=True)
+    server.cli("operator", "seal")
+    return server

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.harness.deployment import PATH_ROOT, token_hash
+from tests.harness.accounts import PATH_ROOT, token_hash
 from tests.harness.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tests.harness.accounts import Account
     from tests.harness.core import Core
-    from tests.harness.deployment import Account
     from tests.servers import OpenBao, Relay
 
 

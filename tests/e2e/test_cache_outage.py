@@ -7,19 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.harness.deployment import PATH_ROOT, Confidential, Deployment, deployed
-from tests.servers import DurableOpenBao, Synapse
+from tests.harness.accounts import PATH_ROOT, READ_USERS
+from tests.harness.confidential import Confidential
+from tests.harness.deployment import Deployment
+from tests.servers import DurableOpenBao
 from tests.servers.relay import Reply, Reset, Silence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
+    from tests.harness.accounts import Account
     from tests.harness.core import Core
-    from tests.harness.deployment import Account
+    from tests.harness.stack import Stack
     from tests.servers import OpenBao, Relay
     from tests.servers.relay import Meddling, Request
 
-READ_USERS = f'path "secret/data/{PATH_ROOT}/*" {{ capabilities = ["read"] }}'
 READ_OTHERS = f'path "secret/data/{PATH_ROOT}-elsewhere/*" {{ capabilities = ["read"] }}'
 
 IMPATIENT = {"request_timeout": "500ms", "login_timeout": "2s", "cache": {"stale_if_error": "1h"}}
@@ -246,34 +248,15 @@ def test_a_dead_token_closes_the_accounts_unless_the_next_one_is_kept_back_by_an
 
 
 @pytest.fixture(scope="module")
-def durable(
-    tmp_path_factory: pytest.TempPathFactory, confidential: Confidential
-) -> Iterator[DurableOpenBao]:
-    openbao = DurableOpenBao(tmp_path_factory.mktemp("durable"))
-    try:
-        openbao.start()
-        confidential.add(openbao.root_token)
-        yield openbao
-    finally:
-        openbao.stop()
+def durable(file_stack: Stack) -> DurableOpenBao:
+    return file_stack.start_openbao("durable", durable=True)
 
 
 @pytest.fixture(scope="module")
-def remembering(
-    tmp_path_factory: pytest.TempPathFactory, durable: DurableOpenBao, confidential: Confidential
-) -> Iterator[Deployment]:
-    synapse = Synapse(
-        tmp_path_factory.mktemp("remembering"),
-        {
-            "vault_url": durable.url,
-            "vault_token": confidential.add(durable.create_token("users", READ_USERS)),
-            "vault_path_root": PATH_ROOT,
-            "login_timeout": "2s",
-            "cache": {"stale_if_error": "1h"},
-        },
+def remembering(file_stack: Stack, durable: DurableOpenBao) -> Deployment:
+    return file_stack.start_homeserver(
+        "remembering", openbao=durable, login_timeout="2s", cache={"stale_if_error": "1h"}
     )
-    with deployed("remembering", synapse, durable, confidential) as deployment:
-        yield deployment
 
 
 @pytest.mark.parametrize("outage", ["stopped", "sealed"])

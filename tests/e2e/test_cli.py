@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.harness.accounts import PATH_ROOT, token_hash
 from tests.harness.command_line import CommandLine
-from tests.harness.deployment import PATH_ROOT, token_hash
 from tests.harness.provisioning import PNG, new_id
 from tests.servers.synapse import SERVER_NAME
 

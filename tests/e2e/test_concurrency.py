@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
-from tests.harness.deployment import PATH_ROOT, Confidential, Deployment, deployed
+from tests.harness.deployment import Deployment
 from tests.harness.waiting import wait_until
-from tests.servers import Relay, Synapse
+from tests.servers import Relay
 from tests.servers.relay import Silence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.harness.core import Core
+    from tests.harness.stack import Stack
     from tests.servers import OpenBao
 
 MANY = 100
@@ -31,26 +32,11 @@ def slow_relay(openbao: OpenBao) -> Iterator[Relay]:
 
 
 @pytest.fixture(scope="module")
-def busy(
-    tmp_path_factory: pytest.TempPathFactory,
-    slow_relay: Relay,
-    openbao: OpenBao,
-    vault_token: str,
-    confidential: Confidential,
-) -> Iterator[Deployment]:
+def busy(file_stack: Stack, slow_relay: Relay) -> Deployment:
     """Return a homeserver whose Vault takes 200 ms for everything."""
-    synapse = Synapse(
-        tmp_path_factory.mktemp("busy"),
-        {
-            "vault_url": slow_relay.url,
-            "vault_token": vault_token,
-            "vault_path_root": PATH_ROOT,
-            "request_timeout": "1m",
-            "login_timeout": "2m",
-        },
+    return file_stack.start_homeserver(
+        "busy", vault_url=slow_relay.url, request_timeout="1m", login_timeout="2m"
     )
-    with deployed("busy", synapse, openbao, confidential) as deployment:
-        yield deployment
 
 
 def test_a_hundred_users_at_once_are_looked_up_together_and_others_served_meanwhile(

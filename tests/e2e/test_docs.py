@@ -11,10 +11,8 @@ import pytest
 from synapse_vault_auth_provider.provisioning import Provisioner, VaultError
 
 from tests.documents import PROVISIONING, all_blocks, blocks, heredocs
-from tests.harness.deployment import PATH_ROOT
+from tests.harness.accounts import PATH_ROOT, READ_USERS
 from tests.servers.synapse import SERVER_NAME
-
-from .conftest import READ_USERS
 
 if TYPE_CHECKING:
     from tests.harness.deployment import Deployment

@@ -9,12 +9,12 @@ import pytest
 import requests
 
 from tests.documents import Block, blocks
-from tests.harness.deployment import LOGIN_TYPE, PATH_ROOT, token_hash
+from tests.harness.accounts import token_hash
+from tests.harness.deployment import LOGIN_TYPE
 from tests.harness.documented import run_example
 from tests.harness.synapse_admin import as_admin
 from tests.pythons import ROOT
 from tests.sections import code, rows
-from tests.servers import Synapse
 from tests.servers.synapse import SYNAPSE_VERSION
 
 from .test_login import whoami
@@ -178,26 +178,18 @@ def test_the_answer_is_what_the_page_says(modules: Deployment, status: str, errc
 
 
 def test_the_limits_are_those_that_the_page_tells(
-    tmp_path: Path, modules: Deployment, vault_token: str
+    start_homeserver: Callable[..., Deployment],
 ) -> None:
-    config = {
-        "vault_url": modules.openbao.url,
-        "vault_token": vault_token,
-        "vault_path_root": PATH_ROOT,
-    }
-    synapse = Synapse(tmp_path, config, settings={"rc_login": {}})
-    try:
-        user_id = synapse.start().register("limited")
-        wrong = token_hash("a guess", user_id)
-        answers = [synapse.login(user_id, wrong) for _ in range(4)]
-        assert [answer.status_code for answer in answers] == [403, 403, 403, 429]
-        assert answers[-1].json()["errcode"] == "M_LIMIT_EXCEEDED"
-        assert answers[-1].json()["retry_after_ms"] <= 1000 / 0.17
-        assert "Retry-After" in answers[-1].headers or SYNAPSE_VERSION < (1, 103)
-        # A fifth from the address, whoever the user is, and then none for minutes.
-        assert synapse.login("somebody", wrong).status_code == 403
-        refused = synapse.login("somebody", wrong)
-        assert refused.status_code == 429
-        assert 60_000 < refused.json()["retry_after_ms"] <= 1000 / 0.003
-    finally:
-        synapse.stop()
+    synapse = start_homeserver("limited", homeserver_yaml={"rc_login": {}}).synapse
+    user_id = synapse.register("limited")
+    wrong = token_hash("a guess", user_id)
+    answers = [synapse.login(user_id, wrong) for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [403, 403, 403, 429]
+    assert answers[-1].json()["errcode"] == "M_LIMIT_EXCEEDED"
+    assert answers[-1].json()["retry_after_ms"] <= 1000 / 0.17
+    assert "Retry-After" in answers[-1].headers or SYNAPSE_VERSION < (1, 103)
+    # A fifth from the address, whoever the user is, and then none for minutes.
+    assert synapse.login("somebody", wrong).status_code == 403
+    refused = synapse.login("somebody", wrong)
+    assert refused.status_code == 429
+    assert 60_000 < refused.json()["retry_after_ms"] <= 1000 / 0.003

@@ -11,7 +11,8 @@ import pytest
 import requests
 
 from tests.documents import Block, blocks
-from tests.harness.deployment import LOGIN_TYPE, PATH_ROOT
+from tests.harness.accounts import PATH_ROOT
+from tests.harness.deployment import LOGIN_TYPE
 from tests.harness.documented import run_example
 from tests.harness.synapse_admin import admin_token
 from tests.pythons import ROOT
@@ -19,7 +20,8 @@ from tests.pythons import ROOT
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.harness.deployment import Account, Deployment
+    from tests.harness.accounts import Account
+    from tests.harness.deployment import Deployment
 
 
 def examples(page: str, *contents: str) -> list[Block]:

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
-from tests.harness.deployment import PATH_ROOT, Confidential, Deployment, deployed
+from tests.harness.accounts import PATH_ROOT
+from tests.harness.confidential import Confidential
+from tests.harness.deployment import Deployment
 from tests.harness.waiting import wait_until
-from tests.servers import BrokenVault, Relay, Synapse
+from tests.servers import BrokenVault, Relay
 from tests.servers.auth_methods import allow, approle, revoke_all
 from tests.servers.relay import Reply
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.harness.core import Core
+    from tests.harness.stack import Stack
     from tests.servers import OpenBao
     from tests.servers.relay import Request
 
@@ -77,26 +80,11 @@ def health_relay(openbao: OpenBao) -> Iterator[Relay]:
 
 
 @pytest.fixture(scope="module")
-def watched(
-    tmp_path_factory: pytest.TempPathFactory,
-    health_relay: Relay,
-    openbao: OpenBao,
-    vault_token: str,
-    confidential: Confidential,
-) -> Iterator[Deployment]:
+def watched(file_stack: Stack, health_relay: Relay) -> Deployment:
     """Return a homeserver behind a relay."""
-    synapse = Synapse(
-        tmp_path_factory.mktemp("watched"),
-        {
-            "vault_url": health_relay.url,
-            "vault_token": vault_token,
-            "vault_path_root": PATH_ROOT,
-            "vault_kv_version": 2,
-            "health_endpoint": True,
-        },
+    return file_stack.start_homeserver(
+        "watched", vault_url=health_relay.url, vault_kv_version=2, health_endpoint=True
     )
-    with deployed("watched", synapse, openbao, confidential) as deployment:
-        yield deployment
 
 
 def checks(relay: Relay) -> int:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.harness.deployment import PATH_ROOT, Account
+from tests.harness.accounts import PATH_ROOT, Account
 from tests.harness.waiting import wait_until
 from tests.servers.auth_methods import allow, approle, logins
 from tests.servers.relay import Reply
@@ -14,8 +14,8 @@ from tests.servers.relay import Reply
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tests.harness.confidential import Confidential
     from tests.harness.core import Core
-    from tests.harness.deployment import Confidential
     from tests.harness.restarting import Restarting
     from tests.servers import OpenBao, Relay
     from tests.servers.relay import Request

@@ -15,7 +15,7 @@ import pytest
 import requests
 from synapse_vault_auth_provider import token_hash
 
-from tests.harness.deployment import PATH_ROOT
+from tests.harness.accounts import PATH_ROOT
 from tests.pythons import Interpreter, interpreters, python_with_synapse
 from tests.servers import BrokenVault, OpenBao, Registration, Synapse, background
 from tests.servers.broken_vault import hang_up, silence

@@ -10,7 +10,8 @@ import nio
 from tests.harness.deployment import LOGIN_TYPE
 
 if TYPE_CHECKING:
-    from tests.harness.deployment import Account, Deployment
+    from tests.harness.accounts import Account
+    from tests.harness.deployment import Deployment
 
 
 def login_body(account: Account, token_hash: str) -> dict[str, Any]:

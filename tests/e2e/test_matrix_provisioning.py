@@ -19,7 +19,7 @@ from synapse_vault_auth_provider.matrix_provisioning import (
 )
 from synapse_vault_auth_provider.provisioning import ConflictError
 
-from tests.harness.deployment import PATH_ROOT
+from tests.harness.accounts import PATH_ROOT
 from tests.servers.synapse import SERVER_NAME
 
 if TYPE_CHECKING:

@@ -16,18 +16,20 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.harness.accounts import PATH_ROOT, Account
 from tests.harness.core_process import CoreProcess
-from tests.harness.deployment import PATH_ROOT, Account, deployed
+from tests.harness.deployment import deployed
 from tests.harness.memory import FORMS, MarkedSecrets, copies, needles
 from tests.harness.provisioning import Means, Site, new_id
 from tests.harness.waiting import wait_until
 from tests.servers import OpenBao, Synapse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
-    from tests.harness.deployment import Confidential
+    from tests.harness.confidential import Confidential
+    from tests.harness.stack import Stack
 
 pytestmark = pytest.mark.long
 
@@ -52,14 +54,8 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="module", params=["http", "https"])
-def vault(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[OpenBao]:
-    openbao = OpenBao(tmp_path_factory.mktemp(request.param), tls=request.param == "https")
-    try:
-        yield openbao.start()
-    finally:
-        openbao.stop()
+def vault(request: pytest.FixtureRequest, file_stack: Stack) -> OpenBao:
+    return file_stack.start_openbao(request.param, tls=request.param == "https")
 
 
 @pytest.fixture

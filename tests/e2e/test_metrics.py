@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.harness.deployment import PATH_ROOT
+from tests.harness.accounts import PATH_ROOT
 from tests.harness.waiting import wait_until
 from tests.servers.auth_methods import allow, approle
 from tests.servers.relay import Reply
@@ -15,8 +15,9 @@ from tests.servers.relay import Reply
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tests.harness.confidential import Confidential
     from tests.harness.core import Core
-    from tests.harness.deployment import Confidential, Deployment
+    from tests.harness.deployment import Deployment
     from tests.servers import OpenBao, Relay
     from tests.servers.metrics import Metrics
     from tests.servers.relay import Request

@@ -9,11 +9,13 @@ import nio
 import pytest
 import requests
 
-from tests.harness.deployment import LOGIN_TYPE, PATH_ROOT
+from tests.harness.accounts import PATH_ROOT
+from tests.harness.deployment import LOGIN_TYPE
 from tests.servers.synapse import SERVER_NAME
 
 if TYPE_CHECKING:
-    from tests.harness.deployment import Account, Attempt, Deployment
+    from tests.harness.accounts import Account
+    from tests.harness.deployment import Attempt, Deployment
 
 PASSWORD = "m.login.password"
 

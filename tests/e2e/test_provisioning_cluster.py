@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.harness.deployment import LOGGER, PATH_ROOT, Confidential, deployed
+from tests.harness.confidential import Confidential
+from tests.harness.deployment import LOGGER
 from tests.harness.provisioning import POLICY, Site, by_both_means, new_id
-from tests.servers import RaftCluster, Relay, Synapse
+from tests.servers import RaftCluster, Relay
 from tests.servers.relay import Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from synapse_vault_auth_provider.provisioning import ProvisionedUser
 
     from tests.harness.provisioning import Means
+    from tests.harness.stack import Stack
     from tests.servers.relay import Request
 
 
@@ -25,33 +25,18 @@ pytestmark = pytest.mark.long
 
 
 @pytest.fixture(scope="module")
-def cluster(
-    tmp_path_factory: pytest.TempPathFactory, confidential: Confidential
-) -> Iterator[RaftCluster]:
-    cluster = RaftCluster(tmp_path_factory.mktemp("raft"))
-    try:
-        cluster.start()
-        confidential.add(cluster.root_token)
-        yield cluster
-    finally:
-        cluster.stop()
+def cluster(file_stack: Stack) -> RaftCluster:
+    return file_stack.start_raft()
 
 
 @pytest.fixture(scope="module")
-def cluster_site(
-    tmp_path_factory: pytest.TempPathFactory, cluster: RaftCluster, confidential: Confidential
-) -> Iterator[Site]:
+def cluster_site(file_stack: Stack, cluster: RaftCluster, confidential: Confidential) -> Site:
     active = cluster.active()
-    synapse = Synapse(
-        tmp_path_factory.mktemp("clustered"),
-        {
-            "vault_url": cluster.urls,
-            "vault_token": confidential.add(active.create_token("provisioning", POLICY)),
-            "vault_path_root": PATH_ROOT,
-        },
+    token = confidential.add(active.create_token("provisioning", POLICY))
+    clustered = file_stack.start_homeserver(
+        "clustered", openbao=active, vault_url=cluster.urls, vault_token=token
     )
-    with deployed("clustered", synapse, active, confidential):
-        yield Site(synapse, active, confidential)
+    return Site.of(clustered)
 
 
 @by_both_means

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.harness.accounts import READ_USERS
 from tests.harness.provisioning import Means, new_id
 from tests.servers import BrokenVault
 from tests.servers.broken_vault import answer
 from tests.servers.port import ReservedPort
-
-from .conftest import READ_USERS
 
 if TYPE_CHECKING:
     from synapse_vault_auth_provider.provisioning import Finding

@@ -11,7 +11,7 @@ from synapse_vault_auth_provider.provisioning import (
     UnreachableError,
 )
 
-from tests.harness.deployment import Confidential, deployed
+from tests.harness.confidential import Confidential
 from tests.harness.provisioning import Means, Site, by_both_means, new_id, new_name
 from tests.servers import BrokenVault, Relay, Synapse
 from tests.servers.broken_vault import answer, raw, silence
@@ -20,8 +20,7 @@ from tests.servers.relay import Reply
 from tests.servers.synapse import SERVER_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
+    from tests.harness.stack import Stack
     from tests.servers import OpenBao
 
 NOT_FOUND = {"errcode": "M_NOT_FOUND", "error": "Profile was not found"}
@@ -35,15 +34,12 @@ def wrong_secret_is_confidential(confidential: Confidential) -> None:
 
 
 @pytest.fixture(scope="module")
-def closed_homeserver(
-    tmp_path_factory: pytest.TempPathFactory, openbao: OpenBao, confidential: Confidential
-) -> Iterator[Synapse]:
+def closed_homeserver(file_stack: Stack) -> Synapse:
     """Return a homeserver that nobody has a registration shared secret of."""
-    synapse = Synapse(
-        tmp_path_factory.mktemp("closed"), None, settings={"registration_shared_secret": None}
+    closed = file_stack.start_homeserver(
+        "closed", has_module=False, homeserver_yaml={"registration_shared_secret": None}
     )
-    with deployed("closed", synapse, openbao, confidential):
-        yield synapse
+    return closed.synapse
 
 
 def check_that_nothing_is_there(site: Site, user_id: str) -> None:

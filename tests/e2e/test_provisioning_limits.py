@@ -13,16 +13,16 @@ from synapse_vault_auth_provider.provisioning import (
     VaultError,
 )
 
-from tests.harness.deployment import PATH_ROOT, Confidential, deployed
+from tests.harness.accounts import PATH_ROOT
 from tests.harness.provisioning import Means, Site, by_both_means, new_id
 from tests.harness.scaffold import Scaffold, is_creation
-from tests.servers import Relay, Synapse
+from tests.servers import Relay
 from tests.servers.relay import Reply, Silence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.servers import OpenBao
+    from tests.harness.stack import Stack
     from tests.servers.relay import Request
 
 LOGINS_OF_AN_ACCOUNT = 3
@@ -34,17 +34,11 @@ LIMITED = Reply(
 
 
 @pytest.fixture(scope="module")
-def limited_site(
-    tmp_path_factory: pytest.TempPathFactory,
-    openbao: OpenBao,
-    vault_token: str,
-    confidential: Confidential,
-) -> Iterator[Site]:
+def limited_site(file_stack: Stack) -> Site:
     """Return a homeserver that limits logins, as all do that nobody has told not to."""
-    synapse = Synapse(
-        tmp_path_factory.mktemp("limited"),
-        {"vault_url": openbao.url, "vault_token": vault_token, "vault_path_root": PATH_ROOT},
-        settings={
+    limited = file_stack.start_homeserver(
+        "limited",
+        homeserver_yaml={
             "rc_login": {
                 "address": {"per_second": 2, "burst_count": 1},
                 "account": {"per_second": 0.001, "burst_count": LOGINS_OF_AN_ACCOUNT},
@@ -53,8 +47,7 @@ def limited_site(
             "password_config": {"enabled": False},
         },
     )
-    with deployed("limited", synapse, openbao, confidential):
-        yield Site(synapse, openbao, confidential)
+    return Site.of(limited)
 
 
 @pytest.fixture

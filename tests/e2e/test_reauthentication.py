@@ -14,7 +14,8 @@ import requests
 from tests.harness.deployment import LOGIN_TYPE, Attempt
 
 if TYPE_CHECKING:
-    from tests.harness.deployment import Account, Deployment
+    from tests.harness.accounts import Account
+    from tests.harness.deployment import Deployment
 
 DOOMED = "DOOMED"
 

@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
-from tests.harness.deployment import LOGGER, PATH_ROOT, Account, Confidential, Deployment, deployed
-from tests.servers import Synapse
+from tests.harness.accounts import Account
+from tests.harness.deployment import LOGGER, Deployment
 from tests.servers.synapse import SERVER_NAME
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
     from tests.harness.deployment import Attempt
-    from tests.servers import OpenBao
 
 PASSWORD = "m.login.password"
 
@@ -147,23 +146,17 @@ def test_of_a_name_in_two_cases_a_third_is_not_made(equipped: Deployment) -> Non
 
 
 def test_beyond_the_homeservers_limit_of_users_nobody_is_registered(
-    tmp_path: Path, openbao: OpenBao, vault_token: str, confidential: Confidential
+    start_homeserver: Callable[..., Deployment],
 ) -> None:
-    full = Synapse(
-        tmp_path,
-        {
-            "vault_url": openbao.url,
-            "vault_token": vault_token,
-            "vault_path_root": PATH_ROOT,
-            "allow_registration": True,
-        },
-        settings={"limit_usage_by_mau": True, "max_mau_value": 0},
+    full = start_homeserver(
+        "full",
+        allow_registration=True,
+        homeserver_yaml={"limit_usage_by_mau": True, "max_mau_value": 0},
     )
-    with deployed("full", full, openbao, confidential) as deployment:
-        account = newcomer(deployment)
-        attempt = deployment.log_in(account.user_id, account.token_hash)
-        attempt.check_refused("registration_refused")
-        assert "M_RESOURCE_LIMIT_EXCEEDED" in attempt.line.message
+    account = newcomer(full)
+    attempt = full.log_in(account.user_id, account.token_hash)
+    attempt.check_refused("registration_refused")
+    assert "M_RESOURCE_LIMIT_EXCEEDED" in attempt.line.message
 
 
 def test_unless_configured_nobody_is_registered(modules: Deployment) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.harness.deployment import PATH_ROOT, Account, token_hash
+from tests.harness.accounts import PATH_ROOT, Account, token_hash
 from tests.harness.waiting import wait_until
 from tests.servers.relay import Reply, Silence
 
@@ -18,8 +18,9 @@ from .test_kv_versions import Engine
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tests.harness.confidential import Confidential
     from tests.harness.core import Core
-    from tests.harness.deployment import Confidential, Deployment
+    from tests.harness.deployment import Deployment
     from tests.servers import OpenBao, Relay
     from tests.servers.relay import Request
 

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.harness.deployment import PATH_ROOT, Deployment
-from tests.servers import OpenBao, Registration, Synapse
+from tests.harness.deployment import Deployment
+from tests.servers import Registration
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 WARNING = "the oldest that this module is tested with"
@@ -17,7 +18,7 @@ WARNING = "the oldest that this module is tested with"
 
 @pytest.mark.parametrize("registration", Registration)
 def test_an_old_synapse_is_warned_of_once(
-    registration: Registration, tmp_path: Path, openbao: OpenBao, vault_token: str
+    registration: Registration, tmp_path: Path, start_homeserver: Callable[..., Deployment]
 ) -> None:
     # All that an old one and this one differ in, for this test, is what they say they are.
     description = tmp_path / "old" / "matrix_synapse-1.99.0.dist-info" / "METADATA"
@@ -25,17 +26,10 @@ def test_an_old_synapse_is_warned_of_once(
     description.write_text(
         "Name: matrix-synapse\nVersion: 1.99.0\nRequires-Dist: attrs\nProvides-Extra: redis\n"
     )
-    synapse = Synapse(
-        tmp_path / "synapse",
-        {"vault_url": openbao.url, "vault_token": vault_token, "vault_path_root": PATH_ROOT},
-        registration=registration,
-        environment={"PYTHONPATH": str(tmp_path / "old")},
+    old = start_homeserver(
+        "old", registration=registration, environment={"PYTHONPATH": str(tmp_path / "old")}
     )
-    try:
-        synapse.start()
-    finally:
-        synapse.stop()
-    (record,) = [one for one in synapse.log_records() if WARNING in one.message]
+    (record,) = [one for one in old.synapse.log_records() if WARNING in one.message]
     assert record.level == "WARNING"
     assert "Synapse 1.99.0 is older than" in record.message
 

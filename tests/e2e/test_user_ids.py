@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.harness.deployment import Account, Deployment
+    from tests.harness.accounts import Account
+    from tests.harness.deployment import Deployment
 
 # Pairs of these would be one, were paths decoded once too often or too seldom, cut, cleaned,
 # folded, or normalized anywhere between the client and Vault's storage.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.harness.deployment import PATH_ROOT
+from tests.harness.accounts import PATH_ROOT
 from tests.servers.auth_methods import (
     allow,
     approle,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.harness.deployment import Confidential
+    from tests.harness.confidential import Confidential
     from tests.harness.restarting import Restarting, Run
     from tests.servers import OpenBao
 

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.harness.accounts import PATH_ROOT, READ_USERS, Account
+from tests.harness.confidential import Confidential
 from tests.harness.core import Core
-from tests.harness.deployment import PATH_ROOT, Account, Confidential, Deployment, deployed
+from tests.harness.deployment import Deployment
 from tests.harness.waiting import wait_until
-from tests.servers import RaftCluster, Relay, Synapse
+from tests.servers import RaftCluster, Relay
 from tests.servers.port import ReservedPort
 from tests.servers.raft import STANDBY
 from tests.servers.relay import Reply, Silence
@@ -25,31 +27,21 @@ if TYPE_CHECKING:
 
     import requests
 
+    from tests.harness.stack import Stack
     from tests.servers.raft import RaftNode
 
 pytestmark = pytest.mark.long
 
 HEALTH = "/v1/sys/health"
 
-READ_USERS = f'path "secret/data/{PATH_ROOT}/*" {{ capabilities = ["read"] }}'
 
 CLIENTS = 4
 """How many log in at a homeserver at once, in a stream each about once a second."""
 
 
 @pytest.fixture(scope="module")
-def nodes(
-    tmp_path_factory: pytest.TempPathFactory, confidential: Confidential
-) -> Iterator[RaftCluster]:
-    cluster = RaftCluster(tmp_path_factory.mktemp("raft"))
-    try:
-        cluster.start()
-        confidential.add(cluster.root_token)
-        cluster.cli("policy", "write", "read-users", "-", stdin=READ_USERS)
-        cluster.cli("auth", "enable", "approle")
-        yield cluster
-    finally:
-        cluster.stop()
+def nodes(file_stack: Stack) -> RaftCluster:
+    return file_stack.start_raft()
 
 
 @pytest.fixture
@@ -78,37 +70,23 @@ def approle(nodes: RaftCluster, confidential: Confidential, ttl: str) -> dict[st
 
 
 @pytest.fixture(scope="module")
-def long_lived(
-    tmp_path_factory: pytest.TempPathFactory,
-    nodes: RaftCluster,
-    token: str,
-    confidential: Confidential,
-) -> Iterator[Deployment]:
+def long_lived(file_stack: Stack, nodes: RaftCluster, token: str) -> Deployment:
     """Return a homeserver with a token that nothing needs to be done about."""
-    synapse = Synapse(
-        tmp_path_factory.mktemp("long_lived"),
-        {"vault_url": nodes.urls, "vault_token": token, "vault_path_root": PATH_ROOT},
+    return file_stack.start_homeserver(
+        "long_lived", openbao=nodes.nodes[0], vault_url=nodes.urls, vault_token=token
     )
-    with deployed("long_lived", synapse, nodes.nodes[0], confidential) as deployment:
-        yield deployment
 
 
 @pytest.fixture(scope="module")
-def short_lived(
-    tmp_path_factory: pytest.TempPathFactory, nodes: RaftCluster, confidential: Confidential
-) -> Iterator[Deployment]:
+def short_lived(file_stack: Stack, nodes: RaftCluster, confidential: Confidential) -> Deployment:
     """Return a homeserver that needs the active node every few seconds."""
-    synapse = Synapse(
-        tmp_path_factory.mktemp("short_lived"),
-        {
-            "vault_url": nodes.urls,
-            "vault_auth": approle(nodes, confidential, "4s"),
-            "vault_path_root": PATH_ROOT,
-            "login_timeout": "1m",
-        },
+    return file_stack.start_homeserver(
+        "short_lived",
+        openbao=nodes.nodes[0],
+        vault_url=nodes.urls,
+        vault_auth=approle(nodes, confidential, "4s"),
+        login_timeout="1m",
     )
-    with deployed("short_lived", synapse, nodes.nodes[0], confidential) as deployment:
-        yield deployment
 
 
 def new_accounts(deployment: Deployment, cluster: RaftCluster, count: int) -> list[Account]:

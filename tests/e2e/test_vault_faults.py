@@ -7,23 +7,22 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.harness.accounts import PATH_ROOT
 from tests.harness.core import Core
-from tests.harness.deployment import PATH_ROOT, Confidential
 from tests.harness.waiting import wait_until
-from tests.servers import BrokenVault, DurableOpenBao, Relay
+from tests.servers import BrokenVault, Relay
 from tests.servers.broken_vault import answer, hang_up, raw, silence, trickle
 from tests.servers.relay import Reply, Reset, Silence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
-    from tests.harness.deployment import Account
+    from tests.harness.accounts import Account
+    from tests.harness.stack import Stack
     from tests.servers import OpenBao
     from tests.servers.broken_vault import Behaviour
     from tests.servers.relay import Meddling, Request
 
-READ_USERS = f'path "secret/data/{PATH_ROOT}/*" {{ capabilities = ["read"] }}'
 
 HALF_A_HEAD = b"HTTP/1.1 200 OK\r\nContent-Ty"
 HALF_A_BODY = b'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"data":{"data":'
@@ -238,28 +237,17 @@ def redirect_to(relay: Relay) -> Meddling:
     return meddle
 
 
-def test_logins_wait_for_vault_to_be_unsealed(tmp_path: Path, confidential: Confidential) -> None:
-    openbao = DurableOpenBao(tmp_path)
-    try:
-        openbao.start()
-        confidential.add(openbao.root_token)
-        config = {
-            "vault_url": openbao.url,
-            "vault_token": confidential.add(openbao.create_token("read-users", READ_USERS)),
-            "vault_path_root": PATH_ROOT,
-            "login_timeout": "2m",
-        }
-        with Core(openbao, confidential, config) as core:
-            accounts = [core.new_account() for _ in range(5)]
-            check(core, accounts[0])
-            openbao.cli("operator", "seal")
-            logins = [core.begin(account.user_id, account.token_hash) for account in accounts]
-            time.sleep(1)
-            assert not any(core.is_decided(login) for login in logins)
-            openbao.unseal()
-            assert {core.outcome(login).code for login in logins} == {"ok"}
-    finally:
-        openbao.stop()
+def test_logins_wait_for_vault_to_be_unsealed(stack: Stack) -> None:
+    openbao = stack.start_openbao(durable=True)
+    core = stack.start_core(openbao=openbao, login_timeout="2m")
+    accounts = [core.new_account() for _ in range(5)]
+    check(core, accounts[0])
+    openbao.cli("operator", "seal")
+    logins = [core.begin(account.user_id, account.token_hash) for account in accounts]
+    time.sleep(1)
+    assert not any(core.is_decided(login) for login in logins)
+    openbao.unseal()
+    assert {core.outcome(login).code for login in logins} == {"ok"}
 
 
 def test_a_proxy_of_the_environment_is_used(

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.harness.deployment import PATH_ROOT
+from tests.harness.accounts import PATH_ROOT
 from tests.harness.waiting import wait_until
 from tests.servers.auth_methods import allow, approle, logins, revoke_all
 
 if TYPE_CHECKING:
-    from tests.harness.deployment import Account
+    from tests.harness.accounts import Account
     from tests.harness.restarting import Restarting, Run
     from tests.servers import OpenBao
 

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.harness.deployment import PATH_ROOT, Account
+from tests.harness.accounts import PATH_ROOT, Account
 from tests.harness.waiting import wait_until
 from tests.servers.auth_methods import allow, approle
 
 if TYPE_CHECKING:
-    from tests.harness.deployment import Confidential
+    from tests.harness.confidential import Confidential
     from tests.harness.restarting import Restarting, Run
     from tests.servers import OpenBao
 

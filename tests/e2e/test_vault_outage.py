@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
-from tests.harness.deployment import LOGGER, PATH_ROOT, Confidential, Deployment, deployed
+from tests.harness.accounts import PATH_ROOT, READ_USERS
+from tests.harness.confidential import Confidential
+from tests.harness.deployment import LOGGER, Deployment
 from tests.harness.waiting import wait_until
-from tests.servers import DurableOpenBao, Synapse
+from tests.servers import DurableOpenBao
 from tests.servers.broken_vault import answer, first, forward, hang_up, hold, raw
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
+    from tests.harness.stack import Stack
     from tests.servers import BrokenVault
     from tests.servers.broken_vault import Behaviour
 
-READ_USERS = f'path "secret/data/{PATH_ROOT}/*" {{ capabilities = ["read"] }}'
 READ_OTHERS = f'path "secret/data/{PATH_ROOT}-elsewhere/*" {{ capabilities = ["read"] }}'
 
 TOKEN = "the-token-of-the-homeserver-in-production"
@@ -34,37 +34,25 @@ def give_token(openbao: DurableOpenBao) -> None:
 
 
 @pytest.fixture(scope="module")
-def durable(
-    tmp_path_factory: pytest.TempPathFactory, confidential: Confidential
-) -> Iterator[DurableOpenBao]:
-    openbao = DurableOpenBao(tmp_path_factory.mktemp("durable"))
-    try:
-        openbao.start()
-        confidential.add(openbao.root_token)
-        openbao.cli("policy", "write", "users", "-", stdin=READ_USERS)
-        give_token(openbao)
-        yield openbao
-    finally:
-        openbao.stop()
+def durable(file_stack: Stack) -> DurableOpenBao:
+    openbao = file_stack.start_openbao("durable", durable=True)
+    openbao.cli("policy", "write", "users", "-", stdin=READ_USERS)
+    give_token(openbao)
+    return openbao
 
 
 @pytest.fixture(scope="module")
 def production(
-    tmp_path_factory: pytest.TempPathFactory, durable: DurableOpenBao, confidential: Confidential
-) -> Iterator[Deployment]:
+    file_stack: Stack, durable: DurableOpenBao, confidential: Confidential
+) -> Deployment:
     """Return a homeserver whose OpenBao is its own, so that it may suffer."""
-    synapse = Synapse(
-        tmp_path_factory.mktemp("production"),
-        {
-            "vault_url": durable.url,
-            "vault_token": confidential.add(TOKEN),
-            "vault_path_root": PATH_ROOT,
-            "request_timeout": "1s",
-            "login_timeout": "3m",
-        },
+    return file_stack.start_homeserver(
+        "production",
+        openbao=durable,
+        vault_token=confidential.add(TOKEN),
+        request_timeout="1s",
+        login_timeout="3m",
     )
-    with deployed("production", synapse, durable, confidential) as deployment:
-        yield deployment
 
 
 def wait_for_request(deployment: Deployment, since: int) -> None:

@@ -6,28 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.harness.deployment import PATH_ROOT
+from tests.harness.accounts import PATH_ROOT
 from tests.servers import DurableOpenBao
 from tests.servers.auth_methods import allow, approle
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from tests.harness.deployment import Confidential
+    from tests.harness.confidential import Confidential
     from tests.harness.restarting import Restarting
+    from tests.harness.stack import Stack
 
 
 @pytest.fixture(scope="module")
-def durable(
-    tmp_path_factory: pytest.TempPathFactory, confidential: Confidential
-) -> Iterator[DurableOpenBao]:
-    openbao = DurableOpenBao(tmp_path_factory.mktemp("startup"))
-    try:
-        openbao.start()
-        confidential.add(openbao.root_token)
-        yield openbao
-    finally:
-        openbao.stop()
+def durable(file_stack: Stack) -> DurableOpenBao:
+    return file_stack.start_openbao("startup", durable=True)
 
 
 @pytest.fixture(scope="module")

@@ -3,34 +3,30 @@
 from __future__ import annotations
 
 import shutil
-from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.harness.accounts import PATH_ROOT
 from tests.harness.core import Core
-from tests.harness.deployment import PATH_ROOT
 from tests.servers import OpenBao
 from tests.servers.auth_methods import allow, cert, logins, revoke_all
 from tests.servers.pki import Authority
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
-    from tests.harness.deployment import Confidential
+    from tests.harness.confidential import Confidential
     from tests.harness.restarting import Restarting
+    from tests.harness.stack import Stack
 
 NOT_TRUSTED = "invalid peer certificate: UnknownIssuer"
 
 
 @pytest.fixture(scope="module")
-def vault(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenBao]:
-    openbao = OpenBao(tmp_path_factory.mktemp("tls"), tls=True)
-    try:
-        yield openbao.start()
-    finally:
-        openbao.stop()
+def vault(file_stack: Stack) -> OpenBao:
+    return file_stack.start_openbao("tls", tls=True)
 
 
 @pytest.fixture(scope="module")
@@ -45,20 +41,17 @@ def token(vault: OpenBao, policy: str, confidential: Confidential) -> str:
 
 
 @pytest.fixture
-def start(vault: OpenBao, token: str, confidential: Confidential) -> Iterator[Callable[..., Core]]:
-    """Return what starts the module's core with some more settings and environment variables."""
-    with ExitStack() as cores:
+def start(stack: Stack, vault: OpenBao, token: str) -> Callable[..., Core]:
+    """Return what starts the module's core with some more settings and environment variables.
 
-        def start(environment: dict[str, str] | None = None, **config: Any) -> Core:
-            settings = {
-                "vault_url": vault.url,
-                "vault_token": token,
-                "vault_path_root": PATH_ROOT,
-                **config,
-            }
-            return cores.enter_context(Core(vault, confidential, settings, environment))
+    It trusts what it is told to, and without that what the system does.
+    """
 
-        yield start
+    def start(environment: dict[str, str] | None = None, **config: Any) -> Core:
+        settings = {"vault_token": token, "vault_tls": None, **config}
+        return stack.start_core(openbao=vault, environment=environment, **settings)
+
+    return start
 
 
 def check_trusted(core: Core) -> None:

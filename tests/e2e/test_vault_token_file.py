@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.harness.deployment import PATH_ROOT
+from tests.harness.accounts import PATH_ROOT
 from tests.harness.waiting import wait_until
 from tests.servers.auth_methods import allow, approle
 from tests.servers.openbao import bao_command
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.harness.deployment import Confidential
+    from tests.harness.confidential import Confidential
     from tests.harness.restarting import Restarting, Run
     from tests.servers import OpenBao
 

@@ -17,7 +17,8 @@ from tests.servers.broken_vault import answer, flood, hang_up, raw, silence, tri
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.harness.deployment import Account, Attempt, Deployment
+    from tests.harness.accounts import Account
+    from tests.harness.deployment import Attempt, Deployment
     from tests.servers.broken_vault import Behaviour
 
 JSON_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
-from tests.harness.deployment import PATH_ROOT, Account, Confidential
+from tests.harness.accounts import PATH_ROOT, Account
+from tests.harness.confidential import Confidential
 from tests.servers import SynapseProcess, Valkey, Worker
 from tests.servers.synapse import SERVER_NAME
 from tests.servers.valkey import valkey_command

@@ -12,23 +12,15 @@ import requests
 from hypothesis import HealthCheck, event, example, given, settings
 from hypothesis import strategies as st
 
-from tests.harness.deployment import (
-    LOGIN_TYPE,
-    PATH_ROOT,
-    Account,
-    Attempt,
-    Confidential,
-    Deployment,
-    deployed,
-    token_hash,
-)
-from tests.servers import Synapse
+from tests.harness.accounts import PATH_ROOT, Account, token_hash
+from tests.harness.deployment import LOGIN_TYPE, Attempt, Deployment
 from tests.servers.synapse import SERVER_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-    from tests.servers import OpenBao
+    from tests.harness.stack import Stack
+
 
 CASES = int(os.environ.get("WRONG_DOORS_CASES", "0"))
 """How many logins to make up, others each time; as they come, these are few and always the same."""
@@ -164,23 +156,16 @@ def reaches_us(body: Any, status: int) -> bool:
 
 
 @pytest.fixture(scope="module")
-def refusing(
-    tmp_path_factory: pytest.TempPathFactory,
-    openbao: OpenBao,
-    confidential: Confidential,
-    pytestconfig: pytest.Config,
-) -> Iterator[Deployment]:
+def refusing(file_stack: Stack, pytestconfig: pytest.Config) -> Deployment:
     """Return a homeserver whose module lets nobody in."""
-    synapse = Synapse(
-        tmp_path_factory.mktemp("refusing"),
-        {},
+    deployment = file_stack.start_homeserver(
+        "refusing",
         module="tests.servers.refusing_provider.RefusingProvider",
         environment={"PYTHONPATH": str(pytestconfig.rootpath)},
     )
-    with deployed("refusing", synapse, openbao, confidential) as deployment:
-        for account in ALL:
-            synapse.insert_user(account.user_id)
-        yield deployment
+    for account in ALL:
+        deployment.synapse.insert_user(account.user_id)
+    return deployment
 
 
 @pytest.fixture(scope="module")

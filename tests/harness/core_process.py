@@ -8,19 +8,14 @@ nothing. All are JSON.
 from __future__ import annotations
 
 import json
-import select
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
-from tests.servers.synapse import SERVER_NAME
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from synapse_vault_auth_provider._core import LoginService, Outcome
-
-    from .deployment import Account
+    from .accounts import Account
 
 
 class CoreProcess:
@@ -70,31 +65,17 @@ class CoreProcess:
 
 def main() -> None:
     """Decide logins until there are no more."""
-    from synapse_vault_auth_provider._core import LoginService, Settings
+    from .login_service import LoginDriver
 
-    config = json.loads(sys.stdin.readline())
-    written = {key: json.dumps(value) for key, value in config.items()}
-    service = LoginService(Settings.parse(written, {}), SERVER_NAME)
-    service.start()
     kept = []
-    for line in sys.stdin:
-        match json.loads(line):
-            case [user_id, token_hash]:
-                answer(decide(service, user_id, token_hash).code)
-            case digits:
-                kept.append(bytes.fromhex(digits))
-                answer(None)
-    service.stop()
-
-
-def decide(service: LoginService, user_id: str, token_hash: str) -> Outcome:
-    """Log in, and wait for the outcome."""
-    outcome = service.begin(1, user_id, True, token_hash)
-    while outcome is None:
-        select.select([service.fileno()], [], [])
-        decided, _, _ = service.drain()
-        outcome = dict(decided).get(1)
-    return outcome
+    with LoginDriver(json.loads(sys.stdin.readline())) as driver:
+        for line in sys.stdin:
+            match json.loads(line):
+                case [user_id, token_hash]:
+                    answer(driver.log_in(user_id, token_hash).code)
+                case digits:
+                    kept.append(bytes.fromhex(digits))
+                    answer(None)
 
 
 def answer(value: object) -> None:

@@ -2,110 +2,39 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import itertools
 import re
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tests.servers.synapse import SERVER_NAME
+from .accounts import PATH_ROOT, Account, token_hash
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import requests
 
-    from tests.servers import OpenBao, Synapse, SynapseProcess
+    from tests.servers import OpenBao, Synapse
     from tests.servers.log import Record
+
+    from .confidential import Confidential
 
 LOGGER = "synapse_vault_auth_provider"
 LOGIN_TYPE = "io.t2bot.vault"
 
-PATH_ROOT = "matrix/users"
-"""Where all configurations of these tests have the users' entries."""
-
 LONGEST_LINE = 4000
 """No line of ours is longer, whatever a client sends; in characters."""
 
-_DIGEST = re.compile(r"[0-9a-fA-F]{64}")
-_VAULT_TOKEN = re.compile(r"(?<![\w.])s\.[0-9a-z]{24}(?![0-9a-z])")
-"""What OpenBao grants, in lower case: the module's tokens are known to nobody but the module."""
 _LINE = re.compile(
     r"Login of (?:(?:'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")…?|something that is no string but \w+)"
     r": (?P<outcome>[a-z_]+): "
 )
 
 
-class Confidential:
-    """All secrets, Vault tokens and token hashes of a test session. No log may hold any."""
-
-    def __init__(self) -> None:
-        self._texts: set[str] = set()
-
-    def add(self, text: str) -> str:
-        """Remember a text, unless it is too short to tell from an accident, and return it."""
-        if len(text) >= 16:
-            self._texts.add(text)
-        return text
-
-    def __len__(self) -> int:
-        return len(self._texts)
-
-    def check(self, synapse: SynapseProcess) -> None:
-        """Fail if one of them is in what the homeserver wrote."""
-        self.check_text(synapse.log() + synapse.output())
-
-    def check_text(self, written: str) -> None:
-        """Fail if one of them is in a text, whatever its case."""
-        written = written.lower()
-        assert not _VAULT_TOKEN.search(written), "a Vault token in the log"
-        # There are thousands of hashes, which are all looked for at once.
-        digests = {
-            digits[start : start + 64]
-            for digits in re.findall(r"[0-9a-f]{64,}", written)
-            for start in range(len(digits) - 63)
-        }
-        leaked = [
-            text
-            for text in self._texts
-            if (text.lower() in digests if _DIGEST.fullmatch(text) else text.lower() in written)
-        ]
-        assert not leaked, f"{len(leaked)} confidential texts in the log, such as {leaked[0]!r}"
-
-
 def is_notice(record: Record) -> bool:
     """Tell whether our logger wrote this of something else than a login."""
     return record.logger == LOGGER and not record.message.startswith(("Login of ", "A login of "))
-
-
-def token_hash(login_secret: str, user_id: str) -> str:
-    """Compute a token hash, with nothing of ours."""
-    return hmac.new(login_secret.encode(), user_id.encode(), hashlib.sha256).hexdigest()
-
-
-@dataclass(frozen=True)
-class Account:
-    """A user and the secret that Vault holds for them."""
-
-    user_id: str
-    login_secret: str
-
-    @classmethod
-    def with_a_secret_of_its_own(cls, user_id: str) -> Account:
-        """Make up a secret. It is always the same for the same id."""
-        return cls(user_id, f"secret-{hashlib.sha256(user_id.encode()).hexdigest()}")
-
-    @property
-    def token_hash(self) -> str:
-        """What logs in."""
-        return token_hash(self.login_secret, self.user_id)
-
-    @property
-    def localpart(self) -> str:
-        """The id without sigil and server name."""
-        return self.user_id[1:].removesuffix(f":{SERVER_NAME}")
 
 
 @dataclass(frozen=True)
@@ -206,13 +135,7 @@ class Deployment:
 
     def account(self, user_id: str, login_secret: str | None = None) -> Account:
         """Tell what would log in with a secret, without writing it anywhere."""
-        if login_secret is None:
-            account = Account.with_a_secret_of_its_own(user_id)
-        else:
-            account = Account(user_id, login_secret)
-        self.confidential.add(account.login_secret)
-        self.confidential.add(account.token_hash)
-        return account
+        return self.confidential.add_account(Account.of(user_id, login_secret))
 
     def token_hash(self, login_secret: str, user_id: str) -> str:
         """Compute a token hash that no log may hold."""

@@ -20,14 +20,15 @@ from synapse_vault_auth_provider.provisioning import Provisioner, ProvisioningEr
 
 from tests.servers.synapse import SERVER_NAME
 
-from .deployment import PATH_ROOT, token_hash
+from .accounts import PATH_ROOT, token_hash
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.servers import OpenBao, Synapse
 
-    from .deployment import Confidential
+    from .confidential import Confidential
+    from .deployment import Deployment
 
 POLICY = f"""
 path "secret/data/{PATH_ROOT}/*" {{ capabilities = ["create", "read", "update"] }}
@@ -79,6 +80,11 @@ class Site:
         self.shared_secret = confidential.add(synapse.shared_secret)
         self.admin_id = f"@{new_name('admin')}:{SERVER_NAME}"
         self.admin_token: str = self.register(self.admin_id, admin=True)["access_token"]
+
+    @classmethod
+    def of(cls, deployment: Deployment) -> Site:
+        """Take the servers of a deployment."""
+        return cls(deployment.synapse, deployment.openbao, deployment.confidential)
 
     def settings(self, means: Means | None = None, **changes: object) -> dict[str, Any]:
         """Return the arguments of a provisioner with a few changes; `None` takes one away."""

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from tests.servers import Synapse
 
-from .deployment import LOGGER, PATH_ROOT, Confidential, Deployment
+from .accounts import PATH_ROOT
+from .confidential import Confidential
+from .deployment import LOGGER, Deployment
 from .waiting import wait_until
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from .disk import Disk
     from .network import Machine
     from .pki import Authority
 
@@ -36,6 +37,8 @@ class RaftNode(DurableOpenBao):
     ) -> None:
         super().__init__(directory, node_id=name, machine=machine, authority=authority)
         self.node_id = name
+        self.disk: Disk | None = None
+        """What it has its data on, if that is no directory of this machine's disk."""
 
     @property
     def is_running(self) -> bool:

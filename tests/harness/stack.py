@@ -1,0 +1,232 @@
+"""Servers that belong together: Vaults, homeservers that ask them, and the core by itself."""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+from tests.servers import DurableOpenBao, OpenBao, RaftCluster, Registration, Synapse
+from tests.servers.disk import Disk
+
+from .accounts import PATH_ROOT, READ_USERS
+from .core import Core
+from .deployment import Deployment, deployed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from typing_extensions import Self
+
+    from tests.servers.network import Machine
+    from tests.servers.pki import Authority
+
+    from .confidential import Confidential
+
+_names: Counter[str] = Counter()
+"""Those of homeservers so far, as the accounts of no two may have the same ids in one Vault."""
+
+
+class Stack:
+    """Starts servers when asked to, and stops all of them in `__exit__`, the last one first."""
+
+    def __init__(
+        self, directory: Path, confidential: Confidential, shared: Stack | None = None
+    ) -> None:
+        """Start nothing yet.
+
+        Args:
+            directory: For the files of the servers.
+            confidential: Where secrets are remembered. No log of a homeserver may hold one.
+            shared: Another one, whose Vault is used where no other one is named.
+        """
+        self.confidential = confidential
+        self._directory = directory
+        self._shared = shared
+        self._servers = ExitStack()
+        self._openbao: OpenBao | None = None
+        self._tokens: dict[str, str] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *details: Any) -> None:
+        self._servers.__exit__(*details)
+
+    @property
+    def openbao(self) -> OpenBao:
+        """The Vault of all that name no other one. It starts when it is first asked for."""
+        if self._shared is not None:
+            return self._shared.openbao
+        if self._openbao is None:
+            self._openbao = self.start_openbao()
+        return self._openbao
+
+    def vault_token(self, openbao: OpenBao | None = None) -> str:
+        """Return a token of a Vault that may do what the module must, and nothing else."""
+        if self._shared is not None and openbao in (None, self._shared.openbao):
+            return self._shared.vault_token()
+        openbao = openbao or self.openbao
+        if openbao.url not in self._tokens:
+            token = openbao.create_token("read-users", READ_USERS)
+            self._tokens[openbao.url] = self.confidential.add(token)
+        return self._tokens[openbao.url]
+
+    def module_config(self, openbao: OpenBao | None = None, **settings: Any) -> dict[str, Any]:
+        """Configure the module for a Vault.
+
+        Args:
+            openbao: The Vault, if it is not that of the stack.
+            settings: What is set otherwise, or beside; `None` leaves a key out.
+        """
+        openbao = openbao or self.openbao
+        config: dict[str, Any] = {"vault_url": openbao.url, "vault_path_root": PATH_ROOT}
+        if not settings.keys() & {"vault_token", "vault_token_file", "vault_auth"}:
+            config["vault_token"] = self.vault_token(openbao)
+        if openbao.ca_cert is not None:
+            config["vault_tls"] = {"ca_cert": str(openbao.ca_cert)}
+        config.update(settings)
+        return {key: value for key, value in config.items() if value is not None}
+
+    @overload
+    def start_openbao(
+        self,
+        name: str = ...,
+        *,
+        durable: Literal[False] = ...,
+        tls: bool = ...,
+        audited: bool = ...,
+    ) -> OpenBao: ...
+
+    @overload
+    def start_openbao(self, name: str = ..., *, durable: Literal[True]) -> DurableOpenBao: ...
+
+    def start_openbao(
+        self,
+        name: str = "openbao",
+        *,
+        durable: bool = False,
+        tls: bool = False,
+        audited: bool = True,
+    ) -> OpenBao:
+        """Start a Vault with a KV v2 engine at `secret/`.
+
+        Args:
+            name: Of its directory.
+            durable: Whether its data is on disk, so that it can be sealed, stopped and started
+                again.
+            tls: Whether it speaks TLS; one that is durable does not.
+            audited: Whether it writes down all requests; one that is durable does not.
+        """
+        directory = self._new_directory(name)
+        server = (
+            DurableOpenBao(directory)
+            if durable
+            else OpenBao(directory, tls=tls, is_audited=audited)
+        )
+        self._servers.callback(server.stop)
+        server.start()
+        self.confidential.add(server.root_token)
+        return server
+
+    def start_raft(
+        self,
+        name: str = "raft",
+        *,
+        machines: Sequence[Machine] | None = None,
+        authority: Authority | None = None,
+        disk: int | None = None,
+    ) -> RaftCluster:
+        """Start a Vault of three nodes, with AppRole and the policy `read-users`.
+
+        Args:
+            name: Of its directory.
+            machines: Where each of the three runs, if not all on loopback.
+            authority: Who certifies them. Without one they do not speak TLS to clients.
+            disk: Size of the disk that each has its data on, in megabytes, if they are not to
+                share that of the machine. See `Disk` for what it takes.
+        """
+        cluster = RaftCluster(self._new_directory(name), machines=machines, authority=authority)
+        if disk is not None:
+            for node in cluster.nodes:
+                node.disk = Disk(node.data_path, disk)
+                self._servers.callback(node.disk.unmount)
+        self._servers.callback(cluster.stop)
+        cluster.start()
+        self.confidential.add(cluster.root_token)
+        cluster.cli("policy", "write", "read-users", "-", stdin=READ_USERS)
+        cluster.cli("auth", "enable", "approle")
+        return cluster
+
+    def start_homeserver(
+        self,
+        name: str,
+        *,
+        openbao: OpenBao | None = None,
+        homeserver_yaml: Mapping[str, Any] | None = None,
+        environment: Mapping[str, str] | None = None,
+        registration: Registration = Registration.MODERN,
+        module: str | None = None,
+        has_module: bool = True,
+        has_metrics: bool = False,
+        log_level: str = "DEBUG",
+        **settings: Any,
+    ) -> Deployment:
+        """Start a homeserver; once it has stopped, nothing confidential may be in its log.
+
+        Args:
+            name: The start of the localparts of its accounts, and of its directory.
+            openbao: Its Vault, if it is not that of the stack.
+            homeserver_yaml: More of Synapse's own configuration.
+            environment: More environment variables.
+            registration: How Synapse is told of the module.
+            module: The module's name, if it is not ours.
+            has_module: Whether it has a module at all.
+            has_metrics: Whether it shows metrics.
+            log_level: From which level on Synapse writes its log.
+            settings: Those of the module, beside or in place of those that `module_config` has.
+        """
+        openbao = openbao or self.openbao
+        synapse = Synapse(
+            self._new_directory(name),
+            self.module_config(openbao, **settings) if has_module else None,
+            registration=registration,
+            module=module,
+            settings=homeserver_yaml,
+            environment=environment,
+            has_metrics=has_metrics,
+            log_level=log_level,
+        )
+        _names[name] += 1
+        if _names[name] > 1:
+            name = f"{name}-again-{_names[name]}"
+        return self._servers.enter_context(deployed(name, synapse, openbao, self.confidential))
+
+    def start_core(
+        self,
+        *,
+        openbao: OpenBao | None = None,
+        environment: Mapping[str, str] | None = None,
+        **settings: Any,
+    ) -> Core:
+        """Start the module's core, in this process and without a homeserver.
+
+        Args:
+            openbao: Its Vault, if it is not that of the stack.
+            environment: The environment variables that the settings are read from.
+            settings: Those of the module, beside or in place of those that `module_config` has.
+        """
+        openbao = openbao or self.openbao
+        config = self.module_config(openbao, **settings)
+        core = Core(openbao, self.confidential, config, environment)
+        return self._servers.enter_context(core)
+
+    def _new_directory(self, name: str) -> Path:
+        directory = self._directory / name
+        number = 1
+        while directory.exists():
+            number += 1
+            directory = self._directory / f"{name}-{number}"
+        directory.mkdir(parents=True)
+        return directory
