@@ -48,7 +48,7 @@ LOGINS ?= 2000
 .ONESHELL:
 .SHELLFLAGS := -euc
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format test-rust test-python test-oldest test-prerelease \
+.PHONY: help demo test lint format test-rust test-python test-long test-oldest test-prerelease \
   test-optimized bench soak fuzz fuzz-guided test-cluster wheel optimized reproducible install \
   prometheus wrk cluster-packages audit advisories audit-tools lock clean
 
@@ -83,6 +83,9 @@ test-rust: ## Run the unit tests of the core
 test-python: install prometheus ## Run the Python tests, unit and end to end
 	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder \
 	  $(TESTS)
+
+test-long: install ## Run the Python tests that take long, which `make test` leaves out
+	$(BIN)/python -m pytest -m nightly --numprocesses $(TEST_PROCESSES) --dist loadfile $(TESTS)
 
 test-oldest: ## Run the Python tests with the oldest Synapse that is supported
 	@$(MAKE) test-python VENV=.venvs/oldest REQUIREMENTS=requirements/oldest.txt

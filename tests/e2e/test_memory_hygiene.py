@@ -18,17 +18,15 @@ import pytest
 
 from tests.harness.accounts import PATH_ROOT, Account
 from tests.harness.core_process import CoreProcess
-from tests.harness.deployment import deployed
 from tests.harness.memory import FORMS, MarkedSecrets, copies, needles
 from tests.harness.provisioning import Means, Site, new_id
 from tests.harness.waiting import wait_until
-from tests.servers import OpenBao, Synapse
+from tests.servers import OpenBao
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
-    from tests.harness.confidential import Confidential
+    from tests.harness.deployment import Deployment
     from tests.harness.stack import Stack
 
 pytestmark = pytest.mark.long
@@ -53,9 +51,16 @@ for verb in sys.stdin:
 _numbers = itertools.count(1)
 
 
-@pytest.fixture(scope="module", params=["http", "https"])
-def vault(request: pytest.FixtureRequest, file_stack: Stack) -> OpenBao:
-    return file_stack.start_openbao(request.param, tls=request.param == "https")
+@pytest.fixture(scope="module")
+def vault(file_stack: Stack) -> OpenBao:
+    return file_stack.start_openbao("memory", tls=True)
+
+
+@pytest.fixture(scope="module")
+def homeserver(file_stack: Stack, vault: OpenBao) -> Deployment:
+    return file_stack.start_homeserver(
+        "memory", openbao=vault, vault_token=vault.root_token, cache={"ttl": "1s"}
+    )
 
 
 @pytest.fixture
@@ -65,12 +70,11 @@ def marked() -> MarkedSecrets:
 
 def config(vault: OpenBao, **settings: Any) -> dict[str, Any]:
     """Configure the module for a Vault."""
-    tls = {"vault_tls": {"ca_cert": str(vault.ca_cert)}} if vault.ca_cert else {}
     return {
         "vault_url": vault.url,
         "vault_token": vault.root_token,
         "vault_path_root": PATH_ROOT,
-        **tls,
+        "vault_tls": {"ca_cert": str(vault.ca_cert)},
         **settings,
     }
 
@@ -97,7 +101,9 @@ def wait_until_gone(process: int, needles: Mapping[str, bytes]) -> None:
         raise AssertionError(f"copies of secrets stay in memory: {found}") from None
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("form", FORMS)
+@pytest.mark.nightly
 def test_a_copy_would_be_found(vault: OpenBao, marked: MarkedSecrets, form: str) -> None:
     """Others of these tests find nothing, so it must be certain that they look."""
     with CoreProcess(config(vault)) as core:
@@ -116,6 +122,7 @@ def test_a_login_leaves_no_secret_behind(vault: OpenBao, marked: MarkedSecrets) 
         wait_until_gone(core.pid, marked.needles)
 
 
+@pytest.mark.nightly
 def test_a_secret_that_json_escapes_is_left_nowhere(vault: OpenBao, marked: MarkedSecrets) -> None:
     with CoreProcess(config(vault)) as core:
         account = put(vault, f'"{marked.new()}\\ü\n{marked.new()}\0😀')
@@ -123,6 +130,7 @@ def test_a_secret_that_json_escapes_is_left_nowhere(vault: OpenBao, marked: Mark
         wait_until_gone(core.pid, marked.needles)
 
 
+@pytest.mark.nightly
 def test_what_is_not_used_of_an_entry_is_left_nowhere(
     vault: OpenBao, marked: MarkedSecrets
 ) -> None:
@@ -134,6 +142,7 @@ def test_what_is_not_used_of_an_entry_is_left_nowhere(
         wait_until_gone(core.pid, marked.needles)
 
 
+@pytest.mark.nightly
 def test_a_former_secret_is_left_nowhere(vault: OpenBao, marked: MarkedSecrets) -> None:
     former = put(vault, marked.new())
     newest = Account(former.user_id, marked.new(44))
@@ -145,6 +154,7 @@ def test_a_former_secret_is_left_nowhere(vault: OpenBao, marked: MarkedSecrets) 
         wait_until_gone(core.pid, marked.needles)
 
 
+@pytest.mark.nightly
 def test_the_cache_has_the_only_copy(vault: OpenBao, marked: MarkedSecrets) -> None:
     with CoreProcess(config(vault, cache={"ttl": "1h"})) as core:
         account = put(vault, marked.new())
@@ -158,6 +168,7 @@ def test_the_cache_has_the_only_copy(vault: OpenBao, marked: MarkedSecrets) -> N
         assert copies(core.pid, marked.needles) == [copy]
 
 
+@pytest.mark.nightly
 def test_what_expires_is_wiped(vault: OpenBao, marked: MarkedSecrets) -> None:
     with CoreProcess(config(vault, cache={"ttl": "2s", "stale_if_error": "4s"})) as core:
         for _ in range(20):
@@ -165,6 +176,7 @@ def test_what_expires_is_wiped(vault: OpenBao, marked: MarkedSecrets) -> None:
         wait_until_gone(core.pid, marked.needles)
 
 
+@pytest.mark.nightly
 def test_what_is_pushed_out_is_wiped(vault: OpenBao, marked: MarkedSecrets) -> None:
     with CoreProcess(config(vault, cache={"ttl": "1h", "max_entries": 5})) as core:
         for _ in range(20):
@@ -174,6 +186,7 @@ def test_what_is_pushed_out_is_wiped(vault: OpenBao, marked: MarkedSecrets) -> N
         wait_until_gone(core.pid, marked.needles)
 
 
+@pytest.mark.nightly
 def test_what_was_deleted_is_wiped(vault: OpenBao, marked: MarkedSecrets) -> None:
     with CoreProcess(config(vault, cache={"stale_if_error": "1h"})) as core:
         account = put(vault, marked.new())
@@ -183,6 +196,7 @@ def test_what_was_deleted_is_wiped(vault: OpenBao, marked: MarkedSecrets) -> Non
         wait_until_gone(core.pid, marked.needles)
 
 
+@pytest.mark.nightly
 def test_what_was_replaced_is_wiped(vault: OpenBao, marked: MarkedSecrets) -> None:
     with CoreProcess(config(vault, cache={"ttl": "1h"})) as core:
         account = put(vault, marked.new())
@@ -193,20 +207,19 @@ def test_what_was_replaced_is_wiped(vault: OpenBao, marked: MarkedSecrets) -> No
         wait_until_gone(core.pid, marked.needles)
 
 
-def test_a_homeserver_is_left_with_no_secret(
-    vault: OpenBao, marked: MarkedSecrets, tmp_path: Path, confidential: Confidential
-) -> None:
-    synapse = Synapse(tmp_path, config(vault, cache={"ttl": "1s"}))
-    with deployed(f"memory-{next(_numbers)}", synapse, vault, confidential) as deployment:
-        assert synapse.process is not None
-        for length in LENGTHS:
-            account = deployment.new_account(marked.new(length))
-            deployment.log_in(account.user_id, account.token_hash).check_accepted(account.user_id)
-            deployment.log_in(account.user_id, WRONG_HASH).check_refused("bad_hash")
-        wait_until_gone(synapse.process.pid, marked.needles)
+@pytest.mark.nightly
+def test_a_homeserver_is_left_with_no_secret(homeserver: Deployment, marked: MarkedSecrets) -> None:
+    for length in LENGTHS:
+        account = homeserver.new_account(marked.new(length))
+        homeserver.log_in(account.user_id, account.token_hash).check_accepted(account.user_id)
+        homeserver.log_in(account.user_id, WRONG_HASH).check_refused("bad_hash")
+    wait_until_gone(homeserver.synapse.pid, marked.needles)
 
 
-def test_provisioning_leaves_no_secret_behind(site: Site) -> None:
+@pytest.mark.nightly
+def test_provisioning_leaves_no_secret_behind(homeserver: Deployment) -> None:
+    site = Site.of(homeserver)
+    settings = site.settings(Means.SHARED_SECRET, vault_tls={"ca_cert": str(site.openbao.ca_cert)})
     user_id = new_id()
     with subprocess.Popen(
         [sys.executable, "-c", PROVISIONING],
@@ -222,7 +235,7 @@ def test_provisioning_leaves_no_secret_behind(site: Site) -> None:
             print(verb, file=stdin, flush=True)
             assert stdout.readline() == "done\n"
 
-        print(json.dumps([site.settings(Means.SHARED_SECRET), user_id]), file=stdin)
+        print(json.dumps([settings, user_id]), file=stdin)
         do("provision_user")
         made = site.secret(user_id)
         do("login")
