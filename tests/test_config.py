@@ -1,4 +1,8 @@
-"""Configuration: what is accepted, and what stops Synapse's start with the fix."""
+"""Configuration: what stops Synapse's start, and with which error.
+
+Which values are right is for the unit tests of `src/settings/`. Here is how errors arrive in
+Python, and what only Python can be given.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ import pytest
 import yaml
 from synapse_vault_auth_provider import VaultAuthProvider
 
-from .configurations import OF_2018, TOKEN, config_with, error_of
+from .configurations import OF_2018, TOKEN, check_accepted, config_with, error_of
 from .servers import Registration, Synapse
 
 if TYPE_CHECKING:
@@ -26,21 +30,14 @@ def test_a_configuration_of_2018_is_accepted_and_shows_no_secret() -> None:
         assert "matrix/users" in shown
 
 
-@pytest.mark.parametrize("absent", [{}, {"vault_token": ""}, {"vault_token": None}], ids=str)
 @pytest.mark.parametrize("tool", ["VAULT", "BAO"])
 def test_the_environment_fills_in_for_address_and_token(
-    monkeypatch: pytest.MonkeyPatch, absent: dict[str, object], tool: str
+    monkeypatch: pytest.MonkeyPatch, tool: str
 ) -> None:
     monkeypatch.setenv(f"{tool}_ADDR", "http://from-environment:8200")
     monkeypatch.setenv(f"{tool}_TOKEN", TOKEN)
-    settings = VaultAuthProvider.parse_config({"vault_path_root": "matrix/users", **absent})
-    assert "http://from-environment:8200" in repr(settings)
-    assert "s3cret" not in repr(settings)
-
-
-def test_the_configuration_comes_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("VAULT_ADDR", "http://from-environment:8200")
-    assert "https://localhost:8200" in repr(VaultAuthProvider.parse_config(config_with()))
+    shown = check_accepted({"vault_path_root": "matrix/users"})
+    assert "http://from-environment:8200" in shown
 
 
 def test_the_environment_is_read_when_the_configuration_is(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,13 +45,6 @@ def test_the_environment_is_read_when_the_configuration_is(monkeypatch: pytest.M
     assert error_of(config).path == ("vault_token",)
     monkeypatch.setenv("VAULT_TOKEN", TOKEN)
     VaultAuthProvider.parse_config(config)
-
-
-def test_a_bad_token_in_the_environment_is_named_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("VAULT_TOKEN", "hvs.s3cret\nhvs.s3cret")
-    error = error_of(config_with(vault_token=None))
-    assert error.path == ("VAULT_TOKEN",)
-    assert "letters, digits and punctuation of ASCII" in error.msg
 
 
 def test_a_variable_that_is_not_needed_may_hold_any_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,84 +63,43 @@ def test_a_variable_that_is_not_utf_8_is_named(
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "expectation"),
+    ("key", "value", "path", "expectation"),
     [
-        ("vault_url", None, "required"),
-        ("vault_url", "", "VAULT_ADDR"),
-        ("vault_url", 8200, "must be a string, not a number"),
-        ("vault_url", "localhost:8200", "must begin with http:// or https://"),
-        ("vault_url", "https://user:s3cret@localhost", "no user name or password"),
-        ("vault_url", "https://localhost/v1", 'leave out the "/v1"'),
-        ("vault_url", datetime.date(2018, 11, 1), "a string"),
-        ("vault_token", "", "VAULT_TOKEN"),
-        ("vault_token", "   ", "empty"),
-        ("vault_token", "s3cret\ns3cret", "letters, digits and punctuation of ASCII"),
-        ("vault_token", ["s3cret"], "must be a string, not a list"),
-        ("vault_token", {"s3cret": "s3cret"}, "must be a string, not a mapping"),
-        ("vault_token", b"s3cret", "a string"),
-        ("vault_token", 5, "must be a string, not a number"),
-        ("vault_path_root", None, "required"),
-        ("vault_path_root", "///", "more than slashes"),
-        ("vault_path_root", "matrix/../users", 'no ".." segment'),
-        ("vault_path_root", True, "must be a string, not true or false"),
-        ("vault_kv_mount_point", "kv\n", "no control character"),
-        ("vault_kv_mount_point", 2, "must be a string, not a number"),
-        ("request_timeout", "soon", '"250ms", "5s", "10m" or "1h"'),
-        ("request_timeout", 0, "above zero"),
-        ("request_timeout", float("nan"), "a number"),
-        ("request_timeout", float("inf"), "a number"),
-        ("request_timeout", -1, "from zero up"),
-        ("login_timeout", "8d", "at most 7d"),
-        ("login_timeout", "-5s", "from zero up"),
-        ("login_timeout", False, "not true or false"),
-        ("login_timeout", datetime.time(1), "a number"),
-        ("rotation_grace", "a while", '"250ms", "5s", "10m" or "1h"'),
-        ("rotation_grace", -1, "from zero up"),
-        ("rotation_grace", "8d", "at most 7d"),
-        ("rotation_grace", True, "not true or false"),
-        ("rotation_grace", ["10m"], "not a list"),
-        ("m_login_password_support_enabled", "yes", "must be true or false, not a string"),
-        ("m_login_password_support_enabled", 1, "must be true or false, not a number"),
-        ("allow_registration", "true", "must be true or false, not a string"),
-        ("allow_registration", [], "must be true or false, not a list"),
-        ("health_endpoint", "/health", "must be true or false, not a string"),
-        ("health_endpoint", {}, "must be true or false, not a mapping"),
+        ("vault_url", None, "vault_url", "required"),
+        ("vault_url", 8200, "vault_url", "must be a string, not a number"),
+        ("vault_url", datetime.date(2018, 11, 1), "vault_url", "a string"),
+        ("vault_url", ["https://a:8200", 5], "vault_url[1]", "a string, not a number"),
+        ("vault_token", "s3cret\ns3cret", "vault_token", "digits and punctuation of ASCII"),
+        ("vault_token", {"s3cret": "s3cret"}, "vault_token", "a string, not a mapping"),
+        ("vault_token", b"s3cret", "vault_token", "a string"),
+        ("vault_token_file", "/nowhere", "vault_token_file", "there is vault_token as well"),
+        ("vault_auth", {"secret_id": "s3cret"}, "vault_auth", "there is vault_token as well"),
+        ("vault_tls", {"ca_cert": "/nowhere"}, "vault_tls.ca_cert", "cannot read /nowhere"),
+        ("vault_path_root", "matrix/../users", "vault_path_root", 'no ".." segment'),
+        ("request_timeout", 0, "request_timeout", "above zero"),
+        ("request_timeout", float("nan"), "request_timeout", "a number"),
+        ("request_timeout", float("inf"), "request_timeout", "a number"),
+        ("login_timeout", datetime.time(1), "login_timeout", "a number"),
+        ("cache", {"ttl": -1}, "cache.ttl", "from zero up"),
+        ("allow_registration", "true", "allow_registration", "true or false, not a string"),
+        ("vault_kv_mount", "s3cret", "vault_kv_mount", "did you mean vault_kv_mount_point?"),
+        ("colour", "s3cret", "colour", "known keys: "),
     ],
     ids=lambda value: str(value)[:30],
 )
-def test_a_wrong_value_is_named_with_what_is_allowed(
-    key: str, value: object, expectation: str
+def test_an_error_names_its_key_and_what_is_allowed(
+    key: str, value: object, path: str, expectation: str
 ) -> None:
     error = error_of(config_with(**{key: value}))
-    assert error.path == (key,)
-    assert error.msg.startswith(f"{key}: ")
+    assert error.path == (path,)
+    assert error.msg.startswith(f"{path}: ")
     assert expectation in error.msg
 
 
-@pytest.mark.parametrize(
-    ("misspelt", "meant"),
-    [
-        ("vault_kv_mount", "vault_kv_mount_point"),
-        ("vault_adress", "vault_url"),
-        ("vault_address", "vault_url"),
-        ("vault_addr", "vault_url"),
-        ("valt_token", "vault_token"),
-        ("vault-token", "vault_token"),
-        ("VAULT_PATH_ROOT", "vault_path_root"),
-        ("request_timout", "request_timeout"),
-        ("login_time_out", "login_timeout"),
-    ],
-)
-def test_a_misspelt_key_is_named_with_the_one_meant(misspelt: str, meant: str) -> None:
-    error = error_of(config_with(**{misspelt: "s3cret"}))
-    assert error.path == (misspelt,)
-    assert f"did you mean {meant}?" in error.msg
-
-
-def test_a_key_like_no_other_is_answered_with_all_there_are() -> None:
-    error = error_of(config_with(colour="s3cret"))
-    assert error.path == ("colour",)
-    assert all(key in error.msg for key in yaml.safe_load(OF_2018))
+def test_a_secret_that_is_none_is_not_shown() -> None:
+    auth = {"method": "approle", "role_id": "r", "secret_id": ["s3cret"]}
+    error = error_of(config_with(vault_token=None, vault_auth=auth))
+    assert error.path == ("vault_auth.secret_id",)
 
 
 @pytest.mark.parametrize("config", [None, "s3cret", 5, ["s3cret"], True], ids=str)

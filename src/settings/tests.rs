@@ -68,6 +68,39 @@ fn the_environment_fills_in() {
     assert_eq!(error.key, "VAULT_TOKEN");
     let empty = parse_with(with("vault_token", json!("")), &[("VAULT_TOKEN", "")]);
     assert_eq!(empty.unwrap_err().key, "vault_token");
+    for absent in [json!({}), json!({"vault_token": ""}), json!({"vault_token": null})] {
+        for (address, token) in [("VAULT_ADDR", "VAULT_TOKEN"), ("BAO_ADDR", "BAO_TOKEN")] {
+            let mut config = absent.clone();
+            config["vault_path_root"] = json!("u");
+            let settings = parse_with(config, &[(address, "http://v:8200"), (token, "t")]).unwrap();
+            assert_eq!(settings.login.vault.connection.addresses[0].to_string(), "http://v:8200");
+        }
+    }
+    // What is configured comes first.
+    let settings = parse_with(with("login_timeout", json!(1)), &variables[1..]).unwrap();
+    assert_eq!(settings.login.vault.connection.addresses[0].to_string(), "https://localhost:8200");
+}
+
+#[test]
+fn a_wrong_variable_is_named_as_such() {
+    for (variable, value, key) in [
+        ("VAULT_NAMESPACE", "te\nam", "VAULT_NAMESPACE"),
+        ("VAULT_CACERT", "/nowhere", "VAULT_CACERT"),
+        ("BAO_CACERT", "/nowhere", "BAO_CACERT"),
+        ("VAULT_CAPATH", "/nowhere", "VAULT_CAPATH"),
+        ("BAO_CAPATH", "/nowhere", "BAO_CAPATH"),
+        ("VAULT_CLIENT_CERT", "/nowhere", "vault_tls.client_key"),
+        ("BAO_CLIENT_CERT", "/nowhere", "vault_tls.client_key"),
+        ("VAULT_CLIENT_KEY", "/nowhere", "vault_tls.client_cert"),
+        ("BAO_CLIENT_KEY", "/nowhere", "vault_tls.client_cert"),
+    ] {
+        let result = parse_with(with("login_timeout", json!(1)), &[(variable, value)]);
+        assert_eq!(result.unwrap_err().key, key, "{variable}");
+    }
+    // What is configured is looked at alone.
+    let config = with("vault_tls", json!({"ca_cert": "/no"}));
+    let error = parse_with(config, &[("VAULT_CACERT", "/nowhere")]).unwrap_err();
+    assert_eq!(error.key, "vault_tls.ca_cert");
 }
 
 #[test]
@@ -80,6 +113,12 @@ fn a_misspelt_key_is_named_with_its_likely_meaning() {
         ("token", "vault_token"),
         ("url", "vault_url"),
         ("VAULT_TOKEN", "vault_token"),
+        ("vault_adress", "vault_url"),
+        ("vault_address", "vault_url"),
+        ("valt_token", "vault_token"),
+        ("vault-token", "vault_token"),
+        ("VAULT_PATH_ROOT", "vault_path_root"),
+        ("login_time_out", "login_timeout"),
     ];
     for (typo, meant) in mistakes {
         let text = error(with(typo, json!("x")));
@@ -88,6 +127,9 @@ fn a_misspelt_key_is_named_with_its_likely_meaning() {
     }
     let text = error(with("colour", json!("x")));
     assert!(text.contains("known keys: "), "{text}");
+    for key in ["vault_url", "vault_token", "vault_path_root", "vault_kv_mount_point"] {
+        assert!(text.contains(key), "{text}");
+    }
     // The misspelt key, and not the required one that it should have been.
     let text = error(json!({"vault_url": "http://v", "vault_token": "t", "vault_path_rot": ""}));
     assert!(text.starts_with("vault_path_rot: "), "{text}");
@@ -96,18 +138,26 @@ fn a_misspelt_key_is_named_with_its_likely_meaning() {
 #[test]
 fn wrong_values_name_their_key_and_what_is_allowed() {
     for (key, value, expected) in [
+        ("vault_url", json!(null), "required"),
+        ("vault_url", json!(""), "VAULT_ADDR"),
+        ("vault_url", json!({"a": 1}), "not a mapping"),
         ("vault_url", json!(8200), "a string, not a number"),
         ("vault_url", json!([]), "must not be an empty list"),
         ("vault_kv_version", json!("two"), "auto, 1 or 2"),
         ("vault_kv_version", json!(3), "auto, 1 or 2"),
         ("vault_kv_version", json!([]), "auto, 1 or 2"),
+        ("vault_kv_version", json!(true), "auto, 1 or 2"),
+        ("vault_namespace", json!("/"), "printable ASCII"),
+        ("vault_namespace", json!(["team"]), "a string, not a list"),
         ("vault_namespace", json!("te\nam"), "printable ASCII"),
         ("vault_namespace", json!("tëam"), "printable ASCII"),
         ("vault_tls", json!("ca.pem"), "a mapping of keys, not a string"),
+        ("vault_tls", json!(true), "a mapping of keys, not true or false"),
         ("max_concurrent_lookups", json!(0), "from 1 to"),
         ("max_concurrent_lookups", json!(1.5), "from 1 to"),
         ("max_concurrent_lookups", json!("many"), "not a string"),
         ("cache", json!(true), "a mapping of keys, not true or false"),
+        ("cache", json!("on"), "a mapping of keys, not a string"),
         ("vault_token_file", json!("/nowhere"), "there is vault_token as well"),
         ("vault_auth", json!({"method": "approle"}), "there is vault_token as well"),
         ("vault_url", json!("localhost:8200"), "http:// or https://"),
@@ -118,13 +168,22 @@ fn wrong_values_name_their_key_and_what_is_allowed() {
         ("vault_url", json!("https://localhost/?x=1"), "\"?\""),
         ("vault_url", json!("https://localhost/v1"), "/v1"),
         ("vault_token", json!(1234), "a string, not a number"),
+        ("vault_token", json!(""), "VAULT_TOKEN"),
+        ("vault_token", json!("   "), "empty"),
+        ("vault_token", json!(["t"]), "a string, not a list"),
+        ("vault_token", json!({"t": "t"}), "a string, not a mapping"),
         ("vault_token", json!("tok\u{e9}n"), "character"),
         ("vault_token", json!("one\ntwo"), "character"),
+        ("vault_path_root", json!(null), "required"),
         ("vault_path_root", json!(""), "required"),
+        ("vault_path_root", json!("///"), "more than slashes"),
+        ("vault_path_root", json!(true), "a string, not true or false"),
         ("vault_path_root", json!("/"), "required"),
         ("vault_path_root", json!("a/../b"), "\"..\""),
         ("vault_path_root", json!("a\tb"), "control character"),
         ("vault_kv_mount_point", json!("./kv"), "\".\""),
+        ("vault_kv_mount_point", json!("kv\n"), "no control character"),
+        ("vault_kv_mount_point", json!(2), "a string, not a number"),
         ("vault_kv_mount_point", json!({}), "a string, not a mapping"),
         ("request_timeout", json!("soon"), "\"250ms\""),
         ("request_timeout", json!(0), "above zero"),
@@ -133,6 +192,8 @@ fn wrong_values_name_their_key_and_what_is_allowed() {
         ("request_timeout", json!(true), "not true or false"),
         ("login_timeout", json!(1e300), "a number of seconds"),
         ("login_timeout", json!("8d"), "at most 7d"),
+        ("login_timeout", json!("-5s"), "from zero up"),
+        ("login_timeout", json!(false), "not true or false"),
         ("login_timeout", json!([]), "not a list"),
     ] {
         let text = error(with(key, value.clone()));
@@ -220,10 +281,32 @@ impl Drop for Scratch {
 }
 
 #[test]
+fn right_values() {
+    for (key, value) in [
+        ("vault_namespace", json!("/team/matrix/")),
+        ("vault_namespace", json!(null)),
+        ("vault_kv_version", json!("auto")),
+        ("vault_kv_version", json!(1)),
+        ("vault_kv_version", json!("2")),
+        ("vault_kv_version", json!(null)),
+        ("vault_tls", json!(null)),
+        ("vault_tls", json!({})),
+        ("max_concurrent_lookups", json!(1)),
+        ("cache", json!(null)),
+        ("cache", json!({})),
+    ] {
+        let result = parse(with(key, value.clone()));
+        assert!(result.is_ok(), "{key}: {value}: {result:?}");
+    }
+}
+
+#[test]
 fn addresses_of_one_cluster() {
     let settings = parse(with("vault_url", json!(["https://a:8200", "https://b:8200"]))).unwrap();
     assert_eq!(settings.login.vault.connection.addresses.len(), 2);
     let text = error(with("vault_url", json!(["https://a:8200", "b"])));
+    assert!(text.starts_with("vault_url[1]: must begin with"), "{text}");
+    let text = error(with("vault_url", json!(["https://a:8200", ""])));
     assert!(text.starts_with("vault_url[1]: must begin with"), "{text}");
     let text = error(with("vault_url", json!(["https://a:8200", 5])));
     assert!(text.starts_with("vault_url[1]: must be a string"), "{text}");
@@ -240,6 +323,7 @@ fn auth_methods() {
         json!({"method": "kubernetes", "role": "r", "jwt_file": secret}),
         json!({"method": "jwt", "jwt": "j"}),
         json!({"method": "jwt", "jwt_file": secret, "role": "r"}),
+        json!({"method": "userpass", "username": "u", "password": "s3cret"}),
         json!({"method": "userpass", "username": "u", "password_file": secret}),
     ] {
         let settings = parse(tokenless(json!({"vault_auth": auth}))).unwrap();
@@ -255,7 +339,50 @@ fn half_given_auth_settings_name_their_key() {
     for (auth, key, expected) in [
         (json!({}), "vault_auth.method", "required: one of approle"),
         (json!({"method": "ldap"}), "vault_auth.method", "must be approle"),
+        (json!("approle"), "vault_auth", "a mapping of keys, not a string"),
+        (json!({"method": 5}), "vault_auth.method", "a string, not a number"),
         (json!({"methd": "approle"}), "vault_auth.method", "required"),
+        (
+            json!({"method": "approle", "role_id": "r", "secret_id": ["s"]}),
+            "vault_auth.secret_id",
+            "a string, not a list",
+        ),
+        (
+            json!({"method": "approle", "role_id": "r", "secret_id": "s", "secret_id_file": "f"}),
+            "vault_auth.secret_id_file",
+            "only one of this and secret_id",
+        ),
+        (
+            json!({"method": "approle", "role_id": "r", "secret_id": "s", "secret_id_wrapped": "yes"}),
+            "vault_auth.secret_id_wrapped",
+            "true or false",
+        ),
+        (
+            json!({"method": "approle", "role_id": "r", "secret_id": "s", "roleid": "r"}),
+            "vault_auth.roleid",
+            "did you mean role_id?",
+        ),
+        (
+            json!({"method": "approle", "role_id": "r", "secret_id": "s", "password": "p"}),
+            "vault_auth.password",
+            "unknown key",
+        ),
+        (
+            json!({"method": "approle", "role_id": "r", "secret_id_file": empty}),
+            "vault_auth.secret_id_file",
+            "is empty",
+        ),
+        (json!({"method": "jwt", "role": "r"}), "vault_auth.jwt", "this or jwt_file"),
+        (
+            json!({"method": "kubernetes", "role": "r"}),
+            "vault_auth.jwt_file",
+            "/var/run/secrets/kubernetes.io",
+        ),
+        (
+            json!({"method": "userpass", "username": "u"}),
+            "vault_auth.password",
+            "this or password_file",
+        ),
         (json!({"method": "approle", "role_id": "r"}), "vault_auth.secret_id", "secret_id_file"),
         (json!({"method": "approle", "secret_id": "s"}), "vault_auth.role_id", "required"),
         (
@@ -295,18 +422,47 @@ fn token_files() {
     let plain = scratch.file("plain", "hvs.s3cret\n");
     let settings = parse(tokenless(json!({"vault_token_file": plain}))).unwrap();
     assert!(!format!("{settings:?}").contains("s3cret"));
+    let too_long = vec![b's'; 120_000];
     for (name, content, expected) in [
         ("junk", &b"s3\x01cret"[..], "character"),
         ("binary", &b"\xff\xfe"[..], "not text"),
         ("lines", &b"s3cret\ns3cret"[..], "character"),
         ("empty", &b"\n"[..], "is empty"),
         ("json", &b"{\"s3cret\": 1}"[..], "without a token"),
+        ("blank", &b" \n"[..], "is empty"),
+        ("long", &too_long[..], "is longer than"),
+        ("list", &b"{\"token\": [\"s3cret\"]}"[..], "not a string"),
+        ("half", &b"{\"token\": \"s3cret"[..], "is not JSON"),
+        (
+            "encrypted",
+            &b"{\"curve25519_public_key\": \"\", \"encrypted_payload\": \"s3cret\"}"[..],
+            "without dh_type",
+        ),
     ] {
         let path = scratch.file(name, content);
         let text = error(tokenless(json!({"vault_token_file": path})));
         assert!(text.starts_with("vault_token_file: "), "{name}: {text}");
         assert!(text.contains(expected), "{name}: {text}");
         assert!(!text.contains("s3cret"), "{name}: {text}");
+    }
+    // Two ways to a token are a contradiction.
+    let auth = json!({"method": "approle", "role_id": "r", "secret_id": "s"});
+    for (given, blamed) in [
+        (json!({"vault_token": "t", "vault_token_file": plain}), "vault_token_file"),
+        (json!({"vault_token": "t", "vault_auth": auth}), "vault_auth"),
+        (json!({"vault_token_file": plain, "vault_auth": auth}), "vault_auth"),
+        (
+            json!({"vault_token": "t", "vault_token_file": plain, "vault_auth": auth}),
+            "vault_token_file",
+        ),
+    ] {
+        let text = error(tokenless(given));
+        assert!(text.starts_with(&format!("{blamed}: ")), "{text}");
+        assert!(text.contains("only one way to a token"), "{text}");
+    }
+    // The environment's token is for those who configured no way to one.
+    for given in [json!({"vault_auth": auth}), json!({"vault_token_file": plain})] {
+        assert!(parse_with(tokenless(given), &[("VAULT_TOKEN", "not a token")]).is_ok());
     }
     // A secret in place of its file's path is not shown.
     for secret in ["hvs.s3cret", "s3cret/s3cret=="] {
@@ -337,6 +493,8 @@ fn tls() {
             "vault_tls.client_key",
             "give its whole path",
         ),
+        (json!({"ca_cert": 5}), "vault_tls.ca_cert", "a string, not a number"),
+        (json!({"skip_verify": ""}), "vault_tls.skip_verify", "true or false"),
         (json!({"ca_cert": "/nowhere"}), "vault_tls.ca_cert", "cannot read"),
         (json!({"ca_cert": no_pem}), "vault_tls.ca_cert", "no certificate"),
         (json!({"ca_path": "/nowhere"}), "vault_tls.ca_path", "cannot read"),
@@ -370,7 +528,11 @@ fn only_a_clear_yes_skips_verification() {
     for value in ["1", "true", "T"] {
         assert!(skips(value).unwrap());
     }
-    assert_eq!(skips("yes").unwrap_err().key, "VAULT_SKIP_VERIFY");
+    for value in ["yes", "2", "on", " "] {
+        let error = skips(value).unwrap_err();
+        assert_eq!(error.key, "VAULT_SKIP_VERIFY");
+        assert!(error.to_string().contains("true or false"), "{error}");
+    }
     let config = with("vault_tls", json!({"skip_verify": false}));
     let settings = parse_with(config, &[("VAULT_SKIP_VERIFY", "true")]).unwrap();
     assert!(!settings.login.vault.connection.tls.skip_verify);
@@ -383,10 +545,18 @@ fn the_cache_is_off_unless_configured() {
     let settings = parse(with("cache", cache)).unwrap();
     assert_eq!(settings.login.cache.ttl, Duration::from_secs(60));
     assert_eq!(settings.login.cache.max_entries, 5);
-    let text = error(with("cache", json!({"ttl": -1})));
-    assert!(text.starts_with("cache.ttl: "), "{text}");
-    let text = error(with("cache", json!({"tll": 1})));
-    assert!(text.contains("did you mean ttl?"), "{text}");
+    for (cache, key, expected) in [
+        (json!({"ttl": -1}), "cache.ttl", "from zero up"),
+        (json!({"ttl": "soon"}), "cache.ttl", "\"250ms\""),
+        (json!({"stale_if_error": true}), "cache.stale_if_error", "not true or false"),
+        (json!({"max_entries": 0}), "cache.max_entries", "from 1 to"),
+        (json!({"tll": 1}), "cache.tll", "did you mean ttl?"),
+        (json!({"stale_on_error": 1}), "cache.stale_on_error", "did you mean stale_if_error?"),
+    ] {
+        let text = error(with("cache", cache));
+        assert!(text.starts_with(&format!("{key}: ")), "{text}");
+        assert!(text.contains(expected), "{text}");
+    }
 }
 
 #[test]
@@ -401,6 +571,13 @@ fn what_loosens_anything_is_off_unless_configured() {
     for (key, value, expected) in [
         ("rotation_grace", json!("soon"), "\"250ms\""),
         ("rotation_grace", json!(true), "not true or false"),
+        ("rotation_grace", json!(-1), "from zero up"),
+        ("rotation_grace", json!("8d"), "at most 7d"),
+        ("rotation_grace", json!(["10m"]), "not a list"),
+        ("m_login_password_support_enabled", json!(1), "true or false, not a number"),
+        ("allow_registration", json!("true"), "true or false, not a string"),
+        ("allow_registration", json!([]), "true or false, not a list"),
+        ("health_endpoint", json!({}), "true or false, not a mapping"),
         ("m_login_password_support_enabled", json!("yes"), "true or false, not a string"),
         ("allow_registration", json!(1), "true or false, not a number"),
         ("health_endpoint", json!("/health"), "true or false, not a string"),
