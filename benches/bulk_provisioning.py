@@ -23,12 +23,13 @@ from typing import TYPE_CHECKING
 
 from synapse_vault_auth_provider.provisioning import Provisioner
 
+from tests.harness.accounts import PATH_ROOT
+from tests.harness.confidential import Confidential
+from tests.harness.stack import Stack
 from tests.servers import OpenBao, Synapse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-ROOT = "matrix/users"
 
 
 class Import:
@@ -69,18 +70,14 @@ def resident_kib(pid: int) -> int:
 
 @contextlib.contextmanager
 def servers(directory: Path) -> Iterator[tuple[OpenBao, Synapse]]:
-    bao = OpenBao(directory / "openbao")
-    module = {"vault_url": bao.url, "vault_token": bao.root_token, "vault_path_root": ROOT}
-    synapse = Synapse(
-        directory / "synapse", module, log_level="WARNING", settings={"bcrypt_rounds": 12}
-    )
-    try:
-        bao.start()
-        synapse.start()
-        yield bao, synapse
-    finally:
-        synapse.stop()
-        bao.stop()
+    with Stack(directory, Confidential()) as stack:
+        homeserver = stack.start_homeserver(
+            "bulk",
+            log_level="WARNING",
+            homeserver_yaml={"bcrypt_rounds": 12},
+            vault_token=stack.openbao.root_token,
+        )
+        yield homeserver.openbao, homeserver.synapse
 
 
 def main() -> None:
@@ -88,7 +85,7 @@ def main() -> None:
     parser.add_argument("--users", type=int, default=1000)
     users: int = parser.parse_args().users
     with tempfile.TemporaryDirectory() as name, servers(Path(name)) as (bao, synapse):
-        vault = {"vault_url": bao.url, "vault_token": bao.root_token, "vault_path_root": ROOT}
+        vault = {"vault_url": bao.url, "vault_token": bao.root_token, "vault_path_root": PATH_ROOT}
         with Provisioner(
             synapse.url, "example.org", registration_shared_secret=synapse.shared_secret, **vault
         ) as provisioner:

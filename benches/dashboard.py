@@ -20,11 +20,13 @@ from typing import Any
 
 from synapse_vault_auth_provider import token_hash
 
-from tests.servers import OpenBao, Prometheus, Relay, Synapse
+from tests.harness.accounts import READ_USERS
+from tests.harness.confidential import Confidential
+from tests.harness.stack import Stack
+from tests.servers import Prometheus, Relay, Synapse
 
 ROOT = Path(__file__).parents[1]
 DASHBOARD = ROOT / "contrib" / "grafana" / "synapse-vault-auth.json"
-POLICY = 'path "secret/data/matrix/users/*" { capabilities = ["read"] }'
 USERS = 20
 
 VARIABLES = {"$server_name": ".+", "$instance": ".+", "$__rate_interval": "15s"}
@@ -89,22 +91,21 @@ def main() -> int:
     seconds = parser.parse_args().seconds
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        bao = OpenBao(directory / "openbao")
-        stack.callback(bao.stop)
-        bao.start()
-        bao.api("PUT", "sys/policies/acl/users", {"policy": POLICY})
+        servers = stack.enter_context(Stack(directory, Confidential()))
+        bao = servers.openbao
+        bao.api("PUT", "sys/policies/acl/users", {"policy": READ_USERS})
         granted = bao.api("POST", "auth/token/create", {"policies": ["users"], "period": "768h"})
         relay = stack.enter_context(Relay(bao.url))
-        config = {
-            "vault_url": relay.url,
-            "vault_token": granted["auth"]["client_token"],
-            "vault_path_root": "matrix/users",
-            "login_timeout": "2s",
-            "cache": {"stale_if_error": "1h"},
-        }
-        synapse = Synapse(directory / "synapse", config, log_level="WARNING", has_metrics=True)
-        stack.callback(synapse.stop)
-        synapse.start()
+        homeserver = servers.start_homeserver(
+            "dashboard",
+            log_level="WARNING",
+            has_metrics=True,
+            vault_url=relay.url,
+            vault_token=granted["auth"]["client_token"],
+            login_timeout="2s",
+            cache={"stale_if_error": "1h"},
+        )
+        synapse = homeserver.synapse
         prometheus = Prometheus(directory / "prometheus", [f"127.0.0.1:{synapse.metrics_port}"])
         stack.callback(prometheus.stop)
         prometheus.start()

@@ -18,12 +18,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.harness.accounts import PATH_ROOT, Account
+from tests.harness.confidential import Confidential
 from tests.harness.login_service import LoginDriver
-from tests.servers import OpenBao
+from tests.harness.stack import Stack
 from tests.servers.synapse import SERVER_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.servers import OpenBao
 
 IN_FLIGHT = 64
 """How many logins are under way at the same time."""
@@ -38,13 +41,11 @@ MOSTLY_RIGHT = 20
 def main() -> int:
     """Run the benchmark and return the exit code."""
     options = arguments()
-    with tempfile.TemporaryDirectory(prefix="vault-auth-memory-") as directory:
-        openbao = OpenBao(Path(directory))
-        try:
-            openbao.start()
-            return 0 if is_flat(openbao, options) else 1
-        finally:
-            openbao.stop()
+    with (
+        tempfile.TemporaryDirectory(prefix="vault-auth-memory-") as directory,
+        Stack(Path(directory), Confidential()) as stack,
+    ):
+        return 0 if is_flat(stack, options) else 1
 
 
 def arguments() -> argparse.Namespace:
@@ -58,16 +59,11 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def is_flat(openbao: OpenBao, options: argparse.Namespace) -> bool:
+def is_flat(stack: Stack, options: argparse.Namespace) -> bool:
     """Log in, print the size of the process now and then, and compare it with that at first."""
-    accounts = write_accounts(openbao, options.users)
-    config = {
-        "vault_url": openbao.url,
-        "vault_token": openbao.root_token,
-        "vault_path_root": PATH_ROOT,
-        "login_timeout": "1m",
-        "cache": {"ttl": options.ttl, "stale_if_error": "1h", "max_entries": options.users},
-    }
+    accounts = write_accounts(stack.openbao, options.users)
+    cache = {"ttl": options.ttl, "stale_if_error": "1h", "max_entries": options.users}
+    config = stack.module_config(login_timeout="1m", cache=cache)
     with LoginDriver(config) as core:
         say(f"{'logins':>9} {'RSS in MB':>10}")
         say(f"{0:>9} {resident():>10.1f}")

@@ -57,7 +57,7 @@ class Stage:
         self.directory = directory
         self.is_quick = is_quick
         self._servers = ExitStack()
-        self._stack = self._servers.enter_context(Stack(directory, Confidential()))
+        self.stack = self._servers.enter_context(Stack(directory, Confidential()))
         self._homeservers: dict[tuple[Provider, bool], Synapse] = {}
 
     def __enter__(self) -> Stage:
@@ -77,7 +77,7 @@ class Stage:
 
     def start_openbao(self, name: str) -> OpenBao:
         """Start a Vault, which keeps no log of what it is asked."""
-        return self._stack.start_openbao(name, audited=False)
+        return self.stack.start_openbao(name, audited=False)
 
     @functools.cached_property
     def vault_token(self) -> str:
@@ -90,7 +90,7 @@ class Stage:
     def module_config(self, **more: object) -> dict[str, object]:
         """Configure the module for that Vault."""
         settings = {"vault_token": self.vault_token, **more}
-        return self._stack.module_config(self.openbao, **settings)
+        return self.stack.module_config(self.openbao, **settings)
 
     @functools.cached_property
     def far_vault(self) -> FarVault:

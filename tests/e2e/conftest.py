@@ -80,10 +80,15 @@ def start_openbao(stack: Stack) -> Callable[..., Any]:
 
 @pytest.fixture
 def start_core(relay: Relay, stack: Stack) -> Callable[..., Core]:
-    """Return what starts the module's core behind the relay: `start_core(**settings)`."""
+    """Return what starts the module's core: `start_core(**settings)`.
+
+    It is behind the relay, unless its Vault is another one: `start_core(openbao=openbao)`.
+    """
 
     def start(**settings: Any) -> Core:
-        return stack.start_core(**{"vault_url": relay.url, **settings})
+        if "openbao" not in settings:
+            settings = {"vault_url": relay.url, **settings}
+        return stack.start_core(**settings)
 
     return start
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.harness.accounts import PATH_ROOT
-from tests.harness.core import Core
 from tests.harness.waiting import wait_until
 from tests.servers import BrokenVault, Relay
 from tests.servers.broken_vault import answer, hang_up, raw, silence, trickle
@@ -18,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.harness.accounts import Account
-    from tests.harness.stack import Stack
-    from tests.servers import OpenBao
+    from tests.harness.core import Core
+    from tests.servers import DurableOpenBao, OpenBao
     from tests.servers.broken_vault import Behaviour
     from tests.servers.relay import Meddling, Request
 
@@ -237,9 +236,11 @@ def redirect_to(relay: Relay) -> Meddling:
     return meddle
 
 
-def test_logins_wait_for_vault_to_be_unsealed(stack: Stack) -> None:
-    openbao = stack.start_openbao(durable=True)
-    core = stack.start_core(openbao=openbao, login_timeout="2m")
+def test_logins_wait_for_vault_to_be_unsealed(
+    start_openbao: Callable[..., DurableOpenBao], start_core: Callable[..., Core]
+) -> None:
+    openbao = start_openbao(durable=True)
+    core = start_core(openbao=openbao, login_timeout="2m")
     accounts = [core.new_account() for _ in range(5)]
     check(core, accounts[0])
     openbao.cli("operator", "seal")
