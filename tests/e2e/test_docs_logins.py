@@ -11,7 +11,7 @@ import requests
 from tests.documents import Block, blocks
 from tests.harness.accounts import token_hash
 from tests.harness.deployment import LOGIN_TYPE
-from tests.harness.documented import run_example
+from tests.harness.documented import run_example, try_example
 from tests.harness.synapse_admin import as_admin
 from tests.pythons import ROOT
 from tests.sections import code, rows
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from tests.harness.accounts import Account
     from tests.harness.deployment import Deployment
+    from tests.harness.stack import Stack
 
 PAGE = ROOT / "docs" / "protocol.md"
 
@@ -58,6 +60,39 @@ def test_an_example_logs_in(modules: Deployment, tmp_path: Path, example: Block)
     assert whoami(modules, access_token) == account.user_id
     lines = [record.message for record in modules.synapse.log_records(since)]
     assert any(line.startswith(f"Login of '{account.user_id}': ok: ") for line in lines)
+
+
+@pytest.mark.parametrize(
+    "example", [example for example in EXAMPLES if LOGIN_SECRET not in example.text], ids=str
+)
+def test_an_example_that_gets_no_secret_sends_nothing(
+    modules: Deployment, tmp_path: Path, example: Block
+) -> None:
+    user_id = modules.new_user()
+    replaced = {HOMESERVER: modules.synapse.url, USER_ID: user_id}
+    since = modules.synapse.log_size()
+    # As in a terminal: without options of the shell that would stop it anyway.
+    ended = try_example(example, modules.openbao, tmp_path, replaced, options=())
+    assert ended.returncode != 0
+    assert ended.stdout == ""
+    messages = [record.message for record in modules.synapse.log_records(since)]
+    assert not any("/_matrix/client/v3/login" in message for message in messages)
+
+
+@pytest.mark.parametrize(
+    "example", [example for example in EXAMPLES if "errcode" in example.text], ids=str
+)
+def test_an_example_shows_why_it_was_refused(
+    modules: Deployment, tmp_path: Path, example: Block
+) -> None:
+    account = modules.new_account()
+    as_admin(modules, "POST", f"v1/deactivate/{account.user_id}", {})
+    replaced = {HOMESERVER: modules.synapse.url, USER_ID: account.user_id}
+    if LOGIN_SECRET in example.text:
+        replaced[LOGIN_SECRET] = account.login_secret
+    ended = try_example(example, modules.openbao, tmp_path, replaced)
+    assert ended.returncode != 0
+    assert "M_USER_DEACTIVATED" in ended.stderr
 
 
 def shown(section: str) -> list[Any]:
@@ -193,3 +228,80 @@ def test_the_limits_are_those_that_the_page_tells(
     refused = synapse.login("somebody", wrong)
     assert refused.status_code == 429
     assert 60_000 < refused.json()["retry_after_ms"] <= 1000 / 0.003
+
+
+@pytest.fixture(scope="module")
+def strict(file_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Deployment:
+    """Return a homeserver that wants approval of accounts and consent of their users."""
+    directory = tmp_path_factory.mktemp("strict")
+    settings = {
+        "public_baseurl": HOMESERVER,
+        "experimental_features": {
+            "msc3866": {"enabled": True, "require_approval_for_new_accounts": True}
+        },
+        "user_consent": {
+            "template_dir": str(directory),
+            "version": "1.0",
+            "block_events_error": "agree at %(consent_uri)s",
+        },
+    }
+    return file_stack.start_homeserver("strict", homeserver_yaml=settings)
+
+
+def later_requests(it: Deployment, account: Account) -> dict[str, requests.Response]:
+    """Log in, and return what the session is answered."""
+    attempt = it.log_in(account.user_id, account.token_hash)
+    attempt.check_accepted(account.user_id)
+    headers = {"Authorization": f"Bearer {attempt.response.json()['access_token']}"}
+    client = f"{it.synapse.url}/_matrix/client/v3"
+    name = f"{client}/profile/{account.user_id}/displayname"
+    return {
+        "room": requests.post(f"{client}/createRoom", json={}, headers=headers, timeout=60),
+        "name": requests.put(name, json={"displayname": "A"}, headers=headers, timeout=60),
+    }
+
+
+def test_an_account_without_consent_logs_in_and_makes_no_room(strict: Deployment) -> None:
+    account = strict.new_account()
+    answer = later_requests(strict, account)["room"]
+    assert (answer.status_code, answer.json()["errcode"]) == (403, "M_CONSENT_NOT_GIVEN")
+    assert answer.json()["consent_uri"]
+    as_admin(strict, "PUT", f"v2/users/{account.user_id}", {"user_type": "bot"})
+    assert later_requests(strict, account)["room"].ok
+
+
+def test_a_suspended_account_logs_in_and_keeps_its_profile(modules: Deployment) -> None:
+    account = modules.new_account()
+    assert later_requests(modules, account)["name"].ok
+    as_admin(modules, "PUT", f"v1/suspend/{account.user_id}", {"suspend": True})
+    answer = later_requests(modules, account)["name"]
+    assert (answer.status_code, answer.json()["errcode"]) == (403, "M_USER_SUSPENDED")
+
+
+def test_an_account_that_awaits_approval_is_refused_after_a_right_hash(strict: Deployment) -> None:
+    account = strict.new_account()
+    as_admin(strict, "PUT", f"v2/users/{account.user_id}", {"approved": False})
+    attempt = strict.log_in(account.user_id, account.token_hash)
+    errcode = "ORG.MATRIX.MSC3866_USER_AWAITING_APPROVAL"
+    assert (attempt.response.status_code, attempt.response.json()["errcode"]) == (403, errcode)
+    assert attempt.outcome == "ok"
+
+
+def test_a_device_id_that_is_too_long_is_refused_after_a_right_hash(modules: Deployment) -> None:
+    account = modules.new_account()
+    attempt = modules.log_in(account.user_id, account.token_hash, device_id="D" * 513)
+    errcode = "M_INVALID_PARAM"
+    assert (attempt.response.status_code, attempt.response.json()["errcode"]) == (400, errcode)
+    assert attempt.outcome == "ok"
+
+
+def test_a_full_homeserver_refuses_after_a_right_hash(
+    start_homeserver: Callable[..., Deployment],
+) -> None:
+    limit = {"limit_usage_by_mau": True, "max_mau_value": 0}
+    full = start_homeserver("full", homeserver_yaml=limit)
+    account = full.new_account()
+    attempt = full.log_in(account.user_id, account.token_hash)
+    errcode = "M_RESOURCE_LIMIT_EXCEEDED"
+    assert (attempt.response.status_code, attempt.response.json()["errcode"]) == (403, errcode)
+    assert attempt.outcome == "ok"
