@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +15,8 @@ from synapse_vault_auth_provider.provisioning import Provisioner, VaultError
 
 from tests.documents import PROVISIONING, all_blocks, blocks, heredocs
 from tests.harness.accounts import PATH_ROOT, READ_USERS
+from tests.harness.documented import run_example
+from tests.pythons import ROOT
 from tests.servers.synapse import SERVER_NAME
 
 if TYPE_CHECKING:
@@ -92,6 +97,54 @@ def opened(modules: Deployment) -> Callable[..., Provisioner]:
 @pytest.mark.parametrize("policy", POLICIES, ids=POLICIES.get)
 def test_openbao_takes_the_policy(openbao: OpenBao, policy: str) -> None:
     openbao.cli("policy", "write", "documented", "-", stdin=policy)
+
+
+def test_the_readme_shows_how_to_see_the_version_of_a_kv_engine(openbao: OpenBao) -> None:
+    openbao.cli("secrets", "enable", "-path=documented", "kv")
+    try:
+        listed = openbao.cli("secrets", "list", "-detailed").splitlines()
+    finally:
+        openbao.cli("secrets", "disable", "documented")
+    lines = {words[0]: words for words in map(str.split, listed) if words}
+    assert lines["secret/"][1] == lines["documented/"][1] == "kv"
+    assert "map[version:2]" in lines["secret/"]
+    assert not any("version:" in word for word in lines["documented/"])
+
+
+def test_an_auth_method_that_is_enabled_already_is_refused_as_on_the_page(openbao: OpenBao) -> None:
+    page = (ROOT / "docs" / "vault.md").read_text()
+    (refusal,) = set(re.findall(r"`(path is already in use at [^`]+)`", page))
+    path = refusal.split()[-1]
+    methods = openbao.api("GET", "sys/auth")["data"]
+    if path not in methods:
+        openbao.cli("auth", "enable", path.strip("/"))
+    try:
+        with pytest.raises(RuntimeError, match=re.escape(refusal)):
+            openbao.cli("auth", "enable", path.strip("/"))
+        assert path in openbao.cli("auth", "list")
+    finally:
+        if path not in methods:
+            openbao.cli("auth", "disable", path)
+
+
+def test_synapses_own_tool_makes_an_account_as_in_the_readme(
+    modules: Deployment, tmp_path: Path
+) -> None:
+    readme = blocks(ROOT / "README.md", "sh")
+    (example,) = (block for block in readme if "register_new_matrix_user" in block.text)
+    tool = Path(sys.executable).parent / "register_new_matrix_user"
+    options = subprocess.run([tool, "--help"], capture_output=True, text=True, check=True).stdout
+    if "--password-file" not in options:
+        pytest.skip("this Synapse's tool reads no file with a password")
+    replaced = {
+        "sudo register_new_matrix_user": str(tool),
+        "/etc/matrix-synapse/homeserver.yaml": str(modules.synapse.config_path),
+        "--user alice": "--user documented-by-hand",
+    }
+    assert "Success!" in run_example(example, modules.openbao, tmp_path, replaced)
+    account = modules.account(f"@documented-by-hand:{SERVER_NAME}")
+    modules.put(account.user_id, {"login_secret": account.login_secret})
+    modules.log_in(account.user_id, account.token_hash).check_accepted(account.user_id)
 
 
 @pytest.mark.parametrize("path", ROLES)

@@ -273,7 +273,12 @@ def test_an_account_without_consent_logs_in_and_makes_no_room(strict: Deployment
 def test_a_suspended_account_logs_in_and_keeps_its_profile(modules: Deployment) -> None:
     account = modules.new_account()
     assert later_requests(modules, account)["name"].ok
-    as_admin(modules, "PUT", f"v1/suspend/{account.user_id}", {"suspend": True})
+    try:
+        as_admin(modules, "PUT", f"v1/suspend/{account.user_id}", {"suspend": True})
+    except requests.HTTPError as error:
+        if error.response.status_code != 404:
+            raise
+        pytest.skip("this Synapse suspends nobody")
     answer = later_requests(modules, account)["name"]
     assert (answer.status_code, answer.json()["errcode"]) == (403, "M_USER_SUSPENDED")
 
