@@ -108,12 +108,12 @@ FILE = click.Path(path_type=Path)
 @click.version_option(__version__, prog_name=NAME)
 @click.pass_context
 def synapse_vault(context: click.Context, /, **options: Any) -> None:
-    """Create Matrix accounts whose secrets lie in Vault or OpenBao, and log in to them.
+    """Create Matrix accounts whose secrets are in Vault or OpenBao, and log in to them.
 
     Vault's address and token come from VAULT_ADDR and VAULT_TOKEN, as for Vault's own command, or
     from the module's configuration in the file given with -c. The path of the secrets comes from
-    there or from SYNAPSE_VAULT_PATH_ROOT. Options come before the environment, and the environment
-    before the file.
+    that file or from SYNAPSE_VAULT_PATH_ROOT. Options come before the environment, and the
+    environment comes before the file.
 
     Options of a command can be set in the environment too: SYNAPSE_VAULT_PROVISION_WORKERS is
     --workers of provision. Results go to standard output, everything else to standard error.

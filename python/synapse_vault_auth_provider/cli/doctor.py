@@ -22,15 +22,16 @@ LINK = "configuration"
 """What is looked at first, before anything is asked for over the network."""
 
 
-@click.command(short_help="Say what is wrong and how to mend it.")
+@click.command(short_help="Say what is wrong and how to fix it.")
 @click.argument("user", metavar="[USER]", required=False)
 @json_option
 @pass_connection
 def doctor(connection: Connection, user: str | None) -> int:
-    """Look at everything that a login needs, and say what is wrong and how to mend it.
+    """Check everything that a login needs, and say what is wrong and how to fix it.
 
-    With -c, Vault is asked with the access that the module itself has: Synapse's configuration
-    comes first, and the environment fills in. With a user, the secret of the user is looked at too.
+    With -c, Vault is asked with the module's own access: Synapse's configuration comes first, and
+    the environment is used for what is missing there. With a user, the user's secret is checked
+    too, and the user is logged in and out again.
     """
     findings = list(_findings(connection, user))
     failed = any(finding["status"] == "failed" for finding in findings)

@@ -35,9 +35,9 @@ account."""
 def exec_(connection: Connection, user: str, command: tuple[str, ...]) -> int:
     """Run a command that is logged in as a user for as long as it runs.
 
-    It finds MATRIX_ACCESS_TOKEN, MATRIX_USER_ID, MATRIX_DEVICE_ID and MATRIX_HOMESERVER in its
-    environment, and neither Vault's token nor anything else of SYNAPSE_VAULT_*. It gets the signals
-    that this command gets. Its exit code is that of this command: 127 if it is not found, 126 if it
+    The command gets MATRIX_ACCESS_TOKEN, MATRIX_USER_ID, MATRIX_DEVICE_ID and MATRIX_HOMESERVER in
+    its environment. It does not get Vault's token or any other variable SYNAPSE_VAULT_*. Signals
+    are passed on to it. The exit code is that of the command: 127 if it is not found, 126 if it
     cannot be run, 128 and the signal's number if a signal ended it.
     """
     if command[0] == "--":

@@ -18,8 +18,8 @@ from .verb import json_option, pass_connection, user_argument
 def hash_(connection: Connection, user: str) -> None:
     """Print the token hash that logs a user in.
 
-    The secret comes from standard input, or from a prompt that does not show it. It is taken as
-    it is: a line break at its end belongs to it. Neither Vault nor the homeserver is asked.
+    The secret is read from standard input, or from a prompt that does not show it. A line break at
+    its end is part of the secret. Neither Vault nor the homeserver is asked.
     """
     user_id = _whole_id(user, connection)
     login_secret = _login_secret()

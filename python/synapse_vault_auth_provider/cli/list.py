@@ -13,9 +13,9 @@ from .verb import json_option, pass_connection
 def list_(connection: Connection) -> None:
     """List the users that have an entry in Vault.
 
-    Prints for each user the state of the entry and the external id, a dash if there is none. The
-    state is "ready"; "unfinished" if provisioning broke off, which running it again mends; or
-    "unusable" if nobody can log in with what is there.
+    Prints for each user the state of the entry and the external id, or a dash if there is none. The
+    state is "ready"; "unfinished" if provisioning was interrupted, so run it again; or "unusable"
+    if nobody can log in with the entry.
     """
     with connection.open() as provisioner:
         for user in provisioner.list_users():

@@ -43,15 +43,15 @@ https://developer.hashicorp.com/vault/docs/secrets/kv/kv-v2/setup#acl-rules
     "--for",
     "whose",
     type=click.Choice([MODULE, PROVISIONING]),
-    help="Whose policy to print; without it, both.",
+    help="Whose policy to print; both if not given.",
 )
 @json_option
 @pass_connection
 def policy(connection: Connection, whose: str | None) -> None:
     """Print the least policy that the tokens for Vault need.
 
-    One is for the module in Synapse, which reads; the other for this command and for other uses of
-    provisioning, which write. To put one into Vault:
+    One policy is for the module in Synapse, which only reads. The other is for this command and
+    other uses of provisioning, which write. To put one into Vault:
 
     \b
     synapse-vault policy --for module | vault policy write synapse-login -
@@ -83,7 +83,7 @@ def _policy(connection: Connection, whose: str, version: str) -> str:
         )
     known = f"version {version}"
     if version == "auto":
-        version, known = "2", "version 2, unless SYNAPSE_VAULT_KV_VERSION says 1"
+        version, known = "2", "version 2. For version 1, set SYNAPSE_VAULT_KV_VERSION=1"
     comment = f"# For the {whose}, with a KV engine of {known}.\n"
     return comment + "".join(
         f"path {_quoted(f'{mount}/{part}{root}/*')} "

@@ -24,7 +24,7 @@ OF_A_FILE = ("workers", "failed_to")
     "--from",
     "source",
     metavar="FILE|-",
-    help="Provision all users in a file, or in standard input: CSV with a header, or JSON lines.",
+    help="Provision all users in a file, or standard input (-): CSV with a header, or JSON lines.",
 )
 @click.option("--display-name", metavar="NAME", help="Name that others see.")
 @click.option("--avatar", metavar="FILE|MXC", help="Picture: a file, or an mxc:// address.")
@@ -33,7 +33,7 @@ OF_A_FILE = ("workers", "failed_to")
 @click.option(
     "--external-id",
     metavar="ID",
-    help="Your own id of the user. An account with another one is refused.",
+    help="Your own id of the user. An account with another id is refused.",
 )
 @click.option(
     "--adopt", is_flag=True, help="Take over an account that exists and has no secret in Vault."
@@ -42,8 +42,8 @@ OF_A_FILE = ("workers", "failed_to")
     "--with-token/--no-token",
     "with_token",
     default=None,
-    help="Whether to log in and print the access token. By default for one user, not for a file: "
-    "as it comes, Synapse lets few logins through.",
+    help="Whether to log in and print the access token. The default is yes for one user and no "
+    "for a file: Synapse's default rate limit allows few logins.",
 )
 @click.option(
     "--workers",
@@ -56,8 +56,8 @@ OF_A_FILE = ("workers", "failed_to")
     "--failed-to",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Where to write the rows that failed, to be fed in again; the file's name with .failed, "
-    "or provision.failed.csv, if not given.",
+    help="Where to write the rows that failed, so that they can be imported again. The default is "
+    "the file's name with .failed at its end; for standard input, provision.failed.csv or .jsonl.",
 )
 @json_option
 @pass_connection
@@ -73,9 +73,9 @@ def provision(
 ) -> int:
     """Create accounts whose secrets are in Vault, or finish what an earlier run left.
 
-    An account that exists already is no failure, so this can be run again. With --from, all rows
-    are checked before anything is done. The columns are user_id, display_name, avatar, admin,
-    user_type, external_id and adopt; all but the first may be left out.
+    An account that exists already is not an error, so you can run this again. With --from, all
+    rows are checked before anything is done. The columns are user_id, display_name, avatar, admin,
+    user_type, external_id and adopt. Only the first is required.
     """
     if (user is None) == (source is None):
         raise click.UsageError("Give either a user or --from FILE.")

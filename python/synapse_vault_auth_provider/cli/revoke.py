@@ -14,7 +14,7 @@ from .verb import for_each, json_option, pass_connection, users_argument
 @click.command(short_help="Remove users' secrets and end their sessions.")
 @users_argument
 @click.option("--deactivate", is_flag=True, help="Deactivate the accounts too, for good.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask, on a terminal, whether this is meant.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation on a terminal.")
 @json_option
 @pass_connection
 def revoke(connection: Connection, users: tuple[str, ...], deactivate: bool, yes: bool) -> int:

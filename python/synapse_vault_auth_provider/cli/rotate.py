@@ -18,10 +18,10 @@ from .verb import for_each, json_option, pass_connection, users_argument
 def rotate(connection: Connection, users: tuple[str, ...]) -> int:
     """Give users new secrets in Vault.
 
-    The old ones no longer log in, unless the module's configuration, which is read with -c, has a
-    rotation_grace or a cache. Sessions that are open stay open. Prints for each user the version
-    of the secret, when it was written, and until when the old one may work; with a cache that
-    bridges outages (stale_if_error) also later, while Vault does not answer.
+    The old secrets no longer work, unless the module's configuration has a rotation_grace or a
+    cache. That configuration is read with -c. Open sessions stay open. Prints for each user the
+    version of the secret, when it was written, and until when the old one may work. stale_if_error
+    can extend this during an outage.
     """
     lives = connection.former_secret_lives
     with connection.open() as provisioner:
