@@ -20,7 +20,7 @@ PAGE = "operations.md"
 CORE = sorted((ROOT / "src").rglob("*.rs"))
 PYTHON = sorted((ROOT / "python" / "synapse_vault_auth_provider").glob("*.py"))
 
-NOT_OF_LOGINS = {"provisioning", "homeserver", "diagnosis.rs", "kv2.rs"}
+NOT_OF_LOGINS = {"provisioning", "homeserver", "diagnosis.rs", "v2.rs"}
 """What only the provisioning helper says, which `docs/provisioning.md` explains."""
 
 _STRING = r'"(?P<text>(?:[^"\\]|\\.)*)"'
@@ -75,7 +75,7 @@ def outcome_codes() -> dict[str, str]:
     levels = {}
     for arm, severity in re.findall(r"((?:Self::\w+[\s|]*)+)=> Severity::(\w+)", severities):
         for name in re.findall(r"Self::(\w+)", arm):
-            levels[names[name]] = {"Accepted": "INFO", "Refused": "WARNING", "Trouble": "ERROR"}[
+            levels[names[name]] = {"Accepted": "INFO", "Refused": "WARNING", "Failed": "ERROR"}[
                 severity
             ]
     assert set(levels) == set(names.values())
