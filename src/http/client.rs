@@ -9,11 +9,9 @@ use zeroize::Zeroizing;
 
 use super::error::{TransportError, innermost_cause};
 
-/// Longest body that is read. The largest entry a KV engine stores by default is half of it.
+/// Longest body that is read unless a request says otherwise. The largest entry a KV engine stores by
+/// default is half of it.
 pub const LONGEST_BODY: usize = 1 << 20;
-
-/// Longest body that is read in answer to Vault's method `LIST`: the names of some million users.
-const LONGEST_LIST: usize = 1 << 28;
 
 /// Room for a body whose length is not announced.
 const ROOM_UNLESS_ANNOUNCED: usize = 4096;
@@ -62,12 +60,24 @@ impl HttpClient {
     /// [`TransportError`]s of the connection, the time limit and the bound. An answer of any status is
     /// not an error here.
     pub async fn send(&self, request: Request) -> Result<ServerResponse, TransportError> {
+        self.send_bounded(request, LONGEST_BODY).await
+    }
+
+    /// The same with another bound on the answer's body, in bytes.
+    ///
+    /// # Errors
+    /// Those of [`send`](Self::send).
+    pub async fn send_bounded(
+        &self,
+        request: Request,
+        longest: usize,
+    ) -> Result<ServerResponse, TransportError> {
         let again = (request.method() == Method::GET).then(|| request.try_clone()).flatten();
         let exchange = async {
-            match (self.exchange(request).await, again) {
+            match (self.exchange(request, longest).await, again) {
                 // A kept-alive connection that the server had closed by the time it was used.
                 (Err(TransportError::Unreachable { was_connected: true, .. }), Some(again)) => {
-                    self.exchange(again).await
+                    self.exchange(again, longest).await
                 }
                 (result, _) => result,
             }
@@ -77,8 +87,11 @@ impl HttpClient {
             .unwrap_or(Err(TransportError::TimedOut))
     }
 
-    async fn exchange(&self, request: Request) -> Result<ServerResponse, TransportError> {
-        let longest = if request.method().as_str() == "LIST" { LONGEST_LIST } else { LONGEST_BODY };
+    async fn exchange(
+        &self,
+        request: Request,
+        longest: usize,
+    ) -> Result<ServerResponse, TransportError> {
         let mut response = self.http.execute(request).await.map_err(unreachable)?;
         let status = response.status();
         let location = location(&response);

@@ -4,23 +4,24 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use reqwest::StatusCode;
-use rustify::endpoint::Endpoint;
 
 use super::cluster::Cluster;
 use super::config::Config;
 use super::error::VaultError;
 use super::mounts::{self, Mounted};
 use super::path::Mount;
+use super::request::Request;
 use super::request_metrics::RequestMetrics;
 use super::token::lease::TokenExpiry;
 use super::token::lifetime_watcher;
 use super::token::manager::{ActiveToken, TokenManager};
-use super::transport::{Index, RequestHeaders, ServerResponse, Transport};
+use super::transport::{HttpTransport, Index, RequestHeaders, ServerResponse, Transport};
 use crate::notice::Notices;
 
 /// A Vault cluster, and who we are to it.
 pub struct Client {
     identity: Arc<TokenManager>,
+    metrics: Arc<RequestMetrics>,
     mount: Mount,
     /// Whether nodes ask the active one for us, as far as is known.
     forwards: AtomicBool,
@@ -32,12 +33,23 @@ impl Client {
     /// # Errors
     /// When TLS cannot be set up.
     pub fn new(config: &Config, notices: Notices) -> Result<Self, VaultError> {
-        let transport = Transport::new(&config.connection)?;
-        let cluster = Arc::new(Cluster::new(transport, config.connection.addresses.clone()));
+        let transport = HttpTransport::new(&config.connection)?;
+        Ok(Self::with_transport(config, notices, Arc::new(transport)))
+    }
+
+    /// The same with another transport than HTTP.
+    pub(crate) fn with_transport(
+        config: &Config,
+        notices: Notices,
+        transport: Arc<dyn Transport>,
+    ) -> Self {
+        let metrics = Arc::<RequestMetrics>::default();
+        let addresses = config.connection.addresses.clone();
+        let cluster = Arc::new(Cluster::new(transport, addresses, Arc::clone(&metrics)));
         let mount = config.mount.clone();
         let identity =
             TokenManager::new(config.token_source.clone(), cluster, mount.clone(), notices);
-        Ok(Self { identity: Arc::new(identity), mount, forwards: AtomicBool::new(true) })
+        Self { identity: Arc::new(identity), metrics, mount, forwards: AtomicBool::new(true) }
     }
 
     /// Keeps the token alive; never returns. Run it beside everything else.
@@ -58,7 +70,7 @@ impl Client {
     /// What has been counted of the requests.
     #[must_use]
     pub fn metrics(&self) -> &RequestMetrics {
-        self.identity.cluster().metrics()
+        &self.metrics
     }
 
     /// When the token in use ends; `None` if there is none, or it may not know.
@@ -81,28 +93,28 @@ impl Client {
     /// [`VaultError::Denied`] for a 403 that is a policy's, [`VaultError::TokenInvalid`] and
     /// [`VaultError::LoginRefused`] for a dead token with no other, and what kept Vault from
     /// answering.
-    pub async fn send<E: Endpoint>(&self, endpoint: &E) -> Result<ServerResponse, VaultError> {
-        self.send_after(None, endpoint).await
+    pub async fn send(&self, request: &Request) -> Result<ServerResponse, VaultError> {
+        self.send_after(None, request).await
     }
 
     /// The same, for one who must see what had been written when Vault gave this index.
     ///
     /// # Errors
     /// Those of [`send`](Self::send).
-    pub(super) async fn send_after<E: Endpoint>(
+    pub(super) async fn send_after(
         &self,
         index: Option<&Index>,
-        endpoint: &E,
+        request: &Request,
     ) -> Result<ServerResponse, VaultError> {
         let held = self.identity.token().await?;
-        let answer = self.exchange(index, &held, endpoint).await?;
+        let answer = self.exchange(index, &held, request).await?;
         if answer.status.as_u16() != 403 {
             return Ok(answer);
         }
         let Some(other) = self.identity.after_forbidden(&held).await? else {
             return Err(denied(&answer));
         };
-        let answer = self.exchange(index, &other, endpoint).await?;
+        let answer = self.exchange(index, &other, request).await?;
         if answer.status.as_u16() != 403 {
             return Ok(answer);
         }
@@ -122,26 +134,26 @@ impl Client {
         }
     }
 
-    async fn exchange<E: Endpoint>(
+    async fn exchange(
         &self,
         index: Option<&Index>,
         held: &ActiveToken,
-        endpoint: &E,
+        request: &Request,
     ) -> Result<ServerResponse, VaultError> {
         let (cluster, token) = (self.identity.cluster(), &held.token);
         let Some(index) = index else {
-            return cluster.send(endpoint, RequestHeaders::Token(token)).await;
+            return cluster.send(request, RequestHeaders::Token(token)).await;
         };
         let is_forwarded = self.forwards.load(Ordering::Relaxed);
         let after = RequestHeaders::TokenAfter { token, index, is_forwarded };
-        let answer = cluster.send(endpoint, after).await?;
+        let answer = cluster.send(request, after).await?;
         if !is_forwarded || answer.status != StatusCode::BAD_REQUEST {
             return Ok(answer);
         }
         // Vault Enterprise refuses so, by default, whatever asks for forwarding. If that was not
         // the reason, it refuses again: of what is answered with a 400 nothing has been done.
         let after = RequestHeaders::TokenAfter { token, index, is_forwarded: false };
-        let again = cluster.send(endpoint, after).await;
+        let again = cluster.send(request, after).await;
         let is_better = match &again {
             Ok(answer) => answer.status.is_success(),
             // The node has not come as far, and says so.

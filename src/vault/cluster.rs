@@ -5,17 +5,15 @@
 
 use std::pin::pin;
 use std::sync::{Arc, MutexGuard};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use rustify::endpoint::Endpoint;
-use rustify::enums::RequestMethod;
-use tokio::time::sleep;
-use vaultrs::api::sys::requests::ReadHealthRequest;
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::address::Address;
 use super::error::VaultError;
+use super::request::{Request, RequestKind};
 use super::request_metrics::RequestMetrics;
 use super::transport::{RequestHeaders, ServerResponse, Transport, unavailable};
 use crate::sync::Mutex;
@@ -47,7 +45,8 @@ pub struct Node {
 
 /// The addresses of one cluster, and the one in use.
 pub struct Cluster {
-    transport: Transport,
+    transport: Arc<dyn Transport>,
+    metrics: Arc<RequestMetrics>,
     addresses: Vec<Address>,
     chosen: Mutex<Option<Choice>>,
     /// Held while nodes are asked for their health, so that a failure starts one round.
@@ -105,9 +104,14 @@ impl Choice {
 impl Cluster {
     /// Takes at least one address; connects to none.
     #[must_use]
-    pub fn new(transport: Transport, addresses: Vec<Address>) -> Self {
+    pub fn new(
+        transport: Arc<dyn Transport>,
+        addresses: Vec<Address>,
+        metrics: Arc<RequestMetrics>,
+    ) -> Self {
         Self {
             transport,
+            metrics,
             addresses,
             chosen: Mutex::default(),
             choosing: tokio::sync::Mutex::default(),
@@ -119,26 +123,21 @@ impl Cluster {
         self.addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
     }
 
-    /// What has been counted of the requests.
-    pub fn metrics(&self) -> &RequestMetrics {
-        self.transport.metrics()
-    }
-
     /// Sends a request to the node in use, and if it fails, to the one that takes its place. A read
     /// does not wait for a node that is silent altogether.
     ///
     /// # Errors
     /// Those of the transport, and [`VaultError::Unavailable`] for answers that say "not now".
-    pub async fn send<E: Endpoint>(
+    pub async fn send(
         self: &Arc<Self>,
-        endpoint: &E,
-        credentials: RequestHeaders<'_>,
+        request: &Request,
+        headers: RequestHeaders<'_>,
     ) -> Result<ServerResponse, VaultError> {
         let first = self.node_in_use().await;
-        let is_read = matches!(endpoint.method(), RequestMethod::GET);
+        let is_read = request.is_read();
         let has_others = self.addresses.len() > 1;
         let silent_or_failed = {
-            let asking = pin!(self.ask(first, endpoint, credentials));
+            let asking = pin!(self.ask(first, request, headers));
             tokio::select! {
                 biased;
                 answer = asking => match answer {
@@ -160,8 +159,8 @@ impl Cluster {
                 second
             }
         };
-        self.transport.metrics().retries.count();
-        self.ask(second, endpoint, credentials).await
+        self.metrics.retries.count();
+        self.ask(second, request, headers).await
     }
 
     /// Another node than the one that was asked, once this one has not answered for a while and
@@ -180,16 +179,16 @@ impl Cluster {
         }
     }
 
-    async fn ask<E: Endpoint>(
+    async fn ask(
         &self,
         index: usize,
-        endpoint: &E,
-        credentials: RequestHeaders<'_>,
+        request: &Request,
+        headers: RequestHeaders<'_>,
     ) -> Result<ServerResponse, VaultError> {
         let Some(address) = self.addresses.get(index) else {
             return Err(VaultError::Unexpected("no address of Vault is configured".to_owned()));
         };
-        let answer = self.transport.send(address, endpoint, credentials).await?;
+        let answer = self.exchange(address, request, headers).await?;
         let Some(error) = unavailable(&answer, address) else { return Ok(answer) };
         // A standby names the leader. To an address that was not configured no token is sent.
         let leader = answer
@@ -198,7 +197,7 @@ impl Cluster {
             .and_then(|target| self.addresses.iter().position(|known| known.has_origin_of(target)));
         match leader.and_then(|leader| Some((leader, self.addresses.get(leader)?))) {
             Some((leader, address)) if leader != index => {
-                let answer = self.transport.send(address, endpoint, credentials).await?;
+                let answer = self.exchange(address, request, headers).await?;
                 if let Some(error) = unavailable(&answer, address) {
                     return Err(error);
                 }
@@ -277,9 +276,7 @@ impl Cluster {
         let mut second_best = None;
         let mut last_resort = None;
         let mut deadline = Instant::now() + HEALTH_TIMEOUT;
-        while let Ok(Some((index, role))) =
-            tokio::time::timeout_at(deadline.into(), asked.next()).await
-        {
+        while let Ok(Some((index, role))) = timeout_at(deadline, asked.next()).await {
             match role {
                 Some(role) if Some(index) == failed => last_resort = Some((index, role)),
                 Some(Role::Active) => return Some((index, Role::Active)),
@@ -298,11 +295,9 @@ impl Cluster {
         second_best.or(last_resort)
     }
 
-    /// API: <https://developer.hashicorp.com/vault/api-docs/system/health>
     async fn role_of(&self, index: usize) -> Option<Role> {
         let address = self.addresses.get(index)?;
-        let request = ReadHealthRequest::default();
-        let answer = self.transport.send(address, &request, RequestHeaders::Nothing).await.ok()?;
+        let answer = self.health_of(address).await.ok()?;
         match answer.status.as_u16() {
             200 => Some(Role::Active),
             // 473: a standby of Vault Enterprise that serves reads.
@@ -313,13 +308,28 @@ impl Cluster {
 
     /// Asks every address for its health, whatever it says.
     pub async fn health_of_all(&self) -> Vec<Node> {
-        let request = ReadHealthRequest::default();
         let asking = self.addresses.iter().map(|address| async {
-            let answer = self.transport.send(address, &request, RequestHeaders::Nothing).await;
-            let health = answer.map(|answer| answer.status.as_u16());
+            let health = self.health_of(address).await.map(|answer| answer.status.as_u16());
             Node { address: address.clone(), health }
         });
         futures_util::future::join_all(asking).await
+    }
+
+    /// API: <https://developer.hashicorp.com/vault/api-docs/system/health>
+    async fn health_of(&self, address: &Address) -> Result<ServerResponse, VaultError> {
+        let request = Request::get(RequestKind::Health, "sys/health");
+        self.exchange(address, &request, RequestHeaders::Nothing).await
+    }
+
+    /// Sends a request to one address, and measures how long that takes.
+    async fn exchange(
+        &self,
+        address: &Address,
+        request: &Request,
+        headers: RequestHeaders<'_>,
+    ) -> Result<ServerResponse, VaultError> {
+        let _timing = self.metrics.time(request.kind);
+        self.transport.send(address, request, headers).await
     }
 
     fn use_node(&self, index: usize, role: Role, despite_failure: Option<Instant>) {
@@ -329,5 +339,30 @@ impl Cluster {
 
     fn chosen(&self) -> MutexGuard<'_, Option<Choice>> {
         self.chosen.lock()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vault::fake::{FakeVault, Reply};
+
+    const A: &str = "http://a:8200";
+    const B: &str = "http://b:8200";
+
+    fn cluster(vault: &FakeVault, addresses: &[&str]) -> Arc<Cluster> {
+        let addresses = addresses.iter().map(|address| Address::parse(address).unwrap()).collect();
+        Arc::new(Cluster::new(vault.transport(), addresses, Arc::default()))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_active_node_is_asked() {
+        let vault = FakeVault::new();
+        vault.on(A, "sys/health", [Reply::health(429)]);
+        let cluster = cluster(&vault, &[A, B]);
+        let request = Request::get(RequestKind::Read, "kv/a");
+        cluster.send(&request, RequestHeaders::Nothing).await.unwrap();
+        let asked = vault.sent_for(RequestKind::Read);
+        assert_eq!(asked.iter().map(|sent| sent.address.as_str()).collect::<Vec<_>>(), [B]);
     }
 }

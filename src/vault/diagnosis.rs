@@ -9,7 +9,7 @@ use super::client::Client;
 use super::cluster::Node;
 use super::error::VaultError;
 use super::error::quote;
-use super::request::Request;
+use super::request::{Request, RequestKind};
 use super::token::lease::{self, Lookup};
 
 /// What is known of the token in use.
@@ -64,7 +64,8 @@ impl Client {
     /// When the token may not ask, or Vault does not answer.
     pub async fn capabilities(&self, path: &str) -> Result<Vec<String>, VaultError> {
         let body = json!({ "paths": [path] });
-        let answer = self.send(&Request::post("sys/capabilities-self", Some(body))).await?;
+        let request = Request::post(RequestKind::Other, "sys/capabilities-self", Some(&body));
+        let answer = self.send(&request).await?;
         match serde_json::from_slice::<CapabilitiesAnswer>(&answer.body) {
             Ok(answer) => Ok(answer.data.capabilities),
             Err(_) => Err(VaultError::Unexpected(format!(

@@ -14,7 +14,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use percent_encoding::percent_decode_str;
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
-use rustify::endpoint::Endpoint;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use url::Url;
@@ -23,9 +22,9 @@ use vaultrs::api::kv2::requests::ReadSecretRequest;
 use zeroize::Zeroizing;
 
 use super::kv::response;
-use super::request::path_of;
+use super::request::{Request, RequestKind};
 use super::token::lease;
-use super::transport::{RequestHeaders, ServerResponse, Transport};
+use super::transport::{HttpTransport, RequestHeaders, ServerResponse};
 use super::{Config, Entry, Mount, VaultError, error, mounts};
 use crate::text::is_printable;
 use crate::user_id::UserId;
@@ -37,9 +36,9 @@ const SECRET: &str = "s3cret";
 
 /// Checks that an id has a path in Vault that is nobody else's, or is refused.
 pub fn check_path(input: &[u8]) {
-    static VAULT: LazyLock<(Config, Transport)> = LazyLock::new(|| {
+    static VAULT: LazyLock<(Config, HttpTransport)> = LazyLock::new(|| {
         let vault = Config::of_test("http://127.0.0.1:8200/proxied/");
-        let transport = Transport::new(&vault.connection).unwrap();
+        let transport = HttpTransport::new(&vault.connection).unwrap();
         (vault, transport)
     });
     let (vault, transport) = &*VAULT;
@@ -47,7 +46,9 @@ pub fn check_path(input: &[u8]) {
     let Ok(user_id) = UserId::parse(text, SERVER_NAME) else { return };
     let (mount, path) = (vault.mount.to_string(), vault.path_root.entry_of(&user_id));
     let v1 = GetSecretRequest { mount: mount.clone(), path: path.clone() };
+    let v1 = Request::of(RequestKind::Read, &v1).unwrap();
     let v2 = ReadSecretRequest { mount, path, version: Some(3) };
+    let v2 = Request::of(RequestKind::Read, &v2).unwrap();
     for (prefix, query, url) in [
         ("/proxied/v1/kv/deep/matrix/users/", None, url(vault, transport, &v1)),
         ("/proxied/v1/kv/deep/data/matrix/users/", Some("version=3"), url(vault, transport, &v2)),
@@ -64,11 +65,9 @@ pub fn check_path(input: &[u8]) {
     }
 }
 
-fn url(vault: &Config, transport: &Transport, endpoint: &impl Endpoint) -> Url {
-    let path = path_of(endpoint);
-    let request =
-        transport.request(&vault.connection.addresses[0], &path, endpoint, RequestHeaders::Nothing);
-    request.unwrap().url().clone()
+fn url(vault: &Config, transport: &HttpTransport, request: &Request) -> Url {
+    let address = &vault.connection.addresses[0];
+    transport.request(address, request, RequestHeaders::Nothing).unwrap().url().clone()
 }
 
 /// Checks what is made of an answer with this body, whatever status and date come with it.

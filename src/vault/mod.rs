@@ -22,6 +22,8 @@ mod config;
 mod connection_config;
 mod diagnosis;
 mod error;
+#[cfg(test)]
+pub(crate) mod fake;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod header;
@@ -48,7 +50,8 @@ pub use kv::reader::KvReader;
 pub use kv::v2::{EntryVersion, Kv2, KvEntry, Written};
 pub use mounts::{Mounted, Version};
 pub use path::{Mount, PathRoot};
-pub use request_metrics::{RequestKind, RequestMetrics};
+pub use request::{Request, RequestKind};
+pub use request_metrics::RequestMetrics;
 pub use token::auth;
 pub use token::file::TokenFile;
 pub use token::lease::TokenExpiry;

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::request::Request;
+use super::request::{Request, RequestKind};
 use super::transport::ServerResponse;
 use super::{Mount, VaultError};
 
@@ -46,7 +46,7 @@ struct MountOptions {
 /// The endpoint is meant for the vendor's own programs, as `kvPreflightVersionRequest` in Vault's
 /// command line. API: <https://developer.hashicorp.com/vault/api-docs/system/internal-ui-mounts>
 pub fn request(mount: &Mount) -> Request {
-    Request::get(format!("sys/internal/ui/mounts/{mount}"))
+    Request::get(RequestKind::Mount, &format!("sys/internal/ui/mounts/{mount}"))
 }
 
 /// Reads the answer to [`request`].

@@ -1,52 +1,162 @@
-//! Requests that vaultrs does not know, or knows wrong.
+//! A request to Vault: what it is for, what it asks, and how long its answer may be.
 
+use reqwest::Method;
 use rustify::endpoint::Endpoint;
-use rustify::enums::{RequestMethod, RequestType, ResponseType};
+use rustify::enums::RequestMethod;
 use rustify::errors::ClientError;
 use serde_json::Value;
 
-/// A request of any path, method and body.
+use super::error::VaultError;
+use crate::http::LONGEST_BODY;
+
+/// What a request to Vault is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequestKind {
+    /// To read an entry.
+    Read,
+    /// To learn what is mounted, and in which version.
+    Mount,
+    /// To learn how long our token lives.
+    LookupSelf,
+    /// To let it live longer.
+    RenewSelf,
+    /// To get a token.
+    Login,
+    /// To unwrap a secret of ours.
+    Unwrap,
+    /// To learn which node is active.
+    Health,
+    /// What no login needs, such as to write an entry. It is not measured.
+    Other,
+}
+
+impl RequestKind {
+    /// Those that are measured.
+    pub const MEASURED: [Self; 7] = [
+        Self::Read,
+        Self::Mount,
+        Self::LookupSelf,
+        Self::RenewSelf,
+        Self::Login,
+        Self::Unwrap,
+        Self::Health,
+    ];
+
+    /// The name in metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Mount => "mount",
+            Self::LookupSelf => "lookup_self",
+            Self::RenewSelf => "renew_self",
+            Self::Login => "login",
+            Self::Unwrap => "unwrap",
+            Self::Health => "health",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// A request to Vault, for any node and with any token. Its body may hold secrets.
 pub struct Request {
-    path: String,
-    method: RequestMethod,
-    body: Option<Value>,
+    /// What it is for.
+    pub kind: RequestKind,
+    /// The HTTP method.
+    pub method: Method,
+    /// The path of the API, without a slash at its start.
+    pub path: String,
+    /// The query, encoded.
+    pub query: Option<String>,
+    /// The body, which is JSON.
+    pub body: Option<Vec<u8>>,
+    /// How many bytes the body of an answer may have.
+    pub longest_answer: usize,
 }
 
 impl Request {
+    /// A request of the `vaultrs` crate.
+    ///
+    /// # Errors
+    /// When its query or body cannot be written.
+    pub fn of<E: Endpoint>(kind: RequestKind, endpoint: &E) -> Result<Self, VaultError> {
+        // The crate's own error may show the request, with what is secret in it.
+        let unwritable =
+            |_: ClientError| VaultError::Unexpected("cannot build the request to Vault".to_owned());
+        Ok(Self {
+            query: endpoint.query().map_err(unwritable)?.filter(|query| !query.is_empty()),
+            body: endpoint.body().map_err(unwritable)?.filter(|body| !body.is_empty()),
+            // Some of the crate's paths begin with a slash or a tab.
+            ..Self::new(
+                kind,
+                method_of(&endpoint.method()),
+                endpoint.path().trim_start_matches(['/', '\t']),
+            )
+        })
+    }
+
     /// A GET.
-    pub fn get(path: impl Into<String>) -> Self {
-        Self { path: path.into(), method: RequestMethod::GET, body: None }
+    #[must_use]
+    pub fn get(kind: RequestKind, path: &str) -> Self {
+        Self::new(kind, Method::GET, path)
     }
 
     /// A POST.
-    pub fn post(path: impl Into<String>, body: Option<Value>) -> Self {
-        Self { path: path.into(), method: RequestMethod::POST, body }
+    #[must_use]
+    pub fn post(kind: RequestKind, path: &str, body: Option<&Value>) -> Self {
+        let body = body.map(|body| body.to_string().into_bytes());
+        Self { body, ..Self::new(kind, Method::POST, path) }
+    }
+
+    fn new(kind: RequestKind, method: Method, path: &str) -> Self {
+        let path = path.to_owned();
+        Self { kind, method, path, query: None, body: None, longest_answer: LONGEST_BODY }
+    }
+
+    /// Whether it changes nothing, so that it does no harm to send it twice.
+    #[must_use]
+    pub fn is_read(&self) -> bool {
+        self.method == Method::GET
     }
 }
 
-impl Endpoint for Request {
-    type Response = Value;
-    const REQUEST_BODY_TYPE: RequestType = RequestType::JSON;
-    const RESPONSE_BODY_TYPE: ResponseType = ResponseType::JSON;
-
-    fn path(&self) -> String {
-        self.path.clone()
-    }
-
-    fn method(&self) -> RequestMethod {
-        self.method.clone()
-    }
-
-    fn body(&self) -> Result<Option<Vec<u8>>, ClientError> {
-        Ok(self.body.as_ref().map(|body| body.to_string().into_bytes()))
+fn method_of(method: &RequestMethod) -> Method {
+    match method {
+        RequestMethod::CONNECT => Method::CONNECT,
+        RequestMethod::DELETE => Method::DELETE,
+        RequestMethod::GET => Method::GET,
+        RequestMethod::HEAD => Method::HEAD,
+        RequestMethod::LIST => Method::from_bytes(b"LIST").unwrap_or(Method::GET),
+        RequestMethod::OPTIONS => Method::OPTIONS,
+        RequestMethod::PATCH => Method::PATCH,
+        RequestMethod::POST => Method::POST,
+        RequestMethod::PUT => Method::PUT,
+        RequestMethod::TRACE => Method::TRACE,
     }
 }
 
-/// The path of the API that an endpoint asks for.
-pub(super) fn path_of<E: Endpoint>(endpoint: &E) -> String {
-    let mut path = endpoint.path();
-    // Some of the crate's paths begin with a slash or a tab.
-    let start = path.len() - path.trim_start_matches(['/', '\t']).len();
-    path.drain(..start);
-    path
+#[cfg(test)]
+mod tests {
+    use vaultrs::api::auth::approle::requests::LoginWithApproleRequest;
+    use vaultrs::api::kv2::requests::ReadSecretRequest;
+
+    use super::*;
+
+    #[test]
+    fn requests_of_the_crate_are_taken_as_they_are() {
+        let (mount, path) = ("kv/deep".to_owned(), "users/@alice:example.org".to_owned());
+        let endpoint = ReadSecretRequest { mount, path, version: Some(3) };
+        let read = Request::of(RequestKind::Read, &endpoint).unwrap();
+        assert_eq!((&read.method, read.is_read()), (&Method::GET, true));
+        assert_eq!(read.path, "kv/deep/data/users/@alice:example.org");
+        assert_eq!((read.query.as_deref(), &read.body), (Some("version=3"), &None));
+
+        let [mount, role_id, secret_id] = ["approle", "r", "s"].map(str::to_owned);
+        let endpoint = LoginWithApproleRequest { mount, role_id, secret_id };
+        let login = Request::of(RequestKind::Login, &endpoint).unwrap();
+        assert_eq!((&login.method, login.is_read()), (&Method::POST, false));
+        assert_eq!(login.path, "auth/approle/login");
+        let body: Value = serde_json::from_slice(&login.body.unwrap()).unwrap();
+        assert_eq!(body, serde_json::json!({"role_id": "r", "secret_id": "s"}));
+    }
 }

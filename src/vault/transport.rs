@@ -1,16 +1,14 @@
 //! What carries requests to Vault: their headers, and what an answer says of Vault's health.
 
+use futures_util::future::BoxFuture;
 use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
-use reqwest::{ClientBuilder, Method, StatusCode};
-use rustify::endpoint::Endpoint;
-use rustify::enums::RequestMethod;
+use reqwest::{ClientBuilder, StatusCode};
 
 use super::Address;
 use super::connection_config::ConnectionConfig;
 use super::error::{self, VaultError};
 use super::header::Token;
-use super::request::path_of;
-use super::request_metrics::RequestMetrics;
+use super::request::Request;
 pub use crate::http::ServerResponse;
 use crate::http::{self, HttpClient, TransportError};
 
@@ -20,11 +18,23 @@ const X_VAULT_NAMESPACE: HeaderName = HeaderName::from_static("x-vault-namespace
 const X_VAULT_REQUEST: HeaderName = HeaderName::from_static("x-vault-request");
 const X_VAULT_TOKEN: HeaderName = HeaderName::from_static("x-vault-token");
 
+/// Exchanges one request for one answer with one address.
+pub trait Transport: Send + Sync {
+    /// Sends the request and reads the whole answer. An answer of any status is not an error here.
+    ///
+    /// The future gives [`VaultError`]s of the connection, the time limit and the bound.
+    fn send<'a>(
+        &'a self,
+        address: &'a Address,
+        request: &'a Request,
+        headers: RequestHeaders<'a>,
+    ) -> BoxFuture<'a, Result<ServerResponse, VaultError>>;
+}
+
 /// A pool of connections, and the rules every exchange with Vault keeps to.
-pub struct Transport {
+pub struct HttpTransport {
     pool: HttpClient,
     namespace: Option<HeaderValue>,
-    metrics: RequestMetrics,
 }
 
 /// How far the storage of a cluster had come when it answered. Opaque: it is only sent back.
@@ -41,7 +51,7 @@ impl Index {
     }
 }
 
-/// What a request is sent with, beside what its endpoint says.
+/// What a request is sent with, beside what it says itself.
 #[derive(Clone, Copy)]
 pub enum RequestHeaders<'a> {
     /// A token and the configured namespace.
@@ -55,7 +65,18 @@ pub enum RequestHeaders<'a> {
     Nothing,
 }
 
-impl Transport {
+impl Transport for HttpTransport {
+    fn send<'a>(
+        &'a self,
+        address: &'a Address,
+        request: &'a Request,
+        headers: RequestHeaders<'a>,
+    ) -> BoxFuture<'a, Result<ServerResponse, VaultError>> {
+        Box::pin(self.exchange(address, request, headers))
+    }
+}
+
+impl HttpTransport {
     /// Makes the pool; connects to nothing.
     ///
     /// # Errors
@@ -63,38 +84,21 @@ impl Transport {
     pub fn new(config: &ConnectionConfig) -> Result<Self, VaultError> {
         let pool = HttpClient::new(client_builder(config), config.request_timeout)
             .map_err(|cause| VaultError::Unexpected(format!("cannot set up TLS: {cause}")))?;
-        Ok(Self {
-            pool,
-            namespace: config.namespace.clone().map(|namespace| namespace.to_header()),
-            metrics: RequestMetrics::default(),
-        })
+        let namespace = config.namespace.clone().map(|namespace| namespace.to_header());
+        Ok(Self { pool, namespace })
     }
 
-    /// What has been counted of all exchanges.
-    pub fn metrics(&self) -> &RequestMetrics {
-        &self.metrics
-    }
-
-    /// Sends one request to one address and reads the whole answer.
-    ///
-    /// The endpoint's own `exec` is not used: it would drop `.` and `..` from paths, read answers
-    /// without a bound, and keep nothing of an error but its body.
-    ///
-    /// # Errors
-    /// [`VaultError`]s of the connection, the time limit and the bound. An answer of any status
-    /// is not an error here.
-    pub async fn send<E: Endpoint>(
+    async fn exchange(
         &self,
         address: &Address,
-        endpoint: &E,
-        credentials: RequestHeaders<'_>,
+        request: &Request,
+        headers: RequestHeaders<'_>,
     ) -> Result<ServerResponse, VaultError> {
-        let path = path_of(endpoint);
-        let request = self.request(address, &path, endpoint, credentials).ok_or_else(|| {
+        let http = self.request(address, request, headers).ok_or_else(|| {
             VaultError::Unexpected("cannot build the request to Vault".to_owned())
         })?;
-        let _timing = self.metrics.time(request.method(), &path);
-        self.pool.send(request).await.map_err(|failure| self.error(address, failure))
+        let answer = self.pool.send_bounded(http, request.longest_answer).await;
+        answer.map_err(|failure| self.error(address, failure))
     }
 
     fn error(&self, address: &Address, failure: TransportError) -> VaultError {
@@ -113,18 +117,15 @@ impl Transport {
     }
 
     /// The request as it goes to Vault; `None` if it cannot be built.
-    pub(super) fn request<E: Endpoint>(
+    pub(super) fn request(
         &self,
         address: &Address,
-        path: &str,
-        endpoint: &E,
+        request: &Request,
         credentials: RequestHeaders<'_>,
     ) -> Option<reqwest::Request> {
-        let query = endpoint.query().ok()?.filter(|query| !query.is_empty());
-        let body = endpoint.body().ok()?.filter(|body| !body.is_empty());
-        let url = address.api_url(path, query.as_deref())?;
-        let mut request = reqwest::Request::new(method_of(&endpoint.method()), url);
-        let headers = request.headers_mut();
+        let url = address.api_url(&request.path, request.query.as_deref())?;
+        let mut http = reqwest::Request::new(request.method.clone(), url);
+        let headers = http.headers_mut();
         headers.insert(X_VAULT_REQUEST, HeaderValue::from_static("true"));
         if let RequestHeaders::Token(token) | RequestHeaders::TokenAfter { token, .. } = credentials
         {
@@ -142,11 +143,11 @@ impl Transport {
         {
             headers.insert(X_VAULT_NAMESPACE, namespace.clone());
         }
-        if let Some(body) = body {
+        if let Some(body) = &request.body {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            *request.body_mut() = Some(body.into());
+            *http.body_mut() = Some(body.clone().into());
         }
-        Some(request)
+        Some(http)
     }
 }
 
@@ -185,19 +186,4 @@ pub fn unavailable(answer: &ServerResponse, address: &Address) -> Option<VaultEr
         quote: error::quote(&answer.body),
         retry_after: answer.retry_after,
     })
-}
-
-fn method_of(method: &RequestMethod) -> Method {
-    match method {
-        RequestMethod::CONNECT => Method::CONNECT,
-        RequestMethod::DELETE => Method::DELETE,
-        RequestMethod::GET => Method::GET,
-        RequestMethod::HEAD => Method::HEAD,
-        RequestMethod::LIST => Method::from_bytes(b"LIST").unwrap_or(Method::GET),
-        RequestMethod::OPTIONS => Method::OPTIONS,
-        RequestMethod::PATCH => Method::PATCH,
-        RequestMethod::POST => Method::POST,
-        RequestMethod::PUT => Method::PUT,
-        RequestMethod::TRACE => Method::TRACE,
-    }
 }

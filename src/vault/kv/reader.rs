@@ -12,6 +12,7 @@ use crate::sync::Mutex;
 use crate::vault::VaultError;
 use crate::vault::client::Client;
 use crate::vault::mounts::{self, Mounted, Version};
+use crate::vault::request::{Request, RequestKind};
 
 /// How long a detected version is taken for granted although nothing is found.
 const GOOD_FOR: Duration = Duration::from_secs(60);
@@ -193,6 +194,7 @@ impl KvReader {
         let mount = self.client.mount();
         let request =
             ReadSecretRequest { mount: mount.to_string(), path: path.to_owned(), version };
+        let request = Request::of(RequestKind::Read, &request)?;
         response::entry_of_v2(mount, &self.client.send(&request).await?)
     }
 
@@ -200,6 +202,7 @@ impl KvReader {
     async fn read_v1(&self, path: &str) -> Result<Entry, VaultError> {
         let mount = self.client.mount();
         let request = GetSecretRequest { mount: mount.to_string(), path: path.to_owned() };
+        let request = Request::of(RequestKind::Read, &request)?;
         response::entry_of_v1(mount, &self.client.send(&request).await?)
     }
 

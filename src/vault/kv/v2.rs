@@ -6,7 +6,6 @@
 use std::sync::MutexGuard;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustify::endpoint::Endpoint;
 use serde_json::{Map, Value};
 use vaultrs::api::kv2::requests::{
     DeleteSecretMetadataRequest, DestroySecretVersionsRequest, ListSecretsRequest,
@@ -21,8 +20,12 @@ use crate::sync::Mutex;
 use crate::vault::client::Client;
 use crate::vault::error::messages;
 use crate::vault::mounts::{Mounted, Version};
+use crate::vault::request::{Request, RequestKind};
 use crate::vault::transport::{Index, ServerResponse};
 use crate::vault::{Mount, VaultError};
+
+/// Longest list of names that is read, in bytes: the names of some million users.
+const LONGEST_LIST: usize = 1 << 28;
 
 /// A KV secrets engine of version 2.
 pub struct Kv2 {
@@ -91,6 +94,8 @@ impl Kv2 {
         self.make_sure().await?;
         let mount = self.mount();
         let request = ListSecretsRequest { mount: mount.to_string(), path: folder.to_owned() };
+        let request =
+            Request { longest_answer: LONGEST_LIST, ..Request::of(RequestKind::Other, &request)? };
         let answer = self.client.send(&request).await?;
         match answer.status.as_u16() {
             200 => {
@@ -169,8 +174,8 @@ impl KvEntry<'_> {
     async fn ask(&self, version: Option<u64>) -> Result<EntryVersion, VaultError> {
         let mount = self.kv.mount();
         let path = self.path.clone();
-        let answer =
-            self.send(&ReadSecretRequest { mount: mount.to_string(), path, version }).await?;
+        let request = ReadSecretRequest { mount: mount.to_string(), path, version };
+        let answer = self.send(&Request::of(RequestKind::Read, &request)?).await?;
         match answer.status.as_u16() {
             200 => {
                 let found: ReadSecretResponse =
@@ -210,7 +215,7 @@ impl KvEntry<'_> {
             data: Value::Object(fields),
             options: Some(SetSecretRequestOptions { cas: after }),
         };
-        let answer = self.send(&request).await?;
+        let answer = self.send(&Request::of(RequestKind::Other, &request)?).await?;
         match answer.status.as_u16() {
             200 => {
                 let written: SecretVersionMetadata =
@@ -239,7 +244,7 @@ impl KvEntry<'_> {
             path: self.path.clone(),
             versions: versions.iter().copied().map(u64::from).collect(),
         };
-        let answer = self.send(&request).await?;
+        let answer = self.send(&Request::of(RequestKind::Other, &request)?).await?;
         self.done(&answer)
     }
 
@@ -255,7 +260,7 @@ impl KvEntry<'_> {
             mount: self.kv.mount().to_string(),
             path: self.path.clone(),
         };
-        let answer = self.send(&request).await?;
+        let answer = self.send(&Request::of(RequestKind::Other, &request)?).await?;
         self.done(&answer)
     }
 
@@ -267,9 +272,9 @@ impl KvEntry<'_> {
         Ok(())
     }
 
-    async fn send<E: Endpoint>(&self, endpoint: &E) -> Result<ServerResponse, VaultError> {
+    async fn send(&self, request: &Request) -> Result<ServerResponse, VaultError> {
         let index = locked(&self.index).clone();
-        self.kv.client.send_after(index.as_ref(), endpoint).await
+        self.kv.client.send_after(index.as_ref(), request).await
     }
 
     fn has_written(&self, answer: &ServerResponse) {

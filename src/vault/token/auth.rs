@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use rustify::endpoint::Endpoint;
 use secrecy::{ExposeSecret, SecretString};
 use vaultrs::api::auth::{
     approle::requests::LoginWithApproleRequest, kubernetes::requests::LoginWithKubernetesRequest,
@@ -17,7 +16,7 @@ use crate::sync::Mutex;
 use crate::vault::VaultError;
 use crate::vault::cluster::Cluster;
 use crate::vault::error::quote;
-use crate::vault::request::Request;
+use crate::vault::request::{Request, RequestKind};
 use crate::vault::transport::{RequestHeaders, ServerResponse};
 
 /// How the module proves to Vault who it is.
@@ -110,37 +109,43 @@ impl AuthMethod {
                     secret_id = unwrapped.secret_id(cluster, secret_id).await?;
                 }
                 let secret_id = secret_id.expose_secret().to_owned();
-                self.send(cluster, &LoginWithApproleRequest { mount, role_id, secret_id }).await
+                let request = LoginWithApproleRequest { mount, role_id, secret_id };
+                self.send(cluster, Request::of(RequestKind::Login, &request)).await
             }
             AuthCredentials::Kubernetes { role, jwt } => {
                 let jwt = jwt.read(notices).await.expose_secret().to_owned();
                 let role = role.clone();
-                self.send(cluster, &LoginWithKubernetesRequest { mount, role, jwt }).await
+                let request = LoginWithKubernetesRequest { mount, role, jwt };
+                self.send(cluster, Request::of(RequestKind::Login, &request)).await
             }
             AuthCredentials::Jwt { role, jwt } => {
                 let jwt = jwt.read(notices).await.expose_secret().to_owned();
                 let role = role.clone();
-                self.send(cluster, &JWTLoginRequest { mount, jwt, role }).await
+                let request = JWTLoginRequest { mount, jwt, role };
+                self.send(cluster, Request::of(RequestKind::Login, &request)).await
             }
             AuthCredentials::Cert { role } => {
                 // vaultrs calls the role `cert_name`, which Vault does not know.
                 let body = role.as_ref().map(|role| serde_json::json!({ "name": role }));
-                self.send(cluster, &Request::post(format!("auth/{mount}/login"), body)).await
+                let path = format!("auth/{mount}/login");
+                self.send(cluster, Ok(Request::post(RequestKind::Login, &path, body.as_ref())))
+                    .await
             }
             AuthCredentials::Userpass { username, password } => {
                 let password = password.read(notices).await.expose_secret().to_owned();
                 let username = username.clone();
-                self.send(cluster, &UserpassLoginRequest { mount, username, password }).await
+                let request = UserpassLoginRequest { mount, username, password };
+                self.send(cluster, Request::of(RequestKind::Login, &request)).await
             }
         }
     }
 
-    async fn send<E: Endpoint>(
+    async fn send(
         &self,
         cluster: &Arc<Cluster>,
-        request: &E,
+        request: Result<Request, VaultError>,
     ) -> Result<Granted, VaultError> {
-        let answer = cluster.send(request, RequestHeaders::Namespace).await?;
+        let answer = cluster.send(&request?, RequestHeaders::Namespace).await?;
         if answer.status.is_client_error() {
             return Err(self.refused(&answer));
         }

@@ -9,6 +9,7 @@ use vaultrs::api::token::requests::{LookupTokenSelfRequest, RenewTokenSelfReques
 
 use crate::vault::cluster::Cluster;
 use crate::vault::error::quote;
+use crate::vault::request::{Request, RequestKind};
 use crate::vault::transport::{RequestHeaders, ServerResponse};
 use crate::vault::{Token, VaultError};
 
@@ -107,8 +108,8 @@ pub enum Lookup {
 ///
 /// API: <https://developer.hashicorp.com/vault/api-docs/auth/token#lookup-a-token-self>
 pub async fn look_up(cluster: &Arc<Cluster>, token: &Token) -> Result<Lookup, VaultError> {
-    let answer =
-        cluster.send(&LookupTokenSelfRequest::default(), RequestHeaders::Token(token)).await?;
+    let request = Request::of(RequestKind::LookupSelf, &LookupTokenSelfRequest::default())?;
+    let answer = cluster.send(&request, RequestHeaders::Token(token)).await?;
     match answer.status.as_u16() {
         200 => {
             let LookupAnswer { data } =
@@ -129,8 +130,8 @@ pub async fn look_up(cluster: &Arc<Cluster>, token: &Token) -> Result<Lookup, Va
 ///
 /// API: <https://developer.hashicorp.com/vault/api-docs/auth/token#renew-a-token-self>
 pub async fn renew(cluster: &Arc<Cluster>, token: &Token) -> Result<Option<Lease>, VaultError> {
-    let answer =
-        cluster.send(&RenewTokenSelfRequest::default(), RequestHeaders::Token(token)).await?;
+    let request = Request::of(RequestKind::RenewSelf, &RenewTokenSelfRequest::default())?;
+    let answer = cluster.send(&request, RequestHeaders::Token(token)).await?;
     if answer.status.is_client_error() {
         return Ok(None);
     }

@@ -9,6 +9,7 @@ use vaultrs::api::sys::requests::UnwrapRequest;
 
 use crate::vault::cluster::Cluster;
 use crate::vault::error::quote;
+use crate::vault::request::{Request, RequestKind};
 use crate::vault::transport::RequestHeaders;
 use crate::vault::{Token, VaultError};
 
@@ -26,8 +27,8 @@ pub async fn unwrap(
 ) -> Result<SecretString, VaultError> {
     let token = Token::parse(wrapping_token)
         .map_err(|error| VaultError::Unexpected(format!("the wrapping token {error}")))?;
-    let answer =
-        cluster.send(&UnwrapRequest { token: None }, RequestHeaders::Token(&token)).await?;
+    let request = Request::of(RequestKind::Unwrap, &UnwrapRequest { token: None })?;
+    let answer = cluster.send(&request, RequestHeaders::Token(&token)).await?;
     if answer.status.is_client_error() {
         return Err(VaultError::LoginRefused {
             method: "wrapped secret",
