@@ -1,39 +1,23 @@
-//! Which node of a cluster is asked: the active one while there is one.
+//! The nodes of a cluster. Requests go to the active one while there is one.
 //!
 //! A standby answers reads itself, and late: what was written just before is not there yet. So it
-//! is asked only while no node is active, as during an election.
+//! is asked only while no node is active, as while the cluster elects a leader. Which node is used is
+//! decided in [`election`](super::election).
 
 use std::pin::pin;
-use std::sync::{Arc, MutexGuard};
-use std::time::Duration;
+use std::sync::Arc;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::address::Address;
+use super::election::{self, ChosenNode, Election, Reason, Report, Reports, Role, SLOW_AFTER};
 use super::error::VaultError;
 use super::request::{Request, RequestKind};
 use super::request_metrics::RequestMetrics;
 use super::transport::{RequestHeaders, ServerResponse, Transport, unavailable};
 use crate::sync::Mutex;
-
-/// How often it is checked, as requests come, that the node in use is still the active one.
-const ACTIVE_CHECKED_EVERY: Duration = Duration::from_secs(5);
-
-/// How often an active node is looked for, as requests come, while a standby is in use.
-const STANDBY_CHECKED_EVERY: Duration = Duration::from_secs(1);
-
-/// How long one node may take to tell its health.
-const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// How long a read may take until its node has to tell its health, and how often from then on.
-const SLOW_AFTER: Duration = Duration::from_secs(1);
-
-/// How much longer an active node is waited for once a standby has answered: while a request waits
-/// that has failed, and before the first request.
-const GRACE_AFTER_FAILURE: Duration = Duration::from_millis(250);
-const GRACE_AT_FIRST: Duration = Duration::from_secs(1);
 
 /// What one address of the cluster is.
 pub struct Node {
@@ -48,57 +32,9 @@ pub struct Cluster {
     transport: Arc<dyn Transport>,
     metrics: Arc<RequestMetrics>,
     addresses: Vec<Address>,
-    chosen: Mutex<Option<Choice>>,
-    /// Held while nodes are asked for their health, so that a failure starts one round.
-    choosing: tokio::sync::Mutex<()>,
-}
-
-#[derive(Clone, Copy)]
-struct Choice {
-    index: usize,
-    role: Role,
-    /// When nodes were last asked for their health.
-    asked: Instant,
-    /// When somebody last set out to check it.
-    checked: Instant,
-    /// When it was chosen again although it had failed, as there was no other.
-    despite_failure: Option<Instant>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Role {
-    Active,
-    Standby,
-    /// None said that it is either; somebody has to be asked.
-    Unknown,
-}
-
-/// Why nodes are asked for their health.
-#[derive(Clone, Copy)]
-enum Reason {
-    /// None is in use yet.
-    First,
-    /// A request to this one failed.
-    Failed(usize),
-    /// A request to this one takes long.
-    Slow(usize),
-    /// It is time to look whether there is a better one.
-    Routine,
-}
-
-impl Choice {
-    /// Whether it has aged. Says so once: whoever hears it sets out to check.
-    fn is_to_be_checked(&mut self) -> bool {
-        let good_for = match self.role {
-            Role::Active => ACTIVE_CHECKED_EVERY,
-            Role::Standby | Role::Unknown => STANDBY_CHECKED_EVERY,
-        };
-        let is_due = self.checked.elapsed() > good_for;
-        if is_due {
-            self.checked = Instant::now();
-        }
-        is_due
-    }
+    chosen: Mutex<Option<ChosenNode>>,
+    /// Held while nodes are asked for their health, so that many failures start one election.
+    electing: tokio::sync::Mutex<()>,
 }
 
 impl Cluster {
@@ -114,7 +50,7 @@ impl Cluster {
             metrics,
             addresses,
             chosen: Mutex::default(),
-            choosing: tokio::sync::Mutex::default(),
+            electing: tokio::sync::Mutex::default(),
         }
     }
 
@@ -123,8 +59,8 @@ impl Cluster {
         self.addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
     }
 
-    /// Sends a request to the node in use, and if it fails, to the one that takes its place. A read
-    /// does not wait for a node that is silent altogether.
+    /// Sends a request to the node in use. If that fails, another node is elected and asked. A read
+    /// does not wait for a node that reports no health either.
     ///
     /// # Errors
     /// Those of the transport, and [`VaultError::Unavailable`] for answers that say "not now".
@@ -151,8 +87,8 @@ impl Cluster {
             Ok(second) => second,
             Err(error) => {
                 let second = self.choose(Reason::Failed(first)).await;
-                // What may have been done already is not done again behind the caller's back: a
-                // wrapping token, for one, works once.
+                // The caller decides whether to repeat what may have been done already. A wrapping
+                // token, for example, works once.
                 if second == first || (!is_read && error.may_have_applied()) {
                     return Err(error);
                 }
@@ -163,17 +99,17 @@ impl Cluster {
         self.ask(second, request, headers).await
     }
 
-    /// Another node than the one that was asked, once this one has not answered for a while and
-    /// does not tell its health either. Until then, comes to no end.
+    /// Waits until the node that was asked has taken long and another one is elected in its place,
+    /// and returns that one.
     async fn instead_of_silent(self: &Arc<Self>, first: usize) -> usize {
         loop {
             sleep(SLOW_AFTER).await;
-            // By itself: it is of use to others also if the one who waits gives up.
+            // A task of its own: others need the result also if this request is given up.
             let cluster = Arc::clone(self);
             let chosen = tokio::spawn(async move { cluster.choose(Reason::Slow(first)).await });
             match chosen.await {
                 Ok(second) if second != first => return second,
-                // The node is well and takes its time, or there is no better one.
+                // The node is healthy and takes its time, or there is no better one.
                 _ => {}
             }
         }
@@ -190,7 +126,7 @@ impl Cluster {
         };
         let answer = self.exchange(address, request, headers).await?;
         let Some(error) = unavailable(&answer, address) else { return Ok(answer) };
-        // A standby names the leader. To an address that was not configured no token is sent.
+        // A standby names the leader. No token is sent to an address that is not configured.
         let leader = answer
             .location
             .as_ref()
@@ -201,19 +137,24 @@ impl Cluster {
                 if let Some(error) = unavailable(&answer, address) {
                     return Err(error);
                 }
-                self.use_node(leader, Role::Active, None);
+                self.use_node(ChosenNode::new(leader, Role::Active, Instant::now()));
                 Ok(answer)
             }
             _ => Err(error),
         }
     }
 
-    /// The node to ask first. Looks around in the background once the choice has aged.
+    /// The node to ask first. Starts an election in the background once that node was elected a while
+    /// ago.
     async fn node_in_use(self: &Arc<Self>) -> usize {
         if self.addresses.len() < 2 {
             return 0;
         }
-        let in_use = self.chosen().as_mut().map(|choice| (choice.index, choice.is_to_be_checked()));
+        let in_use = self
+            .chosen
+            .lock()
+            .as_mut()
+            .map(|node| (node.index, node.is_to_be_checked(Instant::now())));
         match in_use {
             None => self.choose(Reason::First).await,
             Some((index, false)) => index,
@@ -225,74 +166,37 @@ impl Cluster {
         }
     }
 
-    /// Asks all nodes for their health, unless another one has just done so, and returns the one
-    /// to use.
+    /// Has a node elected, unless another one's election has ended meanwhile, and returns it.
     async fn choose(&self, reason: Reason) -> usize {
-        let asked = Instant::now();
-        let _choosing = self.choosing.lock().await;
-        let former = *self.chosen();
-        if let Some(choice) = former {
-            let is_done = match reason {
-                Reason::First => true,
-                Reason::Failed(index) => {
-                    choice.index != index || choice.despite_failure.is_some_and(|at| at > asked)
-                }
-                Reason::Slow(index) => choice.index != index || choice.asked.elapsed() < SLOW_AFTER,
-                Reason::Routine => choice.asked > asked,
-            };
-            if is_done {
-                return choice.index;
-            }
+        let wanted = Instant::now();
+        let _electing = self.electing.lock().await;
+        let previous = *self.chosen.lock();
+        if let Some(node) = previous
+            && node.is_answer_to(reason, wanted, Instant::now())
+        {
+            return node.index;
         }
-        let in_use = former.map(|choice| choice.index);
-        let found = self.healthiest(reason, in_use).await;
-        let (index, role) = match (found, reason, former) {
-            (Some(found), ..) => found,
-            // Nobody tells: go round, so that the next failure is another node's.
-            (None, Reason::Failed(index), _) => ((index + 1) % self.addresses.len(), Role::Unknown),
-            // Nothing has failed: stay.
-            (None, _, Some(former)) => (former.index, former.role),
-            (None, _, None) => (0, Role::Unknown),
-        };
-        let despite_failure = match (reason, former) {
-            (Reason::Failed(failed), _) => (index == failed).then(Instant::now),
-            (_, Some(former)) if former.index == index => former.despite_failure,
-            _ => None,
-        };
-        self.use_node(index, role, despite_failure);
-        index
+        let elected = self.elect(reason, previous).await;
+        self.use_node(elected);
+        elected.index
     }
 
-    /// The active node, or else a standby, at best the one in use; one that has just failed only if
-    /// there is no other.
-    async fn healthiest(&self, reason: Reason, in_use: Option<usize>) -> Option<(usize, Role)> {
-        let mut asked: FuturesUnordered<_> = (0..self.addresses.len())
-            .map(|index| async move { (index, self.role_of(index).await) })
-            .collect();
-        let failed = match reason {
-            Reason::Failed(index) => Some(index),
-            Reason::First | Reason::Slow(_) | Reason::Routine => None,
-        };
-        let mut second_best = None;
-        let mut last_resort = None;
-        let mut deadline = Instant::now() + HEALTH_TIMEOUT;
-        while let Ok(Some((index, role))) = timeout_at(deadline, asked.next()).await {
-            match role {
-                Some(role) if Some(index) == failed => last_resort = Some((index, role)),
-                Some(Role::Active) => return Some((index, Role::Active)),
-                Some(role) if second_best.is_none() || Some(index) == in_use => {
-                    second_best = Some((index, role));
-                    let grace = match reason {
-                        Reason::First => GRACE_AT_FIRST,
-                        Reason::Failed(_) => GRACE_AFTER_FAILURE,
-                        Reason::Slow(_) | Reason::Routine => HEALTH_TIMEOUT,
-                    };
-                    deadline = deadline.min(Instant::now() + grace);
+    /// Asks all nodes for their health until the election is decided.
+    async fn elect(&self, reason: Reason, previous: Option<ChosenNode>) -> ChosenNode {
+        let nodes = self.addresses.len();
+        let mut asking: FuturesUnordered<_> =
+            (0..nodes).map(|index| async move { (index, self.role_of(index).await) }).collect();
+        let mut reports = Reports { asked: Instant::now(), nodes, heard: Vec::new() };
+        loop {
+            match election::elect(&reports, reason, previous, Instant::now()) {
+                Election::Elected(node) => return node,
+                Election::Open { until } => {
+                    if let Ok(Some((index, role))) = timeout_at(until, asking.next()).await {
+                        reports.heard.push(Report { index, role, at: Instant::now() });
+                    }
                 }
-                _ => {}
             }
         }
-        second_best.or(last_resort)
     }
 
     async fn role_of(&self, index: usize) -> Option<Role> {
@@ -332,37 +236,213 @@ impl Cluster {
         self.transport.send(address, request, headers).await
     }
 
-    fn use_node(&self, index: usize, role: Role, despite_failure: Option<Instant>) {
-        let now = Instant::now();
-        *self.chosen() = Some(Choice { index, role, asked: now, checked: now, despite_failure });
-    }
-
-    fn chosen(&self) -> MutexGuard<'_, Option<Choice>> {
-        self.chosen.lock()
+    fn use_node(&self, node: ChosenNode) {
+        *self.chosen.lock() = Some(node);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::vault::fake::{FakeVault, Reply};
 
     const A: &str = "http://a:8200";
     const B: &str = "http://b:8200";
+    const C: &str = "http://c:8200";
+    const PATH: &str = "kv/entry";
 
-    fn cluster(vault: &FakeVault, addresses: &[&str]) -> Arc<Cluster> {
-        let addresses = addresses.iter().map(|address| Address::parse(address).unwrap()).collect();
-        Arc::new(Cluster::new(vault.transport(), addresses, Arc::default()))
+    /// Three nodes, of which the first is active and answers.
+    fn nodes() -> (FakeVault, Arc<Cluster>) {
+        let vault = FakeVault::new();
+        for node in [B, C] {
+            vault.on(node, "sys/health", [Reply::health(429)]);
+        }
+        vault.on("", PATH, [Reply::json(200, "entry")]);
+        let addresses = [A, B, C].map(|address| Address::parse(address).unwrap()).to_vec();
+        let cluster = Cluster::new(vault.transport(), addresses, Arc::default());
+        (vault, Arc::new(cluster))
+    }
+
+    async fn read(cluster: &Arc<Cluster>) -> Result<ServerResponse, VaultError> {
+        let request = Request::get(RequestKind::Read, PATH);
+        cluster.send(&request, RequestHeaders::Nothing).await
+    }
+
+    async fn write(cluster: &Arc<Cluster>) -> Result<ServerResponse, VaultError> {
+        let request = Request::post(RequestKind::Other, PATH, None);
+        cluster.send(&request, RequestHeaders::Nothing).await
+    }
+
+    /// The nodes that were asked for anything but their health, since this was asked last.
+    fn asked(vault: &FakeVault) -> Vec<String> {
+        let sent = vault.sent().into_iter().filter(|sent| sent.kind != RequestKind::Health);
+        let asked = sent.map(|sent| sent.address).collect();
+        vault.forget_sent();
+        asked
+    }
+
+    /// The first node is asked for its health at each election.
+    fn elections(vault: &FakeVault) -> usize {
+        vault.sent_for(RequestKind::Health).iter().filter(|sent| sent.address == A).count()
+    }
+
+    /// A is gone, and B is the leader.
+    fn fail_over(vault: &FakeVault) {
+        vault.on(A, "", [Reply::unreachable()]);
+        vault.on(B, "sys/health", [Reply::health(200)]);
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_active_node_is_asked() {
-        let vault = FakeVault::new();
+        let (vault, cluster) = nodes();
         vault.on(A, "sys/health", [Reply::health(429)]);
-        let cluster = cluster(&vault, &[A, B]);
-        let request = Request::get(RequestKind::Read, "kv/a");
-        cluster.send(&request, RequestHeaders::Nothing).await.unwrap();
-        let asked = vault.sent_for(RequestKind::Read);
-        assert_eq!(asked.iter().map(|sent| sent.address.as_str()).collect::<Vec<_>>(), [B]);
+        vault.on(C, "sys/health", [Reply::health(200).after(Duration::from_millis(900))]);
+        read(&cluster).await.unwrap();
+        read(&cluster).await.unwrap();
+        assert_eq!(elections(&vault), 1);
+        assert_eq!(asked(&vault), [C, C]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_only_node_is_not_asked_for_its_health() {
+        let vault = FakeVault::new();
+        vault.on("", PATH, [Reply::unreachable()]);
+        let addresses = vec![Address::parse(A).unwrap()];
+        let cluster = Arc::new(Cluster::new(vault.transport(), addresses, Arc::default()));
+        read(&cluster).await.err().unwrap();
+        assert_eq!(elections(&vault), 0);
+        assert_eq!(asked(&vault), [A]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn many_failures_start_one_election() {
+        let (vault, cluster) = nodes();
+        read(&cluster).await.unwrap();
+        asked(&vault);
+        fail_over(&vault);
+        vault.on(A, PATH, [Reply::unreachable().after(Duration::from_millis(10))]);
+        let reads = futures_util::future::join_all((0..20).map(|_| read(&cluster))).await;
+        assert!(reads.iter().all(Result::is_ok));
+        assert_eq!(elections(&vault), 1);
+        assert_eq!(asked(&vault), [[A; 20], [B; 20]].concat());
+        assert_eq!(cluster.metrics.retries.get(), 20);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_standby_is_asked_while_there_is_no_leader() {
+        let (vault, cluster) = nodes();
+        read(&cluster).await.unwrap();
+        vault.on(A, "", [Reply::unreachable()]);
+        let began = Instant::now();
+        read(&cluster).await.unwrap();
+        // All have reported, so the grace for an active node need not pass.
+        assert_eq!(began.elapsed(), Duration::ZERO);
+        assert_eq!(asked(&vault), [A, A, B]);
+        // The next read but one second later looks for an active node in the background.
+        vault.on(C, "sys/health", [Reply::health(200)]);
+        sleep(Duration::from_millis(1001)).await;
+        read(&cluster).await.unwrap();
+        sleep(Duration::from_millis(1)).await;
+        read(&cluster).await.unwrap();
+        assert_eq!(asked(&vault), [B, C]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_read_leaves_a_node_that_hangs_altogether() {
+        let (vault, cluster) = nodes();
+        read(&cluster).await.unwrap();
+        vault.on(A, "", [Reply::hang()]);
+        vault.on(B, "sys/health", [Reply::health(200)]);
+        let began = Instant::now();
+        read(&cluster).await.unwrap();
+        assert_eq!(began.elapsed(), SLOW_AFTER);
+        assert_eq!(asked(&vault), [A, A, B]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_read_waits_for_a_node_that_is_slow_and_healthy() {
+        let (vault, cluster) = nodes();
+        vault.on(A, PATH, [Reply::json(200, "entry").after(Duration::from_millis(3500))]);
+        let began = Instant::now();
+        read(&cluster).await.unwrap();
+        assert_eq!(began.elapsed(), Duration::from_millis(3500));
+        // It is asked for its health once a second meanwhile, after the election at the start.
+        assert_eq!(elections(&vault), 1 + 3);
+        assert_eq!(asked(&vault), [A]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_may_have_been_done_is_not_repeated() {
+        let (vault, cluster) = nodes();
+        vault.on(A, PATH, [Reply::broken(), Reply::unreachable(), Reply::hang()]);
+        let error = write(&cluster).await.err().unwrap();
+        assert!(error.may_have_applied());
+        assert_eq!(asked(&vault), [A]);
+        // A is active by its health, and has just failed.
+        vault.on(A, "sys/health", [Reply::health(200)]);
+        cluster.use_node(ChosenNode::new(0, Role::Active, Instant::now()));
+        write(&cluster).await.unwrap();
+        assert_eq!(asked(&vault), [A, B]);
+        cluster.use_node(ChosenNode::new(0, Role::Active, Instant::now()));
+        let error = write(&cluster).await.err().unwrap();
+        assert!(matches!(error, VaultError::TimedOut { .. }));
+        assert_eq!(asked(&vault), [A]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_redirect_leads_to_configured_addresses_only() {
+        let (vault, cluster) = nodes();
+        read(&cluster).await.unwrap();
+        asked(&vault);
+        let to =
+            |url: &str| Reply::text(307, "text/plain", String::new()).with_header("location", url);
+        vault.on(
+            A,
+            PATH,
+            [to("http://c:8200/v1/kv/entry"), to("http://elsewhere:8200/v1/kv/entry")],
+        );
+        read(&cluster).await.unwrap();
+        read(&cluster).await.unwrap();
+        assert_eq!(asked(&vault), [A, C, C]);
+        cluster.use_node(ChosenNode::new(0, Role::Active, Instant::now()));
+        vault.on(B, "sys/health", [Reply::health(200)]);
+        read(&cluster).await.unwrap();
+        assert_eq!(asked(&vault), [A, B]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_quota_is_the_clusters_and_a_seal_is_the_nodes() {
+        let (vault, cluster) = nodes();
+        vault.on(A, PATH, [Reply::errors(429, &["slow down"]), Reply::errors(503, &["sealed"])]);
+        let error = read(&cluster).await.err().unwrap();
+        assert!(matches!(error, VaultError::Unavailable { status: 429, .. }));
+        assert_eq!(asked(&vault), [A]);
+        read(&cluster).await.unwrap();
+        assert_eq!(asked(&vault), [A, B]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn if_no_node_reports_its_health_they_are_asked_in_turn() {
+        let (vault, cluster) = nodes();
+        vault.on("", "sys/health", [Reply::hang()]);
+        vault.on("", PATH, [Reply::errors(503, &[])]);
+        for _ in 0..3 {
+            read(&cluster).await.err().unwrap();
+        }
+        assert_eq!(asked(&vault), [A, B, B, C, C, A]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_active_node_is_checked_every_five_seconds() {
+        let (vault, cluster) = nodes();
+        for _ in 0..120 {
+            read(&cluster).await.unwrap();
+            sleep(Duration::from_millis(100)).await;
+        }
+        // At the first read, and then after more than five seconds each.
+        assert_eq!(elections(&vault), 3);
+        assert_eq!(asked(&vault).len(), 120);
     }
 }

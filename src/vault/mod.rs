@@ -8,7 +8,7 @@
 //!   [`Config`] is how it is configured.
 //! * [`transport`] exchanges a request for an answer with one address, and [`request_metrics`]
 //!   counts that.
-//! * [`cluster`] knows which of several addresses to ask.
+//! * [`election`] says which node of a cluster to use, and [`cluster`] asks it.
 //! * [`mounts`] asks what is mounted where.
 //! * [`token`] has the token, keeps it alive and replaces it.
 //! * [`client`] sends requests with that token.
@@ -21,6 +21,7 @@ mod cluster;
 mod config;
 mod connection_config;
 mod diagnosis;
+mod election;
 mod error;
 #[cfg(test)]
 pub(crate) mod fake;
