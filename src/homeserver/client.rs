@@ -169,11 +169,9 @@ impl Homeserver {
                 was_connected,
                 may_have_applied: is_change && was_connected,
             },
-            TransportError::TimedOut => HomeserverError::TimedOut {
-                homeserver,
-                limit: self.pool.request_timeout(),
-                may_have_applied: is_change,
-            },
+            TransportError::TimedOut { limit } => {
+                HomeserverError::TimedOut { homeserver, limit, may_have_applied: is_change }
+            }
             TransportError::TooLong(longest) => HomeserverError::Unexpected {
                 what: format!("{homeserver} answered with more than {longest} bytes"),
                 may_have_applied: is_change,

@@ -84,7 +84,7 @@ impl HttpClient {
         };
         tokio::time::timeout(self.request_timeout, exchange)
             .await
-            .unwrap_or(Err(TransportError::TimedOut))
+            .unwrap_or(Err(TransportError::TimedOut { limit: self.request_timeout }))
     }
 
     async fn exchange(

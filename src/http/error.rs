@@ -1,6 +1,10 @@
 //! Why a request has no answer.
 
+use std::time::Duration;
+
 /// Why there is no answer.
+///
+/// None of these holds a URL: a URL may hold a user id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TransportError {
     /// No connection, or one that broke.
@@ -11,9 +15,52 @@ pub enum TransportError {
         was_connected: bool,
     },
     /// The time for the request was over.
-    TimedOut,
+    TimedOut {
+        /// The time that there was.
+        limit: Duration,
+    },
     /// An answer of more than this many bytes.
     TooLong(usize),
+}
+
+impl TransportError {
+    /// Whether the same request may succeed a moment later.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::TimedOut { .. })
+    }
+
+    /// Whether the fault is the server's that was asked, so that another server of the same service
+    /// may answer.
+    #[must_use]
+    pub fn is_of_the_server(&self) -> bool {
+        !matches!(self, Self::TooLong(_))
+    }
+
+    /// Whether nothing accepted the connection.
+    #[must_use]
+    pub fn is_unconnected(&self) -> bool {
+        matches!(self, Self::Unreachable { was_connected: false, .. })
+    }
+
+    /// Whether the server may have received the request, and done what it asks for.
+    #[must_use]
+    pub fn may_have_applied(&self) -> bool {
+        match self {
+            Self::Unreachable { was_connected, .. } => *was_connected,
+            Self::TimedOut { .. } | Self::TooLong(_) => true,
+        }
+    }
+
+    /// The error as a sentence about a server, such as "Vault at <https://vault.example.org>".
+    #[must_use]
+    pub fn describe(&self, server: &str) -> String {
+        match self {
+            Self::Unreachable { cause, .. } => format!("cannot reach {server}: {cause}"),
+            Self::TimedOut { limit } => format!("{server} did not answer within {limit:?}"),
+            Self::TooLong(longest) => format!("{server} answered with more than {longest} bytes"),
+        }
+    }
 }
 
 /// What lies behind an error, which is what an administrator can mend. URLs are left out: they

@@ -34,12 +34,14 @@ impl Health {
     pub fn of(read: Result<(), VaultError>, engine_was_known: bool) -> Self {
         let (vault_reachable, token_valid, good_for) = match &read {
             Ok(()) => (true, Some(true), GOOD_FOR),
-            Err(VaultError::Unreachable { .. } | VaultError::TimedOut { .. }) => {
+            Err(VaultError::NoAnswer { cause, .. }) if cause.is_of_the_server() => {
                 (false, None, GOOD_FOR)
             }
-            Err(VaultError::Unavailable { .. } | VaultError::Unexpected(_)) => {
-                (true, None, GOOD_FOR)
-            }
+            Err(
+                VaultError::NoAnswer { .. }
+                | VaultError::Unavailable { .. }
+                | VaultError::Unexpected(_),
+            ) => (true, None, GOOD_FOR),
             Err(VaultError::Denied { .. }) => (true, Some(true), GOOD_FOR_IF_FORBIDDEN),
             Err(VaultError::TokenInvalid { .. } | VaultError::LoginRefused { .. }) => {
                 (true, Some(false), GOOD_FOR_IF_FORBIDDEN)
@@ -76,7 +78,7 @@ mod tests {
         let quote = String::new;
         for (read, reachable, token_valid, seconds) in [
             (Ok(()), true, Some(true), 1),
-            (Err(VaultError::TimedOut { address: quote(), limit: GOOD_FOR }), false, None, 1),
+            (Err(VaultError::timed_out(quote(), GOOD_FOR)), false, None, 1),
             (Err(VaultError::Unexpected(quote())), true, None, 1),
             (Err(VaultError::Denied { quote: quote() }), true, Some(true), 5),
             (Err(VaultError::TokenInvalid { advice: quote() }), true, Some(false), 5),

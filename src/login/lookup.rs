@@ -286,9 +286,6 @@ impl Lookup {
     }
 
     fn timed_out(&self) -> VaultError {
-        VaultError::TimedOut {
-            address: self.kv.client().addresses(),
-            limit: self.config.login_timeout,
-        }
+        VaultError::timed_out(self.kv.client().addresses(), self.config.login_timeout)
     }
 }

@@ -1,5 +1,6 @@
 //! How a login ended, for the homeserver, the log and the metrics alike.
 
+use crate::http::TransportError;
 use crate::user_id::UserIdError;
 use crate::vault::VaultError;
 
@@ -183,10 +184,13 @@ impl From<&LookupError> for Outcome {
         let code = match error {
             LookupError::Overloaded => Code::Overloaded,
             LookupError::Vault(error) => match error {
-                VaultError::Unreachable { .. } | VaultError::Unavailable { .. } => {
+                VaultError::NoAnswer { cause: TransportError::TimedOut { .. }, .. } => {
+                    Code::Timeout
+                }
+                VaultError::NoAnswer { cause: TransportError::TooLong(_), .. } => Code::VaultError,
+                VaultError::NoAnswer { .. } | VaultError::Unavailable { .. } => {
                     Code::VaultUnavailable
                 }
-                VaultError::TimedOut { .. } => Code::Timeout,
                 VaultError::Denied { .. }
                 | VaultError::TokenInvalid { .. }
                 | VaultError::LoginRefused { .. } => Code::VaultDenied,

@@ -93,7 +93,7 @@ impl ProvisioningError {
     #[must_use]
     pub fn of_vault(error: &VaultError, action: &str) -> Self {
         let (trouble, status, advice) = match error {
-            VaultError::Unreachable { .. } | VaultError::TimedOut { .. } => {
+            VaultError::NoAnswer { .. } => {
                 (ErrorKind::Unreachable, None, "check vault_url, and that Vault runs")
             }
             VaultError::Unavailable { status, .. } => {

@@ -92,7 +92,7 @@ impl Passing for VaultError {
     }
 
     fn is_of_nobody(&self) -> bool {
-        matches!(self, Self::Unreachable { was_connected: false, .. })
+        matches!(self, Self::NoAnswer { cause, .. } if cause.is_unconnected())
     }
 
     fn asks_to_wait(&self) -> Option<Duration> {

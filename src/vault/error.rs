@@ -4,32 +4,24 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::http::TransportError;
+use crate::retry::Transient;
 use crate::text;
 
 /// What went wrong between us and Vault.
 ///
-/// None holds a secret, a token, or a user's path: the same trouble reads the same for all users.
+/// None holds a secret, a token, or a user's path: the same fault reads the same for all users.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum VaultError {
-    /// No connection, or one that broke.
-    #[error("cannot reach Vault at {address}: {cause}")]
-    Unreachable {
+    /// There is no answer.
+    #[error("{}", cause.describe(&format!("Vault at {address}")))]
+    NoAnswer {
         /// The address tried.
         address: String,
-        /// What the operating system or TLS said.
-        cause: String,
-        /// Whether there was a connection, so that the request may have arrived.
-        was_connected: bool,
+        /// Why there is none.
+        cause: TransportError,
     },
-    /// The time that Vault had was over.
-    #[error("Vault at {address} did not answer within {limit:?}")]
-    TimedOut {
-        /// The address tried.
-        address: String,
-        /// The time it had.
-        limit: Duration,
-    },
-    /// An answer that says "not now": 429, 412, 5xx, or the 307 of a standby without a leader.
+    /// An answer that says to come back later: 429, 412, 5xx, or the 307 of a standby without a leader.
     #[error("Vault at {address} is not available: {status}{quote}")]
     Unavailable {
         /// The address tried.
@@ -47,7 +39,7 @@ pub enum VaultError {
         /// What Vault said, if it said anything.
         quote: String,
     },
-    /// Vault no longer knows the token, and there is no way to another one.
+    /// Vault no longer knows the token, and there is no other one.
     #[error("Vault does not accept the module's token any more: {advice}")]
     TokenInvalid {
         /// What to do about it.
@@ -69,16 +61,26 @@ pub enum VaultError {
 }
 
 impl VaultError {
+    /// That the time for an answer was over.
+    #[must_use]
+    pub fn timed_out(address: String, limit: Duration) -> Self {
+        Self::NoAnswer { address, cause: TransportError::TimedOut { limit } }
+    }
+
     /// Whether the same request may succeed a moment later.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::TimedOut { .. } | Self::Unavailable { .. })
+        match self {
+            Self::NoAnswer { cause, .. } => cause.is_transient(),
+            Self::Unavailable { .. } => true,
+            _ => false,
+        }
     }
 
     /// Whether another node of the cluster might answer better.
     pub(super) fn is_of_the_node(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::TimedOut { .. } => true,
+            Self::NoAnswer { cause, .. } => cause.is_of_the_server(),
             // A quota (429) and an index that has not arrived (412) are the cluster's.
             Self::Unavailable { status, .. } => !matches!(status, 412 | 429),
             _ => false,
@@ -88,31 +90,38 @@ impl VaultError {
     /// Whether Vault may have done what it was asked to.
     #[must_use]
     pub fn may_have_applied(&self) -> bool {
-        match self {
-            Self::Unreachable { was_connected, .. } => *was_connected,
-            Self::TimedOut { .. } => true,
-            _ => false,
-        }
+        matches!(self, Self::NoAnswer { cause, .. } if cause.may_have_applied())
     }
 
-    /// Whether a secret that was read earlier may be gone by, if that is configured: Vault did not
+    /// Whether a secret that was read earlier may decide a login, if that is configured: Vault did not
     /// answer, or says that it cannot now. A limit on requests (429) and an index that has not
     /// arrived (412) are answers.
     #[must_use]
     pub fn allows_stale(&self) -> bool {
-        match self {
-            Self::Unavailable { status, .. } => !matches!(status, 412 | 429),
-            error => error.is_transient(),
-        }
+        self.is_of_the_node()
     }
 
-    /// How long Vault asks us to wait before the next try.
+    /// How long Vault asks to wait before the next request.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Unavailable { retry_after, .. } => *retry_after,
             _ => None,
         }
+    }
+}
+
+impl Transient for VaultError {
+    fn is_transient(&self) -> bool {
+        self.is_transient()
+    }
+
+    fn is_unconnected(&self) -> bool {
+        matches!(self, Self::NoAnswer { cause, .. } if cause.is_unconnected())
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        self.retry_after()
     }
 }
 

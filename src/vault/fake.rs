@@ -20,6 +20,7 @@ use super::address::Address;
 use super::error::VaultError;
 use super::request::{Request, RequestKind};
 use super::transport::{RequestHeaders, ServerResponse, Transport};
+use crate::http::TransportError;
 use crate::sync::Mutex;
 
 /// The time that one exchange has.
@@ -179,17 +180,19 @@ impl Transport for FakeVault {
                         date,
                         headers,
                     }),
-                    Outcome::Unreachable { was_connected } => Err(VaultError::Unreachable {
+                    Outcome::Unreachable { was_connected } => Err(VaultError::NoAnswer {
                         address: address.clone(),
-                        cause: "connection refused".to_owned(),
-                        was_connected,
+                        cause: TransportError::Unreachable {
+                            cause: "connection refused".to_owned(),
+                            was_connected,
+                        },
                     }),
                     Outcome::Hang => std::future::pending().await,
                 }
             };
             timeout(REQUEST_TIMEOUT, exchange)
                 .await
-                .unwrap_or(Err(VaultError::TimedOut { address, limit: REQUEST_TIMEOUT }))
+                .unwrap_or_else(|_| Err(VaultError::timed_out(address, REQUEST_TIMEOUT)))
         })
     }
 }

@@ -10,7 +10,7 @@ use super::error::{self, VaultError};
 use super::header::Token;
 use super::request::Request;
 pub use crate::http::ServerResponse;
-use crate::http::{self, HttpClient, TransportError};
+use crate::http::{self, HttpClient};
 
 const X_VAULT_INCONSISTENT: HeaderName = HeaderName::from_static("x-vault-inconsistent");
 const X_VAULT_INDEX: HeaderName = HeaderName::from_static("x-vault-index");
@@ -98,22 +98,7 @@ impl HttpTransport {
             VaultError::Unexpected("cannot build the request to Vault".to_owned())
         })?;
         let answer = self.pool.send_bounded(http, request.longest_answer).await;
-        answer.map_err(|failure| self.error(address, failure))
-    }
-
-    fn error(&self, address: &Address, failure: TransportError) -> VaultError {
-        let address = address.to_string();
-        match failure {
-            TransportError::Unreachable { cause, was_connected } => {
-                VaultError::Unreachable { address, cause, was_connected }
-            }
-            TransportError::TimedOut => {
-                VaultError::TimedOut { address, limit: self.pool.request_timeout() }
-            }
-            TransportError::TooLong(longest) => VaultError::Unexpected(format!(
-                "Vault at {address} answered with more than {longest} bytes"
-            )),
-        }
+        answer.map_err(|cause| VaultError::NoAnswer { address: address.to_string(), cause })
     }
 
     /// The request as it goes to Vault; `None` if it cannot be built.
