@@ -12,7 +12,7 @@ use super::conflict::{missing, unfinished, unusable};
 use super::creation_method::{CreatedAs, CreationAttempt, CreationMethod};
 use super::error::ProvisioningError;
 use super::provisioner::Account;
-use crate::vault::{EntryVersion, LOGIN_SECRET};
+use crate::vault::{EntryVersion, LOGIN_SECRET, login_secret};
 
 /// The field with the service's own id of the user.
 const EXTERNAL_ID: &str = "external_id";
@@ -93,13 +93,7 @@ impl Record {
             Some(_) => return Self::Unusable("its external_id is not a string"),
         };
         let provisioning = fields.get(PROVISIONING).cloned().map(serde_json::from_value);
-        let secret = match fields.get(LOGIN_SECRET) {
-            Some(Value::String(secret)) if secret.is_empty() => Err("its login_secret is empty"),
-            Some(Value::String(secret)) => Ok(SecretString::from(secret.as_str())),
-            Some(_) => Err("its login_secret is not a string"),
-            None => Err("it has no login_secret"),
-        };
-        match (secret, provisioning) {
+        match (login_secret(&fields), provisioning) {
             (Ok(login_secret), provisioning) => {
                 let (created_as, intent_versions) = match provisioning {
                     Some(Ok(Provisioning::Done { created_as, intent_versions })) => {

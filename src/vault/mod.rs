@@ -46,7 +46,7 @@ pub use connection_config::ConnectionConfig;
 pub use diagnosis::TokenState;
 pub use error::VaultError;
 pub use header::{Namespace, Token};
-pub use kv::entry::{Entry, LOGIN_SECRET, Revision, Secret};
+pub use kv::entry::{Entry, LOGIN_SECRET, Revision, Secret, login_secret};
 pub use kv::reader::KvReader;
 pub use kv::v2::{EntryVersion, Kv2, KvEntry, Written};
 pub use mounts::{Mounted, Version};

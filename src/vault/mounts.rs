@@ -25,6 +25,23 @@ pub enum Version {
     V2,
 }
 
+impl Mounted {
+    /// The version of the engine at `mount`; `None` if Vault does not tell.
+    ///
+    /// # Errors
+    /// When the path belongs to another mount.
+    pub fn version(self, mount: &Mount) -> Result<Option<Version>, VaultError> {
+        match self {
+            Self::Here(version) => Ok(Some(version)),
+            Self::Unknown => Ok(None),
+            Self::Below(other) => Err(VaultError::Unexpected(format!(
+                "Vault has no secrets engine at {mount} but one at {other}; \
+                 check vault_kv_mount_point"
+            ))),
+        }
+    }
+}
+
 #[derive(Deserialize)]
 struct MountAnswer {
     data: MountPart,

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use secrecy::SecretString;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use vaultrs::api::kv2::responses::SecretVersionMetadata;
 
 /// The field of an entry that holds a user's secret.
@@ -69,19 +69,28 @@ impl Revision {
 impl Entry {
     /// Reads the fields of an entry.
     pub(super) fn of(fields: Value, revision: Option<Revision>) -> Self {
-        let Value::Object(mut fields) = fields else { return Self::Missing };
-        match fields.remove(LOGIN_SECRET) {
-            Some(Value::String(secret)) if secret.is_empty() => {
-                Self::Unusable("its login_secret is empty")
-            }
-            Some(Value::String(secret)) => Self::Secret(Secret {
-                login_secret: SecretString::from(secret),
+        let Value::Object(fields) = fields else { return Self::Missing };
+        match login_secret(&fields) {
+            Ok(login_secret) => Self::Secret(Secret {
+                login_secret,
                 display_name: fields.get(DISPLAY_NAME).and_then(display_name),
                 revision,
             }),
-            Some(_) => Self::Unusable("its login_secret is not a string"),
-            None => Self::Unusable("it has no login_secret"),
+            Err(problem) => Self::Unusable(problem),
         }
+    }
+}
+
+/// The secret of an entry with these fields.
+///
+/// # Errors
+/// Why it can open nothing: it is missing, empty, or not a string.
+pub fn login_secret(fields: &Map<String, Value>) -> Result<SecretString, &'static str> {
+    match fields.get(LOGIN_SECRET) {
+        Some(Value::String(secret)) if secret.is_empty() => Err("its login_secret is empty"),
+        Some(Value::String(secret)) => Ok(SecretString::from(secret.as_str())),
+        Some(_) => Err("its login_secret is not a string"),
+        None => Err("it has no login_secret"),
     }
 }
 

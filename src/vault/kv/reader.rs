@@ -175,18 +175,11 @@ impl KvReader {
     }
 
     fn learn(&self, mounted: Mounted) -> Result<Option<Version>, VaultError> {
-        match mounted {
-            Mounted::Here(version) => {
-                self.known().version = Some(version);
-                Ok(Some(version))
-            }
-            Mounted::Below(other) => Err(VaultError::Unexpected(format!(
-                "Vault has no secrets engine at {} but one at {other}; \
-                 check vault_kv_mount_point",
-                self.client.mount()
-            ))),
-            Mounted::Unknown => Ok(None),
+        let version = mounted.version(self.client.mount())?;
+        if version.is_some() {
+            self.known().version = version;
         }
+        Ok(version)
     }
 
     /// API: <https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v2#read-secret-version>

@@ -19,7 +19,7 @@ use super::response::{missing, parse, unexpected};
 use crate::sync::Mutex;
 use crate::vault::client::Client;
 use crate::vault::error::messages;
-use crate::vault::mounts::{Mounted, Version};
+use crate::vault::mounts::Version;
 use crate::vault::request::{Request, RequestKind};
 use crate::vault::transport::{Index, ServerResponse};
 use crate::vault::{Mount, VaultError};
@@ -119,16 +119,7 @@ impl Kv2 {
         let mount = self.mount();
         let version = match self.configured {
             Some(version) => Some(version),
-            None => match self.client.mounted().await? {
-                Mounted::Here(version) => Some(version),
-                Mounted::Below(other) => {
-                    return Err(VaultError::Unexpected(format!(
-                        "Vault has no secrets engine at {mount} but one at {other}; \
-                         check vault_kv_mount_point"
-                    )));
-                }
-                Mounted::Unknown => None,
-            },
+            None => self.client.mounted().await?.version(mount)?,
         };
         match version {
             Some(Version::V1) => Err(VaultError::Unexpected(format!(
