@@ -35,7 +35,7 @@ impl Entry {
 }
 
 fn main() -> Outcome<()> {
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let url = std::env::args().nth(1);
     let entry = Arc::new(Entry {
         http: Client::builder().no_proxy().tls_certs_only([]).build()?,

@@ -3,5 +3,5 @@
 /// Installs the cryptography that TLS uses, once.
 pub fn install_provider() {
     // An error means that one is installed already, which serves as well.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
 }

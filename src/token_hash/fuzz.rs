@@ -8,7 +8,7 @@
     reason = "a target tells by a panic what it has found"
 )]
 
-use ring::hmac;
+use aws_lc_rs::hmac;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
