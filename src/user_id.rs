@@ -3,6 +3,8 @@
 //! Grammar: <https://spec.matrix.org/v1.16/appendices/#user-identifiers>. Homeservers keep
 //! "historical" ids outside today's grammar (any Unicode, slashes anywhere), so this admits those
 //! and refuses what could be mistaken for something else on its way to Vault.
+//!
+//! [`UserId::from_input`] is the one way from what a person, a client or a file says to an id.
 
 use std::fmt;
 
@@ -34,9 +36,46 @@ pub enum UserIdError {
     /// Cut at its slashes the id has an empty, `.` or `..` part, which URL parsers resolve.
     #[error("the user id holds an empty, \".\" or \"..\" path segment")]
     PathSegment,
+    /// A new account may not have the id: its localpart is not of today's grammar.
+    #[error("the localpart of a new user id is of the letters a to z, digits and . _ = - / +")]
+    Historical,
 }
 
 impl UserId {
+    /// Reads what somebody writes for a user: the whole id, or the localpart of one of this server.
+    ///
+    /// What begins with an `@` is a whole id, as Synapse takes it too.
+    ///
+    /// # Errors
+    /// [`UserIdError`] says which rule it breaks.
+    pub fn from_input(text: &str, server_name: &str) -> Result<Self, UserIdError> {
+        Self::parse(&Self::complete(text, server_name), server_name)
+    }
+
+    /// The same for an account that is to be made.
+    ///
+    /// # Errors
+    /// The same, and [`UserIdError::Historical`].
+    pub fn of_new_account(text: &str, server_name: &str) -> Result<Self, UserIdError> {
+        let user_id = Self::from_input(text, server_name)?;
+        if user_id.may_be_registered() { Ok(user_id) } else { Err(UserIdError::Historical) }
+    }
+
+    /// The whole id that somebody means, unchecked: for messages about an id that is wrong.
+    #[must_use]
+    pub fn complete(text: &str, server_name: &str) -> String {
+        if text.starts_with('@') { text.to_owned() } else { format!("@{text}:{server_name}") }
+    }
+
+    /// Checks a whole id of any server.
+    ///
+    /// # Errors
+    /// [`UserIdError`] says which rule it breaks; never [`UserIdError::Foreign`].
+    pub fn of_any_server(user_id: &str) -> Result<Self, UserIdError> {
+        let server_name = user_id.split_once(':').map_or("", |(_, server_name)| server_name);
+        Self::parse(user_id, server_name)
+    }
+
     /// Checks that `user_id` belongs to `server_name` and names one entry in Vault.
     ///
     /// # Errors
@@ -125,6 +164,38 @@ mod tests {
         ] {
             let user_id = UserId::parse(id, "example.org").unwrap();
             assert_eq!(user_id.may_be_registered(), expected, "{id:?}");
+        }
+    }
+
+    #[test]
+    fn a_localpart_alone_is_of_this_server() {
+        use UserIdError::{Foreign, Historical, Malformed, PathSegment};
+        for (input, expected) in [
+            ("alice", Ok("@alice:example.org")),
+            ("@alice:example.org", Ok("@alice:example.org")),
+            ("Alice", Ok("@Alice:example.org")),
+            ("", Err(Malformed)),
+            ("@alice", Err(Malformed)),
+            ("alice:example.org", Err(Foreign)),
+            ("@alice:evil.org", Err(Foreign)),
+            ("a/../b", Err(PathSegment)),
+        ] {
+            let user_id = UserId::from_input(input, "example.org");
+            assert_eq!(user_id.as_ref().map(UserId::as_str), expected.as_ref().copied());
+        }
+        let new = |input| UserId::of_new_account(input, "example.org").map(|user_id| user_id.0);
+        assert_eq!(new("alice").as_deref(), Ok("@alice:example.org"));
+        assert_eq!(new("Alice"), Err(Historical));
+        assert_eq!(new("a//b"), Err(PathSegment));
+    }
+
+    #[test]
+    fn a_whole_id_may_be_of_any_server() {
+        for id in ["@alice:evil.org", "@a:[2001:db8::1]:8448"] {
+            assert_eq!(UserId::of_any_server(id).unwrap().as_str(), id);
+        }
+        for id in ["alice", "alice:evil.org", "@alice", "@alice:", "@:evil.org"] {
+            assert_eq!(UserId::of_any_server(id), Err(UserIdError::Malformed), "{id:?}");
         }
     }
 

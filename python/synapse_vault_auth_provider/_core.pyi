@@ -25,6 +25,8 @@ __all__ = [
     "__version__",
     "duration_seconds",
     "is_token_hash",
+    "parse_user_id",
+    "registration_mac",
     "token_hash",
     "verify_token_hash",
 ]
@@ -86,6 +88,49 @@ def duration_seconds(json: str) -> float:
 
 def is_token_hash(value: object) -> bool:
     """Tell whether a value of any type has the form of a token hash: 64 hex digits."""
+
+def parse_user_id(
+    text: str, server_name: str | None, *, is_new: bool = False
+) -> tuple[str, str]:
+    """Read what somebody writes for a user.
+
+    Args:
+        text: The whole id ``@localpart:server``, or the localpart alone.
+        server_name: The homeserver that the user must be of; ``None`` takes the whole id of a user
+            of any.
+        is_new: Whether an account is to be made, so that the localpart must be of today's grammar.
+
+    Returns:
+        The whole id and the localpart.
+
+    Raises:
+        ValueError: It is no id whose path in Vault is its own. Says why.
+        UnicodeEncodeError: It holds a lone surrogate, which UTF-8 cannot express.
+    """
+
+def registration_mac(
+    shared_secret: str,
+    nonce: str,
+    localpart: str,
+    password: str,
+    *,
+    is_admin: bool = False,
+    user_type: str | None = None,
+) -> str:
+    """Compute what Synapse wants to see before it registers an account by shared secret.
+
+    Args:
+        shared_secret: Synapse's ``registration_shared_secret``.
+        nonce: What Synapse gave out for this registration.
+        localpart: The new account's.
+        password: The new account's.
+        is_admin: Whether the account is that of an administrator.
+        user_type: Synapse's type of user, if any.
+
+    Returns:
+        The HMAC-SHA1 in hex:
+        https://element-hq.github.io/synapse/latest/admin_api/register_api.html
+    """
 
 class SettingsError(ValueError):
     """One key of the configuration is wrong.

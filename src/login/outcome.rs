@@ -173,7 +173,8 @@ impl From<UserIdError> for Outcome {
             UserIdError::Malformed
             | UserIdError::TooLong
             | UserIdError::Unprintable
-            | UserIdError::PathSegment => Code::UnsafeUserId,
+            | UserIdError::PathSegment
+            | UserIdError::Historical => Code::UnsafeUserId,
         };
         Self::new(code, error.to_string())
     }

@@ -20,7 +20,10 @@ mod _core {
     #[pymodule_export]
     use super::counts::Counts;
     #[pymodule_export]
-    use super::functions::{duration_seconds, is_token_hash, token_hash, verify_token_hash};
+    use super::functions::{
+        duration_seconds, is_token_hash, parse_user_id, registration_mac, token_hash,
+        verify_token_hash,
+    };
     #[pymodule_export]
     use super::provisioning::{
         Finding, ListedUser, Login, Profile, ProvisionedUser, Provisioner, RevokedUser,
