@@ -88,7 +88,7 @@ def unreachable(user_id: str = ALICE) -> Outcome:
 
 
 def refusal(user_id: object, token_hash: object) -> Outcome:
-    outcome = service().screen(user_id, token_hash)
+    _, outcome = service().screen(user_id, token_hash)
     assert outcome is not None
     return outcome
 
@@ -186,7 +186,7 @@ def test_what_would_break_a_line_is_escaped(
     record: Callable[..., list[logging.LogRecord]], separator: str
 ) -> None:
     user_id = f"@alice{separator}ERROR forged:example.org"
-    outcome = service().screen(user_id, HASH) or unreachable(user_id)
+    outcome = service().screen(user_id, HASH)[1] or unreachable(user_id)
     (line,) = record(outcome, user_id)
     message = line.getMessage()
     assert message.isprintable()

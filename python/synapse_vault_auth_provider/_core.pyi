@@ -281,15 +281,16 @@ class LoginService:
     def fileno(self) -> int:
         """Return the descriptor that is readable when `drain` has something, -1 if stopped."""
 
-    def screen(self, user_id: object, token_hash: object) -> Outcome | None:
+    def screen(self, user: object, token_hash: object) -> tuple[Any, Outcome | None]:
         """Refuse what is lost whatever the homeserver and Vault would say.
 
         Args:
-            user_id: The whole id that the client sent.
+            user: Who wants to log in: the whole id that the client sent, or the localpart alone.
             token_hash: What the client sent as such, of any type.
 
         Returns:
-            The refusal, or ``None`` if the login is to go on.
+            The whole id, or what was sent in its place if that is no text; and the refusal, or
+            ``None`` if the login is to go on.
         """
 
     def begin(

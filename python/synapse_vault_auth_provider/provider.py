@@ -135,11 +135,8 @@ class VaultAuthProvider:
 
     async def _ask(self, username: str, token_hash: object) -> tuple[str, Outcome]:
         """Return the user id, canonical if there is one, and the outcome."""
-        user_id = username
-        if isinstance(username, str) and not username.startswith("@"):
-            user_id = f"@{username}:{self._api.server_name}"
         # Before the database hears of it: it fails on some of what clients may send.
-        refusal = self._service.screen(user_id, token_hash)
+        user_id, refusal = self._service.screen(username, token_hash)
         if refusal is not None:
             return user_id, refusal
         canonical_id = await self._api.check_user_exists(user_id)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ._core import parse_user_id
+
 if TYPE_CHECKING:
     from synapse.module_api import ModuleApi
     from synapse.module_api.errors import SynapseError
@@ -28,7 +30,7 @@ async def register(api: ModuleApi, user_id: str, outcome: Outcome) -> Outcome:
     """
     from synapse.module_api.errors import SynapseError
 
-    localpart = user_id[1:].removesuffix(f":{api.server_name}")
+    _, localpart = parse_user_id(user_id, api.server_name)
     try:
         await api.check_username(localpart)
         await api.register_user(localpart, outcome.display_name)

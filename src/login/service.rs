@@ -143,12 +143,15 @@ impl LoginService {
         self.running().as_ref().map(|running| running.completion_queue.descriptor())
     }
 
-    /// The refusal of a login that is lost whatever the homeserver and Vault would say.
+    /// The whole id of the user who wants to log in, who may be named by the localpart alone, and
+    /// the refusal of a login that is lost whatever the homeserver and Vault would say.
     ///
-    /// A `token_hash` of `None` stands for one that is no string, and likewise a `user_id`.
+    /// A `token_hash` of `None` stands for one that is no string.
     #[must_use]
-    pub fn screen(&self, user_id: Option<&str>, token_hash: Option<&str>) -> Option<Outcome> {
-        self.parse(user_id, token_hash).err()
+    pub fn screen(&self, user: &str, token_hash: Option<&str>) -> (String, Option<Outcome>) {
+        let user_id = UserId::complete(user, &self.server_name);
+        let refusal = self.parse(Some(&user_id), token_hash).err();
+        (user_id, refusal)
     }
 
     /// Starts to decide a login; its outcome comes out of [`drain`](Self::drain) under `number`.

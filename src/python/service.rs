@@ -2,12 +2,14 @@
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
+use pyo3::types::PyString;
 
 use super::conversion::{python_level, text};
 use super::counts::Counts;
 use super::settings::Settings;
 use synapse_vault_auth_provider_core::login::{self, Event};
 use synapse_vault_auth_provider_core::notice::Notice;
+use synapse_vault_auth_provider_core::user_id::UserIdError;
 
 /// How a login ended.
 #[pyclass(frozen, module = "synapse_vault_auth_provider._core")]
@@ -127,8 +129,18 @@ impl LoginService {
         self.0.wakeup().unwrap_or(-1)
     }
 
-    fn screen(&self, user_id: &Bound<'_, PyAny>, token_hash: &Bound<'_, PyAny>) -> Option<Outcome> {
-        self.0.screen(text(user_id), text(token_hash)).map(Outcome)
+    fn screen<'py>(
+        &self,
+        user: Bound<'py, PyAny>,
+        token_hash: &Bound<'py, PyAny>,
+    ) -> (Bound<'py, PyAny>, Option<Outcome>) {
+        let Some(name) = text(&user) else {
+            let malformed = login::Outcome::from(UserIdError::Malformed);
+            return (user, Some(Outcome(malformed)));
+        };
+        let (user_id, refusal) = self.0.screen(name, text(token_hash));
+        let user_id = PyString::new(user.py(), &user_id).into_any();
+        (user_id, refusal.map(Outcome))
     }
 
     fn begin(
