@@ -1,6 +1,7 @@
 //! `vault_auth`: how the module logs in to Vault.
 
 use super::error::SettingsError;
+use super::keys;
 use super::section::Section;
 use crate::credential::Credential;
 use crate::http::Tls;
@@ -12,51 +13,49 @@ const SERVICE_ACCOUNT_TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccou
 
 const METHODS: &str = "approle, kubernetes, jwt, cert or userpass";
 
+/// The keys of all methods.
+pub fn keys() -> Vec<&'static str> {
+    let of_methods = keys::AUTH_METHODS.iter().flat_map(|(_, keys)| *keys);
+    keys::AUTH.iter().chain(of_methods).copied().collect()
+}
+
 /// Reads the method and what it wants.
 pub fn read(mut section: Section<'_>, tls: &Tls) -> Result<AuthMethod, SettingsError> {
     let method = section.required("method", &format!("one of {METHODS}"))?;
+    let Some((_, of_method)) = keys::AUTH_METHODS.iter().find(|(name, _)| *name == method) else {
+        return Err(section.wrong("method", &format!("must be {METHODS}")));
+    };
+    section.refuse_all_but(&[keys::AUTH, of_method].concat())?;
     let mount = section.string("mount")?.unwrap_or_else(|| method.clone());
     let proof = match method.as_str() {
-        "approle" => approle(&mut section),
-        "kubernetes" => kubernetes(&mut section),
-        "jwt" => jwt(&mut section),
-        "cert" => cert(&mut section, tls),
-        "userpass" => userpass(&mut section),
-        _ => return Err(section.wrong("method", &format!("must be {METHODS}"))),
+        "approle" => approle(&mut section)?,
+        "kubernetes" => kubernetes(&mut section)?,
+        "jwt" => jwt(&mut section)?,
+        "cert" => cert(&mut section, tls)?,
+        _ => userpass(&mut section)?,
     };
-    // A misspelt key is what made another one missing: say the former.
-    section.refuse_unknown_keys()?;
     let mount = mount.trim_matches('/').trim_start_matches("auth/").to_owned();
     let mount = Mount::parse(&mount).map_err(|error| section.wrong("mount", &error))?;
-    Ok(AuthMethod { mount: mount.to_string(), proof: proof? })
+    Ok(AuthMethod { mount: mount.to_string(), proof })
 }
 
 fn approle(section: &mut Section<'_>) -> Result<AuthCredentials, SettingsError> {
-    let role_id = section.credential("role_id");
-    let secret_id = section.credential("secret_id");
-    let wrapped = section.boolean("secret_id_wrapped");
     Ok(AuthCredentials::AppRole {
-        role_id: given(section, "role_id", role_id?)?,
-        secret_id: given(section, "secret_id", secret_id?)?,
-        unwrapped: wrapped?.unwrap_or(false).then(Unwrapped::default),
+        role_id: credential(section, "role_id")?,
+        secret_id: credential(section, "secret_id")?,
+        unwrapped: section.boolean("secret_id_wrapped")?.unwrap_or(false).then(Unwrapped::default),
     })
 }
 
 fn kubernetes(section: &mut Section<'_>) -> Result<AuthCredentials, SettingsError> {
-    let role = section.required("role", "the name of the role in Vault");
-    let jwt = match section.string("jwt_file") {
-        Ok(path) => {
-            section.secret_file("jwt_file", path.as_deref().unwrap_or(SERVICE_ACCOUNT_TOKEN))
-        }
-        Err(error) => Err(error),
-    };
-    Ok(AuthCredentials::Kubernetes { role: role?, jwt: Credential::File(jwt?) })
+    let role = section.required("role", "the name of the role in Vault")?;
+    let path = section.string("jwt_file")?;
+    let jwt = section.secret_file("jwt_file", path.as_deref().unwrap_or(SERVICE_ACCOUNT_TOKEN))?;
+    Ok(AuthCredentials::Kubernetes { role, jwt: Credential::File(jwt) })
 }
 
 fn jwt(section: &mut Section<'_>) -> Result<AuthCredentials, SettingsError> {
-    let role = section.string("role");
-    let jwt = section.credential("jwt");
-    Ok(AuthCredentials::Jwt { role: role?, jwt: given(section, "jwt", jwt?)? })
+    Ok(AuthCredentials::Jwt { role: section.string("role")?, jwt: credential(section, "jwt")? })
 }
 
 fn cert(section: &mut Section<'_>, tls: &Tls) -> Result<AuthCredentials, SettingsError> {
@@ -70,21 +69,18 @@ fn cert(section: &mut Section<'_>, tls: &Tls) -> Result<AuthCredentials, Setting
 }
 
 fn userpass(section: &mut Section<'_>) -> Result<AuthCredentials, SettingsError> {
-    let username = section.required("username", "the name of the user in Vault");
-    let password = section.credential("password");
-    let username = username?;
+    let username = section.required("username", "the name of the user in Vault")?;
     if username.chars().any(|c| c.is_control() || c == '/')
         || matches!(username.as_str(), "." | "..")
     {
         return Err(section.wrong("username", "must hold no slash and no control character"));
     }
-    Ok(AuthCredentials::Userpass { username, password: given(section, "password", password?)? })
+    Ok(AuthCredentials::Userpass { username, password: credential(section, "password")? })
 }
 
-fn given(
-    section: &Section<'_>,
-    key: &str,
-    credential: Option<Credential>,
-) -> Result<Credential, SettingsError> {
-    credential.ok_or_else(|| section.wrong(key, &format!("required: this or {key}_file")))
+/// A secret that must be there, in the configuration or in a file.
+fn credential(section: &mut Section<'_>, key: &str) -> Result<Credential, SettingsError> {
+    section
+        .credential(key)?
+        .ok_or_else(|| section.wrong(key, &format!("required: this or {key}_file")))
 }

@@ -5,6 +5,7 @@ mod environment;
 mod error;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
+mod keys;
 mod module;
 mod provisioning;
 mod section;

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::environment::Environment;
 use super::error::SettingsError;
 use super::section::Section;
-use super::vault;
+use super::{keys, vault};
 use crate::login::{self, CacheConfig};
 
 /// The whole configuration of the module.
@@ -30,36 +30,28 @@ impl Settings {
         config: Map<String, Value>,
         environment: &Environment,
     ) -> Result<Self, SettingsError> {
-        let mut section = Section::new(config, environment);
-        let vault = vault::Written::read(&mut section);
-        let login_timeout = section.timeout("login_timeout", Duration::from_secs(10));
-        let max_concurrent_lookups = section.count("max_concurrent_lookups", 256, 65_536);
-        let cache = section.section_or_empty("cache");
-        let rotation_grace = section.duration("rotation_grace", Duration::ZERO);
-        let m_login_password = section.boolean("m_login_password_support_enabled");
-        let allow_registration = section.boolean("allow_registration");
-        let health_endpoint = section.boolean("health_endpoint");
-        // A misspelt key is what made another one missing: say the former.
-        section.refuse_unknown_keys()?;
+        let mut section = Section::new(config, environment, &[keys::VAULT, keys::LOGIN].concat())?;
         Ok(Self {
             login: login::Config {
-                vault: vault.check(&section)?,
-                login_timeout: login_timeout?,
-                max_concurrent_lookups: max_concurrent_lookups?,
-                cache: cache_config(cache?)?,
-                rotation_grace: rotation_grace?,
-                allow_registration: allow_registration?.unwrap_or(false),
+                vault: vault::read(&mut section)?,
+                login_timeout: section.timeout("login_timeout", Duration::from_secs(10))?,
+                max_concurrent_lookups: section.count("max_concurrent_lookups", 256, 65_536)?,
+                cache: cache(section.section_or_empty("cache", keys::CACHE)?)?,
+                rotation_grace: section.duration("rotation_grace", Duration::ZERO)?,
+                allow_registration: section.boolean("allow_registration")?.unwrap_or(false),
             },
-            m_login_password_support_enabled: m_login_password?.unwrap_or(false),
-            health_endpoint: health_endpoint?.unwrap_or(false),
+            m_login_password_support_enabled: section
+                .boolean("m_login_password_support_enabled")?
+                .unwrap_or(false),
+            health_endpoint: section.boolean("health_endpoint")?.unwrap_or(false),
         })
     }
 }
 
-fn cache_config(mut section: Section<'_>) -> Result<CacheConfig, SettingsError> {
-    let ttl = section.duration("ttl", Duration::ZERO);
-    let stale_if_error = section.duration("stale_if_error", Duration::ZERO);
-    let max_entries = section.count("max_entries", 10_000, 10_000_000);
-    section.refuse_unknown_keys()?;
-    Ok(CacheConfig { ttl: ttl?, stale_if_error: stale_if_error?, max_entries: max_entries? })
+fn cache(mut section: Section<'_>) -> Result<CacheConfig, SettingsError> {
+    Ok(CacheConfig {
+        ttl: section.duration("ttl", Duration::ZERO)?,
+        stale_if_error: section.duration("stale_if_error", Duration::ZERO)?,
+        max_entries: section.count("max_entries", 10_000, 10_000_000)?,
+    })
 }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::environment::Environment;
 use super::error::{SettingsError, in_key};
 use super::section::Section;
-use super::vault;
+use super::{keys, vault};
 use crate::homeserver::HomeserverUrl;
 use crate::provisioning::Config;
 
@@ -56,42 +56,37 @@ pub fn parse(
     environment: &Environment,
 ) -> Result<Config, SettingsError> {
     let variable_of = fill_in(&mut given, environment);
-    read(Section::new(given, environment)).map_err(|error| {
-        match variable_of.get(error.key.as_str()) {
-            Some(variable) => SettingsError::new(*variable, error.message),
-            None => error,
-        }
+    read(given, environment).map_err(|error| match variable_of.get(error.key.as_str()) {
+        Some(variable) => SettingsError::new(*variable, error.message),
+        None => error,
     })
 }
 
-fn read(mut section: Section<'_>) -> Result<Config, SettingsError> {
+fn read(given: Map<String, Value>, environment: &Environment) -> Result<Config, SettingsError> {
+    let keys = [keys::PROVISIONING, keys::VAULT].concat();
+    let mut section = Section::new(given, environment, &keys)?;
     let homeserver = section.required(
         HOMESERVER,
         "the homeserver's URL, such as \"http://localhost:8008\" \
          (or set the environment variable SYNAPSE_VAULT_HOMESERVER)",
-    );
-    let server_name = section.required(
-        SERVER_NAME,
-        "the name in its users' ids, such as \"example.org\" \
-         (or set the environment variable SYNAPSE_VAULT_SERVER_NAME)",
-    );
-    let registration_shared_secret = section.credential(REGISTRATION_SHARED_SECRET);
-    let admin_access_token = section.credential(ADMIN_ACCESS_TOKEN);
-    let timeout = section.timeout(TIMEOUT, Duration::from_secs(60));
-    let vault = vault::Written::read(&mut section);
-    section.refuse_unknown_keys()?;
+    )?;
     Ok(Config {
-        homeserver: in_key(HOMESERVER, HomeserverUrl::parse(&homeserver?))?,
-        server_name: server_name.and_then(|name| checked_server_name(&section, name))?,
-        registration_shared_secret: registration_shared_secret?,
-        admin_access_token: admin_access_token?,
-        timeout: timeout?,
-        vault: vault.check(&section)?,
+        homeserver: in_key(HOMESERVER, HomeserverUrl::parse(&homeserver))?,
+        server_name: server_name(&mut section)?,
+        registration_shared_secret: section.credential(REGISTRATION_SHARED_SECRET)?,
+        admin_access_token: section.credential(ADMIN_ACCESS_TOKEN)?,
+        timeout: section.timeout(TIMEOUT, Duration::from_secs(60))?,
+        vault: vault::read(&mut section)?,
     })
 }
 
-/// A server name that was written with what does not belong to it.
-fn checked_server_name(section: &Section<'_>, name: String) -> Result<String, SettingsError> {
+/// A server name, without what is often written with it.
+fn server_name(section: &mut Section<'_>) -> Result<String, SettingsError> {
+    let name = section.required(
+        SERVER_NAME,
+        "the name in its users' ids, such as \"example.org\" \
+         (or set the environment variable SYNAPSE_VAULT_SERVER_NAME)",
+    )?;
     ruma_common::ServerName::parse(&name).map_err(|_| {
         section.wrong(
             SERVER_NAME,

@@ -13,11 +13,10 @@ use crate::credential::{Credential, SecretFile};
 
 const EMPTY: &str = "is empty: fill it in, or leave out the key";
 
-/// A mapping that remembers which keys were asked for, and refuses the others.
+/// A mapping that holds none but the keys that it was declared with.
 pub struct Section<'a> {
     values: Map<String, Value>,
     environment: &'a Environment,
-    known: Vec<String>,
     prefix: String,
 }
 
@@ -29,8 +28,18 @@ pub struct Sourced<T> {
 }
 
 impl<'a> Section<'a> {
-    pub fn new(values: Map<String, Value>, environment: &'a Environment) -> Self {
-        Self { values, environment, known: Vec::new(), prefix: String::new() }
+    /// The outermost mapping.
+    ///
+    /// # Errors
+    /// It has a key that is not among `keys`.
+    pub fn new(
+        values: Map<String, Value>,
+        environment: &'a Environment,
+        keys: &[&'static str],
+    ) -> Result<Self, SettingsError> {
+        let section = Self { values, environment, prefix: String::new() };
+        section.refuse_all_but(keys)?;
+        Ok(section)
     }
 
     /// The key as an administrator finds it, with those of the mappings around it.
@@ -58,9 +67,13 @@ impl<'a> Section<'a> {
     }
 
     /// A mapping that is absent or says something.
-    pub fn section_unless_absent(&mut self, key: &str) -> Result<Option<Self>, SettingsError> {
+    pub fn section_unless_absent(
+        &mut self,
+        key: &str,
+        keys: &[&'static str],
+    ) -> Result<Option<Self>, SettingsError> {
         let is_absent = !self.values.contains_key(key);
-        match self.section(key)? {
+        match self.section(key, keys)? {
             None if !is_absent => Err(self.wrong(key, EMPTY)),
             section => Ok(section),
         }
@@ -186,16 +199,22 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// A mapping inside this one; an empty one if it is absent.
-    pub fn section(&mut self, key: &str) -> Result<Option<Section<'a>>, SettingsError> {
+    /// A mapping inside this one.
+    ///
+    /// # Errors
+    /// It is no mapping, or has a key that is not among `keys`.
+    pub fn section(
+        &mut self,
+        key: &str,
+        keys: &[&'static str],
+    ) -> Result<Option<Self>, SettingsError> {
         match self.take(key) {
             None | Some(Value::Null) => Ok(None),
-            Some(Value::Object(values)) => Ok(Some(Section {
-                values,
-                environment: self.environment,
-                known: Vec::new(),
-                prefix: format!("{}.", self.name(key)),
-            })),
+            Some(Value::Object(values)) => {
+                let section = self.within(key, values);
+                section.refuse_all_but(keys)?;
+                Ok(Some(section))
+            }
             Some(other) => {
                 Err(self.wrong(key, &format!("must be a mapping of keys, not {}", kind(&other))))
             }
@@ -203,21 +222,23 @@ impl<'a> Section<'a> {
     }
 
     /// An empty mapping in place of one that is absent.
-    pub fn section_or_empty(&mut self, key: &str) -> Result<Section<'a>, SettingsError> {
-        Ok(self.section(key)?.unwrap_or(Section {
-            values: Map::new(),
-            environment: self.environment,
-            known: Vec::new(),
-            prefix: format!("{}.", self.name(key)),
-        }))
+    pub fn section_or_empty(
+        &mut self,
+        key: &str,
+        keys: &[&'static str],
+    ) -> Result<Self, SettingsError> {
+        Ok(self.section(key, keys)?.unwrap_or_else(|| self.within(key, Map::new())))
     }
 
-    /// Call once every key has been asked for.
-    pub fn refuse_unknown_keys(&self) -> Result<(), SettingsError> {
-        let Some(unknown) = self.values.keys().next() else { return Ok(()) };
-        let message = match nearest(unknown, &self.known) {
+    /// Refuses a key that is not among `keys`, with the one that it was probably meant to be.
+    ///
+    /// A misspelt key is what made another one missing: it is named before any value is read.
+    pub fn refuse_all_but(&self, keys: &[&'static str]) -> Result<(), SettingsError> {
+        let unknown = self.values.keys().find(|key| !keys.contains(&key.as_str()));
+        let Some(unknown) = unknown else { return Ok(()) };
+        let message = match nearest(unknown, keys) {
             Some(meant) => format!("unknown key; did you mean {meant}?"),
-            None => format!("unknown key; known keys: {}", self.known.join(", ")),
+            None => format!("unknown key; known keys: {}", keys.join(", ")),
         };
         let shown: String = match unknown.as_str() {
             "" => "\"\"".to_owned(),
@@ -236,14 +257,17 @@ impl<'a> Section<'a> {
         self.take(key)
     }
 
+    fn within(&self, key: &str, values: Map<String, Value>) -> Self {
+        Self { values, environment: self.environment, prefix: format!("{}.", self.name(key)) }
+    }
+
     fn take(&mut self, key: &str) -> Option<Value> {
-        self.known.push(key.to_owned());
         self.values.remove(key)
     }
 }
 
 /// The known key that a misspelt one was probably meant to be; of several the shortest.
-fn nearest<'a>(unknown: &str, known: &'a [String]) -> Option<&'a str> {
+fn nearest(unknown: &str, known: &[&'static str]) -> Option<&'static str> {
     // The vendor's variables say ADDR for what is called URL here.
     let unknown = unknown.to_lowercase();
     let unknown = ["address", "adress", "addr"]
@@ -251,7 +275,7 @@ fn nearest<'a>(unknown: &str, known: &'a [String]) -> Option<&'a str> {
         .fold(unknown, |unknown, word| unknown.replace(word, "url"));
     known
         .iter()
-        .map(|key| (likeness(&unknown, key), key.as_str()))
+        .map(|key| (likeness(&unknown, key), *key))
         .filter(|(likeness, _)| *likeness > 0.8)
         .max_by(|(a, key_a), (b, key_b)| a.total_cmp(b).then(key_b.len().cmp(&key_a.len())))
         .map(|(_, key)| key)

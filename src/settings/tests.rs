@@ -136,6 +136,36 @@ fn a_misspelt_key_is_named_with_its_likely_meaning() {
 }
 
 #[test]
+fn every_declared_key_is_read() {
+    // A list of lists is the value of no key.
+    let nothing = json!([[]]);
+    let is_refused = |config: Value, key: &str| {
+        let text = error(config);
+        assert!(text.starts_with(&format!("{key}")), "{key}: {text}");
+    };
+    for key in [keys::VAULT, keys::LOGIN].concat() {
+        is_refused(with(key, nothing.clone()), key);
+    }
+    for key in keys::CACHE {
+        is_refused(with("cache", json!({*key: nothing})), &format!("cache.{key}"));
+    }
+    for key in keys::TLS {
+        is_refused(with("vault_tls", json!({*key: nothing})), &format!("vault_tls.{key}"));
+    }
+    for (method, of_method) in keys::AUTH_METHODS {
+        for key in [keys::AUTH, of_method].concat() {
+            let mut auth = json!({"method": method});
+            for key in of_method.iter().filter(|key| !key.contains('_') || key.ends_with("_id")) {
+                auth[*key] = json!("x");
+            }
+            auth[key] = nothing.clone();
+            let config = tokenless(json!({"vault_auth": auth}));
+            is_refused(config, &format!("vault_auth.{key}"));
+        }
+    }
+}
+
+#[test]
 fn wrong_values_name_their_key_and_what_is_allowed() {
     for (key, value, expected) in [
         ("vault_url", json!(null), "required"),
@@ -341,7 +371,6 @@ fn half_given_auth_settings_name_their_key() {
         (json!({"method": "ldap"}), "vault_auth.method", "must be approle"),
         (json!("approle"), "vault_auth", "a mapping of keys, not a string"),
         (json!({"method": 5}), "vault_auth.method", "a string, not a number"),
-        (json!({"methd": "approle"}), "vault_auth.method", "required"),
         (
             json!({"method": "approle", "role_id": "r", "secret_id": ["s"]}),
             "vault_auth.secret_id",
@@ -382,6 +411,12 @@ fn half_given_auth_settings_name_their_key() {
             json!({"method": "userpass", "username": "u"}),
             "vault_auth.password",
             "this or password_file",
+        ),
+        (json!({"methd": "approle"}), "vault_auth.methd", "did you mean method?"),
+        (
+            json!({"method": "cert", "jwt": "j"}),
+            "vault_auth.jwt",
+            "known keys: method, mount, role",
         ),
         (json!({"method": "approle", "role_id": "r"}), "vault_auth.secret_id", "secret_id_file"),
         (json!({"method": "approle", "secret_id": "s"}), "vault_auth.role_id", "required"),

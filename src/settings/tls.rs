@@ -14,14 +14,13 @@ use crate::http::{Tls, install_provider};
 /// Reads `vault_tls`, or where it says nothing of a matter, the environment variables of that
 /// matter: whom to trust, who we are, whether to check at all.
 pub fn read(mut section: Section<'_>, is_https: bool) -> Result<Tls, SettingsError> {
-    let ca_cert = section.sourced("ca_cert");
-    let ca_path = section.sourced("ca_path");
-    let client_cert = section.sourced("client_cert");
-    let client_key = section.sourced("client_key");
-    let skip_verify = skip_verify(&mut section);
-    section.refuse_unknown_keys()?;
+    let ca_cert = section.sourced("ca_cert")?;
+    let ca_path = section.sourced("ca_path")?;
+    let client_cert = section.sourced("client_cert")?;
+    let client_key = section.sourced("client_key")?;
+    let skip_verify = skip_verify(&mut section)?;
 
-    let (ca_cert, ca_path) = match (ca_cert?, ca_path?) {
+    let (ca_cert, ca_path) = match (ca_cert, ca_path) {
         (None, None) => (
             section.variable(&["VAULT_CACERT", "BAO_CACERT"]),
             section.variable(&["VAULT_CAPATH", "BAO_CAPATH"]),
@@ -32,7 +31,7 @@ pub fn read(mut section: Section<'_>, is_https: bool) -> Result<Tls, SettingsErr
         }
         configured => configured,
     };
-    let (client_cert, client_key) = match (client_cert?, client_key?) {
+    let (client_cert, client_key) = match (client_cert, client_key) {
         (None, None) => (
             section.variable(&["VAULT_CLIENT_CERT", "BAO_CLIENT_CERT"]),
             section.variable(&["VAULT_CLIENT_KEY", "BAO_CLIENT_KEY"]),
@@ -47,7 +46,6 @@ pub fn read(mut section: Section<'_>, is_https: bool) -> Result<Tls, SettingsErr
     };
     let identified = client_cert.as_ref().map(|source| source.key.clone());
     let identity = identity(&section, client_cert, client_key)?;
-    let skip_verify = skip_verify?;
 
     // Only using them shows that certificates are sound and that a key is that of its certificate.
     let tls = Tls { authorities, identity, skip_verify };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::error::{SettingsError, in_key};
 use super::section::{Section, Sourced};
-use super::{auth, tls};
+use super::{auth, keys, tls};
 use crate::http::Tls;
 use crate::vault::auth::{AuthCredentials, AuthMethod};
 use crate::vault::{
@@ -12,92 +12,60 @@ use crate::vault::{
     Version,
 };
 
-/// What was written, before it is known that every key is a known one.
-pub struct Written<'a> {
-    addresses: Result<Vec<Sourced<String>>, SettingsError>,
-    token: Result<Option<String>, SettingsError>,
-    token_file: Result<Option<String>, SettingsError>,
-    auth: Result<Option<Section<'a>>, SettingsError>,
-    namespace: Result<Option<Sourced<String>>, SettingsError>,
-    tls: Result<Section<'a>, SettingsError>,
-    mount: Result<Option<String>, SettingsError>,
-    kv_version: Result<Option<Version>, SettingsError>,
-    path_root: Result<String, SettingsError>,
-    request_timeout: Result<Duration, SettingsError>,
+/// Reads every key about Vault.
+pub fn read(section: &mut Section<'_>) -> Result<vault::Config, SettingsError> {
+    let addresses = addresses(section)?;
+    let tls = tls::read(
+        section.section_or_empty("vault_tls", keys::TLS)?,
+        addresses.iter().any(Address::is_https),
+    )?;
+    let token_source = token_source(section, &tls)?;
+    if let TokenSource::Login(AuthMethod { proof: AuthCredentials::Cert { .. }, .. }) =
+        &token_source
+        && !addresses.iter().all(Address::is_https)
+    {
+        return Err(section.wrong("vault_url", "must begin with https:// for the method cert"));
+    }
+    let namespace =
+        section.string_or_variable("vault_namespace", &["VAULT_NAMESPACE", "BAO_NAMESPACE"])?;
+    Ok(vault::Config {
+        connection: ConnectionConfig {
+            addresses,
+            namespace: match namespace {
+                Some(Sourced { key, value }) => Some(in_key(key, Namespace::parse(&value))?),
+                None => None,
+            },
+            tls,
+            request_timeout: section.timeout("request_timeout", Duration::from_secs(5))?,
+        },
+        token_source,
+        mount: mount(section)?,
+        kv_version: kv_version(section)?,
+        path_root: path_root(section)?,
+    })
 }
 
-impl<'a> Written<'a> {
-    /// Asks for every key.
-    pub fn read(section: &mut Section<'a>) -> Self {
-        Self {
-            addresses: section.strings_or_variable("vault_url", &["VAULT_ADDR", "BAO_ADDR"]),
-            token: section.string("vault_token"),
-            token_file: section.string_unless_absent("vault_token_file"),
-            auth: section.section_unless_absent("vault_auth"),
-            namespace: section
-                .string_or_variable("vault_namespace", &["VAULT_NAMESPACE", "BAO_NAMESPACE"]),
-            tls: section.section_or_empty("vault_tls"),
-            mount: section.string("vault_kv_mount_point"),
-            kv_version: kv_version(section),
-            path_root: section.required(
-                "vault_path_root",
-                "the path below the mount that holds an entry for each user, \
-                 such as \"matrix/users\"",
-            ),
-            request_timeout: section.timeout("request_timeout", Duration::from_secs(5)),
-        }
+fn addresses(section: &mut Section<'_>) -> Result<Vec<Address>, SettingsError> {
+    let addresses: Vec<Address> = section
+        .strings_or_variable("vault_url", &["VAULT_ADDR", "BAO_ADDR"])?
+        .into_iter()
+        .map(|Sourced { key, value }| in_key(key, Address::parse(&value)))
+        .collect::<Result<_, _>>()?;
+    if addresses.is_empty() {
+        return Err(section.wrong(
+            "vault_url",
+            "required: the address of Vault, such as \"https://vault.example.org:8200\" \
+             (or set the environment variable VAULT_ADDR)",
+        ));
     }
-
-    /// Gives the values their types.
-    pub fn check(self, section: &Section<'_>) -> Result<vault::Config, SettingsError> {
-        let addresses: Vec<Address> = self
-            .addresses?
-            .into_iter()
-            .map(|Sourced { key, value }| in_key(key, Address::parse(&value)))
-            .collect::<Result<_, _>>()?;
-        if addresses.is_empty() {
-            return Err(section.wrong(
-                "vault_url",
-                "required: the address of Vault, such as \"https://vault.example.org:8200\" \
-                 (or set the environment variable VAULT_ADDR)",
-            ));
-        }
-        let tls = tls::read(self.tls?, addresses.iter().any(Address::is_https))?;
-        let source = source(section, self.token?, self.token_file?, self.auth?, &tls)?;
-        if let TokenSource::Login(AuthMethod { proof: AuthCredentials::Cert { .. }, .. }) = &source
-            && !addresses.iter().all(Address::is_https)
-        {
-            return Err(section.wrong("vault_url", "must begin with https:// for the method cert"));
-        }
-        Ok(vault::Config {
-            connection: ConnectionConfig {
-                addresses,
-                namespace: match self.namespace? {
-                    Some(Sourced { key, value }) => Some(in_key(key, Namespace::parse(&value))?),
-                    None => None,
-                },
-                tls,
-                request_timeout: self.request_timeout?,
-            },
-            token_source: source,
-            mount: match self.mount? {
-                Some(mount) => in_key("vault_kv_mount_point", Mount::parse(&mount))?,
-                None => Mount::default(),
-            },
-            kv_version: self.kv_version?,
-            path_root: in_key("vault_path_root", PathRoot::parse(&self.path_root?))?,
-        })
-    }
+    Ok(addresses)
 }
 
 /// One way to a token at most, and the environment only where the configuration has none.
-fn source(
-    section: &Section<'_>,
-    token: Option<String>,
-    token_file: Option<String>,
-    auth: Option<Section<'_>>,
-    tls: &Tls,
-) -> Result<TokenSource, SettingsError> {
+fn token_source(section: &mut Section<'_>, tls: &Tls) -> Result<TokenSource, SettingsError> {
+    let token = section.string("vault_token")?;
+    let token_file = section.string_unless_absent("vault_token_file")?;
+    let auth = section.section_unless_absent("vault_auth", &auth::keys())?;
     match (token, token_file, auth) {
         (Some(token), None, None) => {
             in_key("vault_token", Token::parse(&token.into())).map(TokenSource::Static)
@@ -134,7 +102,25 @@ fn source(
     }
 }
 
-fn kv_version(section: &mut Section<'_>) -> Result<Option<Version>, SettingsError> {
+/// The mount of the KV engine.
+pub fn mount(section: &mut Section<'_>) -> Result<Mount, SettingsError> {
+    match section.string("vault_kv_mount_point")? {
+        Some(mount) => in_key("vault_kv_mount_point", Mount::parse(&mount)),
+        None => Ok(Mount::default()),
+    }
+}
+
+/// The path below the mount.
+pub fn path_root(section: &mut Section<'_>) -> Result<PathRoot, SettingsError> {
+    let root = section.required(
+        "vault_path_root",
+        "the path below the mount that holds an entry for each user, such as \"matrix/users\"",
+    )?;
+    in_key("vault_path_root", PathRoot::parse(&root))
+}
+
+/// The version of the KV engine; `None` if Vault is to be asked for it.
+pub fn kv_version(section: &mut Section<'_>) -> Result<Option<Version>, SettingsError> {
     use serde_json::Value;
 
     let key = "vault_kv_version";

@@ -1,0 +1,55 @@
+//! Which keys each mapping of the configuration takes.
+
+/// About logins alone, at the top level of the module's configuration.
+pub const LOGIN: &[&str] = &[
+    "login_timeout",
+    "max_concurrent_lookups",
+    "cache",
+    "rotation_grace",
+    "m_login_password_support_enabled",
+    "allow_registration",
+    "health_endpoint",
+];
+
+/// About Vault, at the top level of the module's configuration and among provisioning's settings.
+pub const VAULT: &[&str] = &[
+    "vault_url",
+    "vault_token",
+    "vault_token_file",
+    "vault_auth",
+    "vault_namespace",
+    "vault_tls",
+    "vault_kv_mount_point",
+    "vault_kv_version",
+    "vault_path_root",
+    "request_timeout",
+];
+
+/// About provisioning alone.
+pub const PROVISIONING: &[&str] = &[
+    "homeserver",
+    "server_name",
+    "registration_shared_secret",
+    "registration_shared_secret_file",
+    "admin_access_token",
+    "admin_access_token_file",
+    "timeout",
+];
+
+/// In `cache`.
+pub const CACHE: &[&str] = &["ttl", "stale_if_error", "max_entries"];
+
+/// In `vault_tls`.
+pub const TLS: &[&str] = &["ca_cert", "ca_path", "client_cert", "client_key", "skip_verify"];
+
+/// In `vault_auth`, whatever the method.
+pub const AUTH: &[&str] = &["method", "mount"];
+
+/// In `vault_auth`, for each method.
+pub const AUTH_METHODS: &[(&str, &[&str])] = &[
+    ("approle", &["role_id", "role_id_file", "secret_id", "secret_id_file", "secret_id_wrapped"]),
+    ("kubernetes", &["role", "jwt_file"]),
+    ("jwt", &["role", "jwt", "jwt_file"]),
+    ("cert", &["role"]),
+    ("userpass", &["username", "password", "password_file"]),
+];
