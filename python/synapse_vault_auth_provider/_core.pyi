@@ -18,6 +18,7 @@ __all__ = [
     "Profile",
     "ProvisionedUser",
     "Provisioner",
+    "ProvisioningSettings",
     "RevokedUser",
     "RotatedSecret",
     "Settings",
@@ -336,16 +337,61 @@ class LoginService:
             number.
         """
 
+@final
+class ProvisioningSettings:
+    """Where the settings of provisioning come from, and which source counts.
+
+    What is given comes first, then the environment, then the configuration of Synapse. All that
+    several keys and variables are about, such as the token, comes from one source.
+    """
+
+    def __new__(
+        cls,
+        given: Mapping[str, str],
+        environment: Mapping[str, str],
+        *,
+        homeserver: Mapping[str, str] | None = None,
+        module: Mapping[str, str] | None = None,
+        as_module: bool = False,
+    ) -> ProvisioningSettings:
+        """Take the sources; check nothing but that they are JSON.
+
+        Args:
+            given: Each key with its value in JSON, as a caller or an option says it.
+            environment: The environment variables.
+            homeserver: What Synapse's configuration says of the homeserver.
+            module: The module's configuration, if there is one.
+            as_module: Whether everything about Vault comes from where the module has it: its
+                configuration first, and then only those variables that the module knows.
+        """
+
+    def kv_location(self) -> tuple[str, int | None, str]:
+        """Return where the entries are, for which no token and no address need be known.
+
+        Returns:
+            The mount, the version of its engine if it is known, and the path below the mount.
+
+        Raises:
+            ConfigurationError: One of them is wrong or missing.
+        """
+
+    def login_times(self) -> tuple[float, float, float] | None:
+        """Return how long the module goes on accepting what Vault no longer holds, in seconds.
+
+        Returns:
+            For how long a replaced secret is accepted, a cached one, and a cached one while Vault
+            does not answer; `None` if the module's configuration is not known.
+
+        Raises:
+            ConfigurationError: One of the settings is wrong or missing.
+        """
+
 @disjoint_base
 class Provisioner:
     """What `synapse_vault_auth_provider.provisioning.Provisioner` is made of."""
 
-    def __new__(cls, config: Mapping[str, str], environment: Mapping[str, str]) -> Self:
-        """Check a configuration; connect to nothing.
-
-        Args:
-            config: Each key with its value in JSON.
-            environment: The environment variables that fill in for absent keys.
+    def __new__(cls, settings: ProvisioningSettings) -> Self:
+        """Check the settings; connect to nothing.
 
         Raises:
             ConfigurationError: The first key or variable that is unknown, missing, of the wrong

@@ -21,6 +21,7 @@ from ._core import (
     Login,
     Profile,
     ProvisionedUser,
+    ProvisioningSettings,
     RevokedUser,
     RotatedSecret,
     SettingsError,
@@ -37,6 +38,8 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from typing_extensions import Self
 
 __all__ = [
@@ -112,11 +115,16 @@ class Provisioner(_core.Provisioner):
             "timeout": timeout,
         }
         settings = {key: value for key, value in {**given, **vault}.items() if value is not None}
-        try:
-            return super().__new__(cls, to_json(settings), environment())
-        except SettingsError as error:
-            key, message = error.args
-            raise ConfigurationError(f"{key}: {message}", key=key) from None
+        return cls.with_settings(provisioning_settings(settings))
+
+    @classmethod
+    def with_settings(cls, settings: ProvisioningSettings) -> Self:
+        """Make a provisioner of settings that come from several sources; for the command line.
+
+        Raises:
+            ConfigurationError: One of them is wrong or missing.
+        """
+        return super().__new__(cls, settings)
 
     async def provision_user_async(
         self,
@@ -211,6 +219,37 @@ class Provisioner(_core.Provisioner):
     async def __aexit__(self, *_: object) -> None:
         """Close it."""
         self.close()
+
+
+def provisioning_settings(
+    given: Mapping[str, object],
+    *,
+    homeserver: Mapping[str, object] | None = None,
+    module: object = None,
+    as_module: bool = False,
+) -> ProvisioningSettings:
+    """Take the sources of settings as Python has them; for the command line.
+
+    Args:
+        given: What a caller or an option says.
+        homeserver: What Synapse's configuration says of the homeserver, under the same keys.
+        module: The module's configuration, if there is one.
+        as_module: Whether everything about Vault comes from where the module has it.
+
+    Raises:
+        ConfigurationError: One of them holds what no configuration can.
+    """
+    try:
+        return ProvisioningSettings(
+            to_json(given),
+            environment(),
+            homeserver=to_json(homeserver or {}),
+            module=None if module is None else to_json(module),
+            as_module=as_module,
+        )
+    except SettingsError as error:
+        key, message = error.args
+        raise ConfigurationError(f"{key}: {message}", key=key) from None
 
 
 def _path(path: str | os.PathLike[str] | None) -> Any:

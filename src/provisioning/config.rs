@@ -21,4 +21,18 @@ pub struct Config {
     pub timeout: Duration,
     /// How Vault is reached and where the secrets lie in it.
     pub vault: vault::Config,
+    /// How long the module goes on accepting what Vault no longer holds; `None` if its
+    /// configuration is not known.
+    pub login_times: Option<LoginTimes>,
+}
+
+/// How long the module goes on accepting what Vault no longer holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LoginTimes {
+    /// How long the secret before a rotation goes on opening its account.
+    pub rotation_grace: Duration,
+    /// How long a secret opens its account without Vault being asked.
+    pub cache_ttl: Duration,
+    /// How long it opens it while Vault does not answer.
+    pub stale_if_error: Duration,
 }

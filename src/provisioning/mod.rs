@@ -38,7 +38,7 @@ mod rotate;
 #[cfg(test)]
 mod stored_entries;
 
-pub use config::Config;
+pub use config::{Config, LoginTimes};
 pub use error::{ErrorKind, ProvisioningError};
 pub use findings::{Finding, Status};
 pub use list::{ListedUser, State};

@@ -26,8 +26,8 @@ mod _core {
     };
     #[pymodule_export]
     use super::provisioning::{
-        Finding, ListedUser, Login, Profile, ProvisionedUser, Provisioner, RevokedUser,
-        RotatedSecret,
+        Finding, ListedUser, Login, Profile, ProvisionedUser, Provisioner, ProvisioningSettings,
+        RevokedUser, RotatedSecret,
     };
     #[pymodule_export]
     use super::service::{Health, LoginService, Outcome};

@@ -1,5 +1,7 @@
 //! `vault_auth`: how the module logs in to Vault.
 
+use serde_json::Value;
+
 use super::error::SettingsError;
 use super::keys;
 use super::section::Section;
@@ -13,26 +15,36 @@ const SERVICE_ACCOUNT_TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccou
 
 const METHODS: &str = "approle, kubernetes, jwt, cert or userpass";
 
-/// The keys of all methods.
-pub fn keys() -> Vec<&'static str> {
-    let of_methods = keys::AUTH_METHODS.iter().flat_map(|(_, keys)| *keys);
-    keys::AUTH.iter().chain(of_methods).copied().collect()
+/// The keys that are allowed: those of the method, and of all methods where it is none of them.
+pub fn keys(written: Option<&Value>) -> Vec<&'static str> {
+    let method = written.and_then(|written| written.get("method")).and_then(Value::as_str);
+    let is_of_method = |name: &str| match method {
+        Some(method) if keys::AUTH_METHODS.iter().any(|(known, _)| *known == method) => {
+            name == method
+        }
+        _ => true,
+    };
+    let of_methods = keys::AUTH_METHODS.iter().filter(|(name, _)| is_of_method(name));
+    let mut allowed = keys::AUTH.to_vec();
+    for key in of_methods.flat_map(|(_, keys)| *keys) {
+        if !allowed.contains(key) {
+            allowed.push(key);
+        }
+    }
+    allowed
 }
 
 /// Reads the method and what it wants.
 pub fn read(mut section: Section<'_>, tls: &Tls) -> Result<AuthMethod, SettingsError> {
     let method = section.required("method", &format!("one of {METHODS}"))?;
-    let Some((_, of_method)) = keys::AUTH_METHODS.iter().find(|(name, _)| *name == method) else {
-        return Err(section.wrong("method", &format!("must be {METHODS}")));
-    };
-    section.refuse_all_but(&[keys::AUTH, of_method].concat())?;
     let mount = section.string("mount")?.unwrap_or_else(|| method.clone());
     let proof = match method.as_str() {
         "approle" => approle(&mut section)?,
         "kubernetes" => kubernetes(&mut section)?,
         "jwt" => jwt(&mut section)?,
         "cert" => cert(&mut section, tls)?,
-        _ => userpass(&mut section)?,
+        "userpass" => userpass(&mut section)?,
+        _ => return Err(section.wrong("method", &format!("must be {METHODS}"))),
     };
     let mount = mount.trim_matches('/').trim_start_matches("auth/").to_owned();
     let mount = Mount::parse(&mount).map_err(|error| section.wrong("mount", &error))?;

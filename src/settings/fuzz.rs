@@ -11,7 +11,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Environment, Settings, SettingsError, parse_provisioning};
+use super::{Environment, Precedence, Settings, SettingsError, Sources, parse_provisioning};
 use crate::text::is_printable;
 use crate::user_id::UserId;
 
@@ -60,9 +60,14 @@ pub fn check(input: &[u8]) {
         assert!(settings.login.cache.max_entries > 0);
         check_paths(&settings);
     }
-    let provisioning = parse_provisioning(config, &environment);
+    let sources = Sources { given: config.clone(), environment, ..Sources::default() };
+    let provisioning = parse_provisioning(&sources, Precedence::Operator);
     check_words(&provisioning, may_show);
     assert!(!provisioning.is_ok_and(|settings| settings.timeout.is_zero()));
+    let sources = Sources { module: Some(config), ..sources };
+    for precedence in [Precedence::Operator, Precedence::Module] {
+        check_words(&parse_provisioning(&sources, precedence), may_show);
+    }
 }
 
 fn check_words<T: std::fmt::Debug>(parsed: &Result<T, SettingsError>, may: Shown) {

@@ -8,15 +8,20 @@ pub(crate) mod fuzz;
 mod keys;
 mod module;
 mod provisioning;
+#[cfg(test)]
+mod provisioning_tests;
 mod section;
+mod sources;
 #[cfg(test)]
 mod tests;
 mod tls;
 mod value;
+mod variables;
 mod vault;
 
 pub use environment::Environment;
 pub use error::SettingsError;
 pub use module::Settings;
-pub use provisioning::parse as parse_provisioning;
+pub use provisioning::{KvLocation, login_times, parse as parse_provisioning, parse_kv_location};
+pub use sources::{Precedence, Sources};
 pub use value::parse_duration;

@@ -48,7 +48,8 @@ impl Settings {
     }
 }
 
-fn cache(mut section: Section<'_>) -> Result<CacheConfig, SettingsError> {
+/// What is kept in memory.
+pub fn cache(mut section: Section<'_>) -> Result<CacheConfig, SettingsError> {
     Ok(CacheConfig {
         ttl: section.duration("ttl", Duration::ZERO)?,
         stale_if_error: section.duration("stale_if_error", Duration::ZERO)?,

@@ -233,7 +233,7 @@ impl<'a> Section<'a> {
     /// Refuses a key that is not among `keys`, with the one that it was probably meant to be.
     ///
     /// A misspelt key is what made another one missing: it is named before any value is read.
-    pub fn refuse_all_but(&self, keys: &[&'static str]) -> Result<(), SettingsError> {
+    fn refuse_all_but(&self, keys: &[&'static str]) -> Result<(), SettingsError> {
         let unknown = self.values.keys().find(|key| !keys.contains(&key.as_str()));
         let Some(unknown) = unknown else { return Ok(()) };
         let message = match nearest(unknown, keys) {
@@ -250,6 +250,11 @@ impl<'a> Section<'a> {
     /// An error of a key of this mapping.
     pub fn wrong(&self, key: &str, message: &str) -> SettingsError {
         SettingsError::new(self.name(key), message)
+    }
+
+    /// A value that stays to be read.
+    pub fn peek(&self, key: &str) -> Option<&Value> {
+        self.values.get(key)
     }
 
     /// A value of any type.

@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use super::error::SettingsError;
 use super::section::{Section, Sourced};
+use super::variables;
 use crate::credential::shown_path;
 use crate::http::{Tls, install_provider};
 
@@ -21,10 +22,9 @@ pub fn read(mut section: Section<'_>, is_https: bool) -> Result<Tls, SettingsErr
     let skip_verify = skip_verify(&mut section)?;
 
     let (ca_cert, ca_path) = match (ca_cert, ca_path) {
-        (None, None) => (
-            section.variable(&["VAULT_CACERT", "BAO_CACERT"]),
-            section.variable(&["VAULT_CAPATH", "BAO_CAPATH"]),
-        ),
+        (None, None) => {
+            (section.variable(variables::CA_CERT), section.variable(variables::CA_PATH))
+        }
         (Some(_), Some(path)) => {
             let message = "only one of this and ca_cert may be given";
             return Err(SettingsError::new(path.key, message));
@@ -32,10 +32,9 @@ pub fn read(mut section: Section<'_>, is_https: bool) -> Result<Tls, SettingsErr
         configured => configured,
     };
     let (client_cert, client_key) = match (client_cert, client_key) {
-        (None, None) => (
-            section.variable(&["VAULT_CLIENT_CERT", "BAO_CLIENT_CERT"]),
-            section.variable(&["VAULT_CLIENT_KEY", "BAO_CLIENT_KEY"]),
-        ),
+        (None, None) => {
+            (section.variable(variables::CLIENT_CERT), section.variable(variables::CLIENT_KEY))
+        }
         configured => configured,
     };
     let trusted = ca_cert.as_ref().or(ca_path.as_ref()).map(|source| source.key.clone());
@@ -126,7 +125,7 @@ fn skip_verify(section: &mut Section<'_>) -> Result<bool, SettingsError> {
     if let Some(value) = section.boolean("skip_verify")? {
         return Ok(value);
     }
-    match section.variable(&["VAULT_SKIP_VERIFY", "BAO_SKIP_VERIFY"]) {
+    match section.variable(variables::SKIP_VERIFY) {
         None => Ok(false),
         Some(Sourced { key, value }) => match value.as_str() {
             "1" | "t" | "T" | "true" | "True" | "TRUE" => Ok(true),

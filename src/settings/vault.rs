@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::error::{SettingsError, in_key};
 use super::section::{Section, Sourced};
-use super::{auth, keys, tls};
+use super::{auth, keys, tls, variables};
 use crate::http::Tls;
 use crate::vault::auth::{AuthCredentials, AuthMethod};
 use crate::vault::{
@@ -26,8 +26,7 @@ pub fn read(section: &mut Section<'_>) -> Result<vault::Config, SettingsError> {
     {
         return Err(section.wrong("vault_url", "must begin with https:// for the method cert"));
     }
-    let namespace =
-        section.string_or_variable("vault_namespace", &["VAULT_NAMESPACE", "BAO_NAMESPACE"])?;
+    let namespace = section.string_or_variable("vault_namespace", variables::NAMESPACE)?;
     Ok(vault::Config {
         connection: ConnectionConfig {
             addresses,
@@ -47,7 +46,7 @@ pub fn read(section: &mut Section<'_>) -> Result<vault::Config, SettingsError> {
 
 fn addresses(section: &mut Section<'_>) -> Result<Vec<Address>, SettingsError> {
     let addresses: Vec<Address> = section
-        .strings_or_variable("vault_url", &["VAULT_ADDR", "BAO_ADDR"])?
+        .strings_or_variable("vault_url", variables::ADDRESS)?
         .into_iter()
         .map(|Sourced { key, value }| in_key(key, Address::parse(&value)))
         .collect::<Result<_, _>>()?;
@@ -65,7 +64,8 @@ fn addresses(section: &mut Section<'_>) -> Result<Vec<Address>, SettingsError> {
 fn token_source(section: &mut Section<'_>, tls: &Tls) -> Result<TokenSource, SettingsError> {
     let token = section.string("vault_token")?;
     let token_file = section.string_unless_absent("vault_token_file")?;
-    let auth = section.section_unless_absent("vault_auth", &auth::keys())?;
+    let auth_keys = auth::keys(section.peek("vault_auth"));
+    let auth = section.section_unless_absent("vault_auth", &auth_keys)?;
     match (token, token_file, auth) {
         (Some(token), None, None) => {
             in_key("vault_token", Token::parse(&token.into())).map(TokenSource::Static)
@@ -77,7 +77,7 @@ fn token_source(section: &mut Section<'_>, tls: &Tls) -> Result<TokenSource, Set
             })
         }
         (None, None, Some(auth)) => auth::read(auth, tls).map(TokenSource::Login),
-        (None, None, None) => match section.variable(&["VAULT_TOKEN", "BAO_TOKEN"]) {
+        (None, None, None) => match section.variable(variables::TOKEN) {
             Some(Sourced { key, value }) => {
                 in_key(key, Token::parse(&value.into())).map(TokenSource::Static)
             }

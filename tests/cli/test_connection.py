@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from synapse_vault_auth_provider.cli import connection as connection_module
 from synapse_vault_auth_provider.cli.connection import Connection
-from synapse_vault_auth_provider.cli.failure import CommandError
+from synapse_vault_auth_provider.provisioning import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,16 +26,6 @@ OF_THE_MODULE = {
     "vault_namespace": "of-file",
     "request_timeout": "5s",
     "vault_token": "of-file",
-}
-
-OF_LOGINS = {
-    "login_timeout": "10s",
-    "max_concurrent_lookups": 8,
-    "cache": {"ttl": "5s"},
-    "m_login_password_support_enabled": True,
-    "allow_registration": True,
-    "health_endpoint": True,
-    "rotation_grace": "1h",
 }
 
 
@@ -59,178 +48,59 @@ def configured(tmp_path: Path) -> Callable[..., Connection]:
     return connect
 
 
-def test_without_a_file_all_is_left_to_the_environment() -> None:
-    assert Connection().arguments() == {}
-    assert Connection().vault_settings() == {}
+def test_without_a_file_all_is_left_to_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "SYNAPSE_VAULT_HOMESERVER": "http://of.environment",
+        "SYNAPSE_VAULT_SERVER_NAME": "of.environment",
+        "SYNAPSE_VAULT_PATH_ROOT": "of/environment",
+        "VAULT_ADDR": "http://127.0.0.1:8200",
+        "VAULT_TOKEN": "of-environment",
+    }.items():
+        monkeypatch.setenv(name, value)
+    for opened in (Connection().open(), Connection().open_as_module()):
+        assert opened.homeserver == "http://of.environment"
+        assert opened.server_name == "of.environment"
+    assert Connection().settings().kv_location() == ("secret", None, "of/environment")
 
 
-def test_what_only_logins_know_is_left_out(configured: Callable[..., Connection]) -> None:
-    connection = configured({**OF_THE_MODULE, **OF_LOGINS})
-    assert connection.vault_settings() == OF_THE_MODULE
-
-
-def test_an_unknown_key_stays_to_be_refused_by_name(configured: Callable[..., Connection]) -> None:
-    assert "vault_kv_mount" in configured({"vault_kv_mount": "kv"}).vault_settings()
-
-
-@pytest.mark.parametrize("key", ["homeserver", "server_name", "timeout", "admin_access_token"])
-def test_a_key_of_something_else_is_refused_by_name(
-    configured: Callable[..., Connection], key: str
-) -> None:
-    with pytest.raises(CommandError, match=f"{key}: unknown key in the module's configuration"):
-        configured({key: "s3cret"}).vault_settings()
-
-
-@pytest.mark.parametrize(
-    ("variable", "replaced"),
-    [
-        ("VAULT_ADDR", "vault_url"),
-        ("BAO_ADDR", "vault_url"),
-        ("VAULT_TOKEN", "vault_token"),
-        ("BAO_TOKEN", "vault_token"),
-        ("SYNAPSE_VAULT_TOKEN_FILE", "vault_token"),
-        ("VAULT_NAMESPACE", "vault_namespace"),
-        ("BAO_NAMESPACE", "vault_namespace"),
-        ("SYNAPSE_VAULT_PATH_ROOT", "vault_path_root"),
-        ("SYNAPSE_VAULT_KV_MOUNT_POINT", "vault_kv_mount_point"),
-        ("SYNAPSE_VAULT_KV_VERSION", "vault_kv_version"),
-    ],
-)
-def test_the_environment_replaces_a_key_of_the_file(
-    configured: Callable[..., Connection],
-    monkeypatch: pytest.MonkeyPatch,
-    variable: str,
-    replaced: str,
-) -> None:
-    monkeypatch.setenv(variable, "")
-    assert configured().vault_settings() == OF_THE_MODULE
-    monkeypatch.setenv(variable, "of-environment")
-    expected = {key: value for key, value in OF_THE_MODULE.items() if key != replaced}
-    assert configured().vault_settings() == expected
-
-
-@pytest.mark.parametrize(
-    "way",
-    [{"vault_token": "of-file"}, {"vault_token_file": "/f"}, {"vault_auth": {"method": "approle"}}],
-    ids=str,
-)
-def test_a_token_replaces_every_way_to_one(
-    configured: Callable[..., Connection], monkeypatch: pytest.MonkeyPatch, way: dict[str, Any]
-) -> None:
-    assert configured(way).vault_settings() == way
-    option = configured(way, vault_token_file=Path("/option"))
-    assert option.vault_settings() == {"vault_token_file": "/option"}
-    monkeypatch.setenv("VAULT_TOKEN", "of-environment")
-    assert configured(way).vault_settings() == {}
-    assert option.vault_settings() == {"vault_token_file": "/option"}
-
-
-@pytest.mark.parametrize(
-    ("variable", "left"),
-    [
-        ("VAULT_CACERT", {"client_cert", "client_key", "skip_verify"}),
-        ("BAO_CAPATH", {"client_cert", "client_key", "skip_verify"}),
-        ("VAULT_CLIENT_CERT", {"ca_cert", "skip_verify"}),
-        ("BAO_CLIENT_KEY", {"ca_cert", "skip_verify"}),
-        ("VAULT_SKIP_VERIFY", {"ca_cert", "client_cert", "client_key"}),
-    ],
-)
-def test_the_environment_replaces_certificates_matter_by_matter(
-    configured: Callable[..., Connection],
-    monkeypatch: pytest.MonkeyPatch,
-    variable: str,
-    left: set[str],
-) -> None:
-    tls = {"ca_cert": "/ca", "client_cert": "/c", "client_key": "/k", "skip_verify": False}
-    monkeypatch.setenv(variable, "/of-environment")
-    assert configured({"vault_tls": tls}).vault_settings()["vault_tls"].keys() == left
-
-
-def test_what_is_no_mapping_of_certificates_stays_to_be_refused(
-    configured: Callable[..., Connection],
-) -> None:
-    assert configured({"vault_tls": "ca.pem"}).vault_settings() == {"vault_tls": "ca.pem"}
-
-
-def test_the_file_names_the_homeserver_unless_an_option_does(
-    configured: Callable[..., Connection],
-) -> None:
-    assert configured(synapse={"public_baseurl": "https://of.file"}).arguments() == {
-        "homeserver": "https://of.file",
-        "server_name": "of.file",
-    }
-    options = {"homeserver": "https://option", "server_name_option": "option"}
-    assert configured(synapse={"public_baseurl": "https://of.file"}, **options).arguments() == {
-        "homeserver": "https://option",
-        "server_name": "option",
-    }
-
-
-def test_the_shared_secret_is_that_of_the_file_unless_another_is_given(
+def test_an_option_counts_before_the_environment_and_that_before_the_file(
     configured: Callable[..., Connection], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def given(connection: Connection) -> dict[str, Any]:
-        return {k: v for k, v in connection.arguments().items() if k.startswith("registration")}
-
-    inline = {"registration_shared_secret": "of-file"}
-    path = {"registration_shared_secret_path": "/of/file"}
-    option = {"registration_shared_secret_file": Path("/option")}
-    assert given(configured(synapse=inline)) == inline
-    assert given(configured(synapse=path)) == {"registration_shared_secret_file": "/of/file"}
-    assert given(configured(synapse=inline, **option)) == option
-    assert given(configured(synapse=path, **option)) == option
-    monkeypatch.setenv("SYNAPSE_VAULT_REGISTRATION_SHARED_SECRET", "of-environment")
-    assert given(configured(synapse=inline)) == {}
-
-
-class Opened:
-    """Remembers what a provisioner would have been made of, and with which variables."""
-
-    def __init__(self, **arguments: Any) -> None:
-        self.arguments = arguments
-        self.variables = {name for name in os.environ if name.startswith(("VAULT_", "SYNAPSE_V"))}
-
-
-@pytest.fixture
-def opened_as_module(monkeypatch: pytest.MonkeyPatch) -> Callable[[Connection], Opened]:
-    monkeypatch.setattr(connection_module, "Provisioner", Opened)
-
-    def open_as_module(connection: Connection) -> Opened:
-        opened: Any = connection.open_as_module()
-        return opened  # type: ignore[no-any-return]
-
-    return open_as_module
+    synapse = {"public_baseurl": "https://of.file"}
+    of_file = configured(synapse=synapse)
+    assert of_file.open().homeserver == "https://of.file"
+    assert of_file.open().server_name == "of.file"
+    assert of_file.settings().kv_location() == ("of-file", 2, "of/file")
+    monkeypatch.setenv("SYNAPSE_VAULT_SERVER_NAME", "of.environment")
+    monkeypatch.setenv("SYNAPSE_VAULT_PATH_ROOT", "of/environment")
+    assert of_file.open().server_name == "of.environment"
+    assert of_file.settings().kv_location() == ("of-file", 2, "of/environment")
+    options = {"homeserver": "https://option", "server_name_option": "option"}
+    opened = configured(synapse=synapse, **options).open()
+    assert (opened.homeserver, opened.server_name) == ("https://option", "option")
 
 
 def test_the_doctor_looks_at_what_the_module_would_use(
-    configured: Callable[..., Connection],
-    opened_as_module: Callable[[Connection], Opened],
-    monkeypatch: pytest.MonkeyPatch,
+    configured: Callable[..., Connection], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in (
-        "VAULT_TOKEN",
-        "VAULT_ADDR",
-        "SYNAPSE_VAULT_PATH_ROOT",
-        "SYNAPSE_VAULT_KV_VERSION",
-    ):
-        monkeypatch.setenv(name, "of-environment")
+    monkeypatch.setenv("SYNAPSE_VAULT_PATH_ROOT", "of/environment")
     connection = configured(server_name_option="option", homeserver="https://option")
-    opened = opened_as_module(connection)
-    assert opened.arguments == {
-        "homeserver": "https://option",
-        "server_name": "of.file",
-        **OF_THE_MODULE,
-    }
-    # Those that the module knows may fill in for what the file does not say.
-    assert opened.variables == {"VAULT_TOKEN", "VAULT_ADDR"}
-    assert os.environ["SYNAPSE_VAULT_PATH_ROOT"] == "of-environment"
+    opened = connection.open_as_module()
+    assert (opened.homeserver, opened.server_name) == ("https://option", "of.file")
+    assert connection.settings(as_module=True).kv_location() == ("of-file", 2, "of/file")
 
 
-def test_the_doctor_goes_by_the_environment_where_no_file_names_the_module(
-    opened_as_module: Callable[[Connection], Opened], monkeypatch: pytest.MonkeyPatch
+def test_the_file_with_the_shared_secret_is_named_as_synapse_names_it(
+    configured: Callable[..., Connection],
 ) -> None:
-    monkeypatch.setenv("SYNAPSE_VAULT_PATH_ROOT", "of-environment")
-    assert opened_as_module(Connection()).variables == {"SYNAPSE_VAULT_PATH_ROOT"}
+    path = {"public_baseurl": "https://of.file", "registration_shared_secret_path": "/of/file"}
+    with pytest.raises(ConfigurationError, match=r"registration_shared_secret_file: .*/of/file"):
+        configured(synapse=path).open()
+
+
+def test_a_key_that_cannot_be_read_is_named(configured: Callable[..., Connection]) -> None:
+    with pytest.raises(ConfigurationError, match="did you mean vault_kv_mount_point"):
+        configured({"vault_kv_mount": "kv"}).open()
 
 
 def test_every_option_is_taken_from_the_environment_too(

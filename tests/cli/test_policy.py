@@ -81,4 +81,4 @@ def test_no_other_version_is_known(
     command: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SYNAPSE_VAULT_KV_VERSION", "3")
-    command("policy").check_refused("error: vault_kv_version must be auto, 1 or 2")
+    command("policy").check_refused("error: SYNAPSE_VAULT_KV_VERSION: must be auto, 1 or 2")

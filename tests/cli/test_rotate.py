@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from synapse_vault_auth_provider.cli.connection import Connection
-from synapse_vault_auth_provider.cli.failure import CommandError
 from synapse_vault_auth_provider.cli.rotate import former_valid_until
+from synapse_vault_auth_provider.provisioning import ConfigurationError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,5 +45,5 @@ def test_nothing_is_said_of_a_module_that_is_not_known() -> None:
 
 
 def test_a_grace_that_cannot_be(tmp_path: Path) -> None:
-    with pytest.raises(CommandError, match="rotation_grace: must be a number of seconds"):
+    with pytest.raises(ConfigurationError, match="rotation_grace: must be a number of seconds"):
         connection(tmp_path, rotation_grace="soon").former_secret_lives  # noqa: B018

@@ -2,8 +2,13 @@
 
 import click
 
-from ..provisioning import ProvisioningError
+from ..provisioning import ConfigurationError, ProvisioningError
 from .output import printable
+
+WHERE_TO_GIVE = {
+    "vault_path_root": "Set SYNAPSE_VAULT_PATH_ROOT, or name Synapse's configuration with -c.",
+}
+"""For settings that an error does not tell it of: how they are given to this command."""
 
 
 class CommandError(Exception):
@@ -30,8 +35,16 @@ def report(error: CommandError | ProvisioningError, subject: str | None = None) 
     """
     about = f"{printable(subject)}: " if subject else ""
     click.echo(f"error: {about}{_lines(error.message)}", err=True)
-    if error.advice:
-        click.echo(_lines(error.advice), err=True)
+    advice = error.advice or _advice(error)
+    if advice:
+        click.echo(_lines(advice), err=True)
+
+
+def _advice(error: CommandError | ProvisioningError) -> str | None:
+    """Say where a setting that is missing can be given."""
+    if isinstance(error, ConfigurationError) and ": required: " in error.message:
+        return WHERE_TO_GIVE.get(error.key or "")
+    return None
 
 
 def _lines(text: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from typing import TYPE_CHECKING
 
 import click
@@ -19,10 +18,10 @@ MODULE = "module"
 PROVISIONING = "provisioning"
 
 CAPABILITIES = {
-    "1": {
+    1: {
         MODULE: {"": ["read"]},
     },
-    "2": {
+    2: {
         MODULE: {"data/": ["read"]},
         PROVISIONING: {
             "data/": ["create", "read", "update"],
@@ -56,51 +55,31 @@ def policy(connection: Connection, whose: str | None) -> None:
     \b
     synapse-vault policy --for module | vault policy write synapse-login -
     """  # noqa: D301 (click's mark for lines that are not to be filled)
-    version = _setting(connection, "vault_kv_version") or "auto"
-    if version not in ("auto", "1", "2"):
-        raise CommandError("vault_kv_version must be auto, 1 or 2")
+    mount, version, root = connection.settings().kv_location()
     wanted = [whose] if whose else [MODULE, PROVISIONING]
-    if version == "1" and PROVISIONING in wanted:
+    if version == 1 and PROVISIONING in wanted:
         without = "provisioning needs a KV engine of version 2"
         if whose:
             raise CommandError(without, "`vault kv enable-versioning` makes one of version 1 one.")
         warn(without)
         wanted = [MODULE]
-    texts = {one: _policy(connection, one, version) for one in wanted}
+    texts = {one: _policy(one, mount, version, root) for one in wanted}
     if connection.as_json:
         show_json(texts)
     else:
         click.echo("\n".join(texts.values()), nl=False)
 
 
-def _policy(connection: Connection, whose: str, version: str) -> str:
-    mount = _path(_setting(connection, "vault_kv_mount_point") or "secret")
-    root = _path(_setting(connection, "vault_path_root") or "")
-    if not root:
-        raise CommandError(
-            "vault_path_root is not known, the path below which the users' entries are",
-            "Set SYNAPSE_VAULT_PATH_ROOT, or name Synapse's configuration with -c.",
-        )
+def _policy(whose: str, mount: str, version: int | None, root: str) -> str:
     known = f"version {version}"
-    if version == "auto":
-        version, known = "2", "version 2. For version 1, set SYNAPSE_VAULT_KV_VERSION=1"
+    if not version:
+        known = "version 2. For version 1, set SYNAPSE_VAULT_KV_VERSION=1"
     comment = f"# For the {whose}, with a KV engine of {known}.\n"
     return comment + "".join(
         f"path {_quoted(f'{mount}/{part}{root}/*')} "
         f"{{ capabilities = {json.dumps(capabilities)} }}\n"
-        for part, capabilities in CAPABILITIES[version][whose].items()
+        for part, capabilities in CAPABILITIES[version or 2][whose].items()
     )
-
-
-def _setting(connection: Connection, key: str) -> str | None:
-    variable = f"SYNAPSE_{key.upper()}"
-    value = connection.vault_settings().get(key) or os.environ.get(variable)
-    return None if value is None else str(value)
-
-
-def _path(text: str) -> str:
-    """Drop stray slashes, as the module does."""
-    return "/".join(filter(None, text.split("/")))
 
 
 def _quoted(text: str) -> str:

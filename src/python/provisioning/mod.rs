@@ -3,9 +3,9 @@
 mod answer;
 mod error;
 mod results;
+mod settings;
 mod verbs;
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::mem;
 use std::sync::Arc;
@@ -17,15 +17,14 @@ use secrecy::SecretString;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
-use super::conversion::json_values;
 use super::runtime;
 use answer::{Inbox, VerbResult};
 pub use results::{
     Finding, ListedUser, Login, Profile, ProvisionedUser, RevokedUser, RotatedSecret,
 };
+pub use settings::ProvisioningSettings;
 use synapse_vault_auth_provider_core::notice::Notices;
 use synapse_vault_auth_provider_core::provisioning::{self, LoginOptions, ProvisionRequest};
-use synapse_vault_auth_provider_core::settings::parse_provisioning;
 use synapse_vault_auth_provider_core::sync::Mutex;
 use verbs::{Core, Finished};
 
@@ -52,15 +51,8 @@ enum Open {
 #[pymethods]
 impl Provisioner {
     #[new]
-    #[allow(clippy::needless_pass_by_value)]
-    fn new(
-        py: Python<'_>,
-        config: HashMap<String, String>,
-        environment: HashMap<String, String>,
-    ) -> PyResult<Self> {
-        let config = json_values(config)
-            .and_then(|values| parse_provisioning(values, &environment))
-            .map_err(|error| error::of_settings(py, error))?;
+    fn new(py: Python<'_>, settings: &ProvisioningSettings) -> PyResult<Self> {
+        let config = settings.parse(py)?;
         Ok(Self { config, open: Mutex::new(Open::NotYet), inbox: Inbox::default() })
     }
 
