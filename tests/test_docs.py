@@ -237,7 +237,7 @@ def test_the_contents_name_every_section(document: Path) -> None:
 
 
 def test_the_manual_knows_all_environment_variables() -> None:
-    core = (ROOT / "src" / "settings" / "provisioning.rs").read_text()
+    core = (ROOT / "src" / "settings" / "sources.rs").read_text()
     read = set(re.findall(r'"(SYNAPSE_VAULT_\w+)"', core))
     documented = set(re.findall(r"SYNAPSE_VAULT_\w+", " ".join(map(str, settings()))))
     ours = {option.envvar for option in synapse_vault.params if isinstance(option.envvar, str)}
