@@ -1,4 +1,4 @@
-//! What Vault says of itself and of us, for one who looks for what is wrong.
+//! Questions to Vault that help an administrator find what is wrong.
 
 use std::time::Duration;
 
@@ -42,10 +42,10 @@ impl Client {
         self.identity().cluster().health_of_all().await
     }
 
-    /// Asks for what the token in use is worth, after obtaining it.
+    /// Asks how long the token in use lives. Obtains one first if there is none.
     ///
     /// # Errors
-    /// What keeps us from a token, or Vault from answering.
+    /// When no token can be obtained, or Vault does not answer.
     pub async fn token_state(&self) -> Result<TokenState, VaultError> {
         let held = self.identity().token().await?;
         Ok(match lease::look_up(self.identity().cluster(), &held.token).await? {

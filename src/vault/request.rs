@@ -16,13 +16,13 @@ pub enum RequestKind {
     Read,
     /// To learn what is mounted, and in which version.
     Mount,
-    /// To learn how long our token lives.
+    /// To learn how long the module's token lives.
     LookupSelf,
-    /// To let it live longer.
+    /// To renew it.
     RenewSelf,
     /// To get a token.
     Login,
-    /// To unwrap a secret of ours.
+    /// To unwrap a secret.
     Unwrap,
     /// To learn which node is active.
     Health,

@@ -1,4 +1,4 @@
-//! How long Vault takes for what, and how often it is asked again.
+//! How long requests to Vault take, and how often they are repeated.
 
 use super::request::RequestKind;
 use crate::metrics::{Counter, Distribution, Histogram, Timing};

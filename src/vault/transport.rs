@@ -1,4 +1,5 @@
-//! What carries requests to Vault: their headers, and what an answer says of Vault's health.
+//! Sends requests to one address of Vault, with their headers, and tells answers that ask to come back
+//! later.
 
 use futures_util::future::BoxFuture;
 use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
@@ -37,7 +38,7 @@ pub struct HttpTransport {
     namespace: Option<HeaderValue>,
 }
 
-/// How far the storage of a cluster had come when it answered. Opaque: it is only sent back.
+/// How many writes a node's storage had when it answered. It is opaque: clients only send it back.
 ///
 /// See <https://openbao.org/community/rfcs/index-headers/> and
 /// <https://developer.hashicorp.com/vault/docs/enterprise/consistency>.
@@ -51,17 +52,17 @@ impl Index {
     }
 }
 
-/// What a request is sent with, beside what it says itself.
+/// The headers that a request is sent with.
 #[derive(Clone, Copy)]
 pub enum RequestHeaders<'a> {
     /// A token and the configured namespace.
     Token(&'a Token),
-    /// The same, for a node that has come as far as this. One that has not asks the active one
-    /// instead, if `is_forwarded`; otherwise it answers that it has not.
+    /// The same, for a node that has the writes up to this index. One that has not forwards the
+    /// request to the active node if `is_forwarded`, and otherwise answers 412.
     TokenAfter { token: &'a Token, index: &'a Index, is_forwarded: bool },
     /// The configured namespace alone, to log in.
     Namespace,
-    /// Nothing: for what every server answers to everybody.
+    /// Neither, for what Vault answers to everybody.
     Nothing,
 }
 
@@ -136,11 +137,11 @@ impl HttpTransport {
     }
 }
 
-/// A client that keeps to the configured TLS.
+/// A client with the configured TLS.
 fn client_builder(config: &ConnectionConfig) -> ClientBuilder {
-    // Time to try another node after one that does not even take the connection.
+    // This leaves time to ask another node after one that does not accept the connection.
     let builder = http::client_builder(config.request_timeout / 2);
-    // The vendor's command line does not go through a proxy to its own machine either.
+    // Vault's own command line uses no proxy for a server on its own machine either.
     let builder = if config.addresses.iter().all(Address::is_loopback) {
         builder.no_proxy()
     } else {

@@ -1,4 +1,4 @@
-//! What a user's entry holds: the secret, and beside it what may be known of the account.
+//! What a user's entry holds: the secret, and the name of a new account.
 
 use std::time::{Duration, SystemTime};
 
@@ -33,11 +33,11 @@ pub struct Secret {
     pub login_secret: SecretString,
     /// What the account is to be called, should it be new.
     pub display_name: Option<String>,
-    /// Which version of the entry this is, as far as Vault told.
+    /// Which version of the entry this is; `None` if Vault's answer does not say.
     pub revision: Option<Revision>,
 }
 
-/// A version of an entry, and when it was written, all by Vault's own clocks.
+/// A version of an entry, and when it was written. All times are those of Vault's own clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Revision {
     /// The version's number, from one up.
@@ -49,7 +49,7 @@ pub struct Revision {
 }
 
 impl Revision {
-    /// Reads what Vault told of a version; `None` unless it told all of it.
+    /// Reads the metadata of a version; `None` if a part of it is missing or cannot be read.
     ///
     /// `date` is that of the answer, in seconds since 1970.
     #[must_use]
@@ -59,7 +59,7 @@ impl Revision {
         Some(Self { number: metadata.version, created, answered })
     }
 
-    /// How old the version was when Vault answered; nothing if the clocks of its nodes disagree.
+    /// How old the version was when Vault answered. Zero if the clocks of its nodes disagree.
     #[must_use]
     pub fn age(&self) -> Duration {
         self.answered.duration_since(self.created).unwrap_or_default()
@@ -94,7 +94,7 @@ pub fn login_secret(fields: &Map<String, Value>) -> Result<SecretString, &'stati
     }
 }
 
-/// A name to show, on one line and not too long; `None` for what is none.
+/// A name to show: one line, not too long. `None` if the value holds no such name.
 fn display_name(value: &Value) -> Option<String> {
     let printable = value.as_str()?.chars().filter(|character| !character.is_control());
     let name: String = printable.take(LONGEST_DISPLAY_NAME).collect();
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_told_is_not_made_up() {
+    fn a_revision_needs_all_of_its_metadata() {
         assert_eq!(revision("2001-09-09T01:46:40Z", None), None);
         assert_eq!(revision("2001-09-09T01:46:40Z", Some(u64::MAX)), None);
         assert_eq!(revision("", Some(1_000_000_000)), None);

@@ -1,4 +1,4 @@
-//! What the answers of a KV secrets engine mean, of either version.
+//! What the answers of a KV secrets engine mean. It may be of either version.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -28,10 +28,10 @@ pub fn entry_of_v2(mount: &Mount, answer: &ServerResponse) -> Result<Entry, Vaul
     }
 }
 
-/// Whether a version is neither destroyed nor deleted, by what is said of it.
+/// Whether a version is neither destroyed nor deleted, by its metadata.
 ///
-/// Vault answers 404 for one that is, and then the status tells. What answers in Vault's place need
-/// not be as careful. A version may be live and have a time at which it will be deleted.
+/// Vault itself answers 404 for a version that is, but another program that serves its API may answer
+/// 200. A live version may have a time at which it will be deleted.
 fn is_live(metadata: &SecretVersionMetadata, date: Option<u64>) -> bool {
     if metadata.destroyed || metadata.deletion_time.is_empty() {
         return !metadata.destroyed;
@@ -63,7 +63,7 @@ pub fn parse<T: DeserializeOwned>(
     version: u8,
     answer: &ServerResponse,
 ) -> Result<Option<T>, VaultError> {
-    // The parser's own message may quote what it read, so only its kind is told.
+    // The parser's own message may quote what it read, so only its kind is used.
     serde_json::from_slice::<EndpointResult<T>>(&answer.body).map(|answer| answer.data).map_err(
         |error| {
             VaultError::Unexpected(match error.classify() {

@@ -1,6 +1,6 @@
-//! Entries of a versioned KV secrets engine, for one who writes them.
+//! Entries of a versioned KV secrets engine, read and written with their versions.
 //!
-//! Writes are checks-and-sets: each names the version it is meant to follow, and does nothing if
+//! Each write is a check-and-set: it names the version that it is meant to follow, and does nothing if
 //! that is no longer the newest. An engine of version 1 cannot do that.
 
 use std::sync::MutexGuard;
@@ -31,13 +31,14 @@ const LONGEST_LIST: usize = 1 << 28;
 pub struct Kv2 {
     client: Client,
     configured: Option<Version>,
-    is_known_to_be: AtomicBool,
-    /// What the last write left, for those who come after it.
+    /// Whether the engine is known to be of version 2.
+    is_confirmed: AtomicBool,
+    /// The index of the last write, which later reads must have seen.
     index: Mutex<Option<Index>>,
 }
 
-/// One entry, whose reads see what was written through the same value, and through the same
-/// [`Kv2`] before the value was made.
+/// One entry. Its reads see what was written through the same value, and what was written through the
+/// same [`Kv2`] before the value was made.
 pub struct KvEntry<'a> {
     kv: &'a Kv2,
     path: String,
@@ -68,8 +69,8 @@ impl Kv2 {
     /// Writes with `client`. Whether the engine is of version 2 is asked unless it is configured.
     #[must_use]
     pub fn new(client: Client, configured: Option<Version>) -> Self {
-        let is_known_to_be = AtomicBool::new(configured == Some(Version::V2));
-        Self { client, configured, is_known_to_be, index: Mutex::default() }
+        let is_confirmed = AtomicBool::new(configured == Some(Version::V2));
+        Self { client, configured, is_confirmed, index: Mutex::default() }
     }
 
     /// The way to Vault.
@@ -89,9 +90,9 @@ impl Kv2 {
     /// API: <https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v2#list-secrets>
     ///
     /// # Errors
-    /// [`VaultError`] when Vault does not tell. An empty folder is no error.
+    /// [`VaultError`] when Vault does not answer with names. An empty folder is no error.
     pub async fn list(&self, folder: &str) -> Result<Vec<String>, VaultError> {
-        self.make_sure().await?;
+        self.require_version_2().await?;
         let mount = self.mount();
         let request = ListSecretsRequest { mount: mount.to_string(), path: folder.to_owned() };
         let request =
@@ -111,9 +112,9 @@ impl Kv2 {
         self.client.mount()
     }
 
-    /// Makes sure that there are versions, before the first write that counts on them.
-    async fn make_sure(&self) -> Result<(), VaultError> {
-        if self.is_known_to_be.load(Ordering::Relaxed) {
+    /// Checks before the first request that the engine keeps versions.
+    async fn require_version_2(&self) -> Result<(), VaultError> {
+        if self.is_confirmed.load(Ordering::Relaxed) {
             return Ok(());
         }
         let mount = self.mount();
@@ -127,10 +128,10 @@ impl Kv2 {
                  provisioning needs version 2 (`vault kv enable-versioning {mount}` upgrades it)"
             ))),
             Some(Version::V2) => {
-                self.is_known_to_be.store(true, Ordering::Relaxed);
+                self.is_confirmed.store(true, Ordering::Relaxed);
                 Ok(())
             }
-            // Not told: the first read or write will tell.
+            // Vault does not tell. The first read or write will show it.
             None => Ok(()),
         }
     }
@@ -150,7 +151,7 @@ impl KvEntry<'_> {
     /// # Errors
     /// [`VaultError`] when Vault does not say what it holds.
     pub async fn read(&self) -> Result<EntryVersion, VaultError> {
-        self.kv.make_sure().await?;
+        self.kv.require_version_2().await?;
         self.ask(None).await
     }
 
@@ -192,13 +193,13 @@ impl KvEntry<'_> {
     /// API: <https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v2#create-update-secret>
     ///
     /// # Errors
-    /// [`VaultError`] when Vault refuses, or does not say that it is written.
+    /// [`VaultError`] when Vault refuses, or does not confirm the write.
     pub async fn write(
         &self,
         fields: Map<String, Value>,
         after: u32,
     ) -> Result<Option<Written>, VaultError> {
-        self.kv.make_sure().await?;
+        self.kv.require_version_2().await?;
         let mount = self.kv.mount();
         let request = SetSecretRequest {
             mount: mount.to_string(),
@@ -211,13 +212,13 @@ impl KvEntry<'_> {
             200 => {
                 let written: SecretVersionMetadata =
                     parse(mount, 2, &answer)?.ok_or_else(|| not_understood(mount))?;
-                self.has_written(&answer);
+                self.remember_index(&answer);
                 Ok(Some(Written {
                     version: number(mount, written.version)?,
                     created_time: written.created_time,
                 }))
             }
-            // The text is no contract, so the version is looked at as well.
+            // The text may change between releases of Vault, so the version is read as well.
             400 if says_check_and_set(&answer) || self.read().await?.version != after => Ok(None),
             _ => Err(unexpected(mount, &answer)),
         }
@@ -228,7 +229,7 @@ impl KvEntry<'_> {
     /// API: <https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v2#destroy-secret-versions>
     ///
     /// # Errors
-    /// [`VaultError`] when Vault refuses, or does not say that it is done.
+    /// [`VaultError`] when Vault refuses, or does not confirm it.
     pub async fn destroy(&self, versions: &[u32]) -> Result<(), VaultError> {
         let request = DestroySecretVersionsRequest {
             mount: self.kv.mount().to_string(),
@@ -236,7 +237,7 @@ impl KvEntry<'_> {
             versions: versions.iter().copied().map(u64::from).collect(),
         };
         let answer = self.send(&Request::of(RequestKind::Other, &request)?).await?;
-        self.done(&answer)
+        self.confirm(&answer)
     }
 
     /// Removes the entry with all its versions, for good. One that is not there is no error.
@@ -244,22 +245,22 @@ impl KvEntry<'_> {
     /// API: <https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v2#delete-metadata-and-all-versions>
     ///
     /// # Errors
-    /// [`VaultError`] when Vault refuses, or does not say that it is done.
+    /// [`VaultError`] when Vault refuses, or does not confirm it.
     pub async fn remove(&self) -> Result<(), VaultError> {
-        self.kv.make_sure().await?;
+        self.kv.require_version_2().await?;
         let request = DeleteSecretMetadataRequest {
             mount: self.kv.mount().to_string(),
             path: self.path.clone(),
         };
         let answer = self.send(&Request::of(RequestKind::Other, &request)?).await?;
-        self.done(&answer)
+        self.confirm(&answer)
     }
 
-    fn done(&self, answer: &ServerResponse) -> Result<(), VaultError> {
+    fn confirm(&self, answer: &ServerResponse) -> Result<(), VaultError> {
         if !answer.status.is_success() {
             return Err(unexpected(self.kv.mount(), answer));
         }
-        self.has_written(answer);
+        self.remember_index(answer);
         Ok(())
     }
 
@@ -268,7 +269,7 @@ impl KvEntry<'_> {
         self.kv.client.send_after(index.as_ref(), request).await
     }
 
-    fn has_written(&self, answer: &ServerResponse) {
+    fn remember_index(&self, answer: &ServerResponse) {
         if let Some(index) = Index::of(answer) {
             *locked(&self.index) = Some(index.clone());
             *locked(&self.kv.index) = Some(index);
@@ -280,7 +281,7 @@ fn locked(index: &Mutex<Option<Index>>) -> MutexGuard<'_, Option<Index>> {
     index.lock()
 }
 
-/// The number of a version that was deleted or destroyed, which a 404 tells.
+/// The number of a version that was deleted or destroyed: a 404 carries its metadata.
 fn deleted_version(answer: &ServerResponse) -> Option<u64> {
     let body: Value = serde_json::from_slice(&answer.body).ok()?;
     body.pointer("/data/metadata/version")?.as_u64()
