@@ -1,7 +1,9 @@
 //! What is counted for the administrator's monitoring, where it happens and without waiting.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 /// Upper bounds of the buckets of a [`Histogram`], in seconds; above the last there is one more.
 pub const BUCKETS: [f64; 13] =

@@ -48,7 +48,18 @@ impl<T> ProcessLocal<T> {
         if self.is_ours() { self.value.take() } else { None }
     }
 
-    fn is_ours(&self) -> bool {
+    /// What is made of the value, which belongs to the same process.
+    ///
+    /// # Errors
+    /// [`Forked`] in any other process, where the value is leaked.
+    pub fn map<U>(self, make: impl FnOnce(T) -> U) -> Result<ProcessLocal<U>, Forked> {
+        let forked = self.forked();
+        self.into_inner().map(|value| ProcessLocal::new(make(value))).ok_or(forked)
+    }
+
+    /// Whether this process made the value.
+    #[must_use]
+    pub fn is_ours(&self) -> bool {
         self.process == std::process::id()
     }
 

@@ -2,10 +2,11 @@
 
 use std::hash::RandomState;
 use std::sync::{Arc, MutexGuard};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hashlink::{LinkedHashMap, LinkedHashSet};
 use secrecy::SecretString;
+use tokio::time::Instant;
 
 use super::config::CacheConfig;
 use crate::metrics::Counter;

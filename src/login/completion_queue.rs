@@ -5,13 +5,14 @@
 //! thread. It watches the socket and empties the queue itself, so no thread of ours ever touches
 //! the Python interpreter, which may be gone by the time Vault answers.
 
-use crate::sync::Mutex;
 use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::sync::MutexGuard;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::sync::Mutex;
 
 /// A queue with a descriptor that is readable while it holds something.
 pub struct CompletionQueue<T> {
@@ -49,7 +50,7 @@ impl<T> CompletionQueue<T> {
     /// Takes so many of the oldest at most; the descriptor stays readable while there are more.
     pub fn take(&self, most: usize) -> Vec<T> {
         let _ = (&self.receiver).read(&mut [0; 8]);
-        // Cleared before the queue is looked at: what is posted after that signals anew.
+        // Cleared before the queue is looked at: what is posted after that signals again.
         self.signalled.store(false, Ordering::Release);
         let mut queue = self.queue();
         let count = most.min(queue.len());

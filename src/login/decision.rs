@@ -26,6 +26,11 @@ impl LoginAttempt {
         self.presented.matches(Some(secret), self.user_id.as_str())
     }
 
+    /// Whether the client sent the hash of the secret in this entry. Takes as long if it has none.
+    pub fn fits_entry(&self, entry: &Entry) -> bool {
+        self.is_hash_of(Some(entry))
+    }
+
     /// Decides, given what Vault holds for the user.
     ///
     /// One HMAC is computed and compared on every way through, so that the time taken does not

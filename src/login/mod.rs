@@ -1,21 +1,31 @@
 //! The login decision: from a user id and a token hash to an outcome.
+//!
+//! From the bottom up:
+//! * [`Outcome`] and [`Health`] are what comes out, and [`Config`] is how it is configured.
+//! * [`decision`] judges an attempt by an entry, and [`rotation`] knows when the version before the
+//!   newest one still counts.
+//! * [`single_flight`] has logins share reads, [`cache`] keeps secrets, and [`outage`] knows whether
+//!   Vault answers.
+//! * [`entry_reader`] reads an entry once, and [`decider`] reads until it can decide a login.
+//! * [`completion_queue`] hands results to another thread, and [`service`] runs all of it.
 
 mod cache;
 mod completion_queue;
 mod config;
+mod decider;
 mod decision;
+mod entry_reader;
 mod health;
-mod lookup;
-mod metrics_snapshot;
+mod metrics;
 mod outage;
 mod outcome;
-mod patience;
 mod rotation;
 mod service;
 mod single_flight;
 
+pub use cache::CacheUses;
 pub use config::{CacheConfig, Config};
 pub use health::Health;
-pub use metrics_snapshot::MetricsSnapshot;
+pub use metrics::Metrics;
 pub use outcome::{Code, Outcome, Severity};
 pub use service::{Event, LoginService, ServiceError};

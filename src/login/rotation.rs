@@ -1,16 +1,15 @@
 //! Secrets that were just replaced, which go on opening their account for a while.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
-use crate::notice::Notices;
+use crate::notice::{Notices, Throttle};
 use crate::vault::{Entry, Secret, Version};
 
 /// How long the secret before a rotation is accepted beside the new one.
 pub struct Rotation {
     grace: Duration,
     notices: Notices,
-    has_warned: AtomicBool,
+    throttle: Throttle,
 }
 
 /// The version before the newest one, while that is young.
@@ -25,8 +24,7 @@ pub struct PreviousVersion {
 impl Rotation {
     /// The rule of the configuration; `None` if a new secret ends the old one at once.
     pub fn new(grace: Duration, notices: Notices) -> Option<Self> {
-        let has_warned = AtomicBool::new(false);
-        (!grace.is_zero()).then_some(Self { grace, notices, has_warned })
+        (!grace.is_zero()).then(|| Self { grace, notices, throttle: Throttle::once() })
     }
 
     /// The version that may open the account beside the newest one; `None` if there is none.
@@ -50,9 +48,9 @@ impl Rotation {
             }
             _ => return,
         };
-        if !self.has_warned.swap(true, Ordering::Relaxed) {
+        self.throttle.say(Some(reason.to_owned()), |reason| {
             self.notices.warning(format!("rotation_grace has no effect: {reason}"));
-        }
+        });
     }
 }
 

@@ -6,16 +6,18 @@ use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Runtime;
 
 use super::completion_queue::CompletionQueue;
 use super::config::Config;
+use super::decider::LoginDecider;
 use super::decision::LoginAttempt;
+use super::entry_reader::EntryReader;
 use super::health::Health;
-use super::lookup::Lookup;
-use super::metrics_snapshot::MetricsSnapshot;
+use super::metrics::Metrics;
 use super::outcome::{Code, Outcome};
 use crate::notice::{Notice, Notices};
+use crate::process::{self, Forked, ProcessLocal};
 use crate::sync::Mutex;
 use crate::token_hash::PresentedHash;
 use crate::user_id::UserId;
@@ -26,9 +28,9 @@ const STOP_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// How much comes out at once. The homeserver goes on with all logins that are handed to it before
 /// it turns to other requests, and each takes it a while.
-const MOST_AT_ONCE: usize = 8;
+const DRAINED_AT_ONCE: usize = 8;
 
-/// How long a failed background task waits before it starts anew.
+/// How long a background task that failed waits before it starts again.
 const RESTART_WAIT: Duration = Duration::from_secs(10);
 
 /// What comes out of the service.
@@ -45,16 +47,8 @@ pub enum Event {
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {
     /// The process forked since the service started: its threads stayed with the parent.
-    #[error(
-        "the login service was started in process {started_in} and used in process {used_in}; \
-         start it after the fork"
-    )]
-    Forked {
-        /// The process that has the threads.
-        started_in: u32,
-        /// The process that asked.
-        used_in: u32,
-    },
+    #[error("the login service was {0}")]
+    Forked(#[from] Forked),
     /// The operating system gave no socket or no thread.
     #[error("cannot start the login service: {0}")]
     System(#[from] std::io::Error),
@@ -64,16 +58,18 @@ pub enum ServiceError {
 }
 
 /// Decides logins on threads of its own, from [`start`](Self::start) to [`stop`](Self::stop).
+///
+/// A process that inherits it by a fork finds it neither started nor stopped: it may start it, and
+/// leaves alone what belongs to its parent.
 pub struct LoginService {
     config: Config,
     server_name: String,
-    running: Mutex<Option<Running>>,
+    running: Mutex<Option<ProcessLocal<Running>>>,
 }
 
 struct Running {
-    process: u32,
     runtime: Runtime,
-    lookup: Arc<Lookup>,
+    decider: Arc<LoginDecider>,
     completion_queue: Arc<CompletionQueue<Event>>,
 }
 
@@ -96,51 +92,42 @@ impl LoginService {
     /// When the system gives no threads, or TLS cannot be set up. Vault is not asked anything.
     pub fn start(&self) -> Result<(), ServiceError> {
         let mut running = self.running();
-        if running.is_some() {
+        if running.as_ref().is_some_and(ProcessLocal::is_ours) {
             return Ok(());
         }
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(1)
-            .thread_name("vault-auth")
-            .enable_io()
-            .enable_time()
-            .build()?;
+        let runtime = process::runtime("vault-auth")?;
         let completion_queue = Arc::new(CompletionQueue::new()?);
         let notices = {
             let completion_queue = Arc::clone(&completion_queue);
             Notices::new(move |notice| completion_queue.post(Event::Noticed(notice)))
         };
-        let lookup =
-            Arc::new(Lookup::new(self.config.clone(), self.server_name.clone(), notices.clone())?);
-        runtime.spawn(for_ever("the Vault token", notices.clone(), {
-            let lookup = Arc::clone(&lookup);
-            move || Arc::clone(&lookup).keep_token_alive()
+        let server_name = self.server_name.clone();
+        let reader = Arc::new(EntryReader::new(self.config.clone(), server_name, notices.clone())?);
+        let decider =
+            Arc::new(LoginDecider::new(Arc::clone(&reader), &self.config, notices.clone()));
+        runtime.get()?.spawn(keep_running("the Vault token", notices.clone(), {
+            let reader = Arc::clone(&reader);
+            move || Arc::clone(&reader).keep_token_alive()
         }));
-        runtime.spawn(for_ever("the cache", notices, {
-            let lookup = Arc::clone(&lookup);
-            move || Arc::clone(&lookup).keep_cache_clean()
+        runtime.get()?.spawn(keep_running("the cache", notices, move || {
+            Arc::clone(&reader).keep_cache_clean()
         }));
-        let process = std::process::id();
-        *running = Some(Running { process, runtime, lookup, completion_queue });
+        *running = Some(runtime.map(|runtime| Running { runtime, decider, completion_queue })?);
         Ok(())
     }
 
     /// Ends the threads. Logins under way are dropped unanswered; later ones are refused.
     pub fn stop(&self) {
-        if let Some(Running { runtime, process, .. }) = self.running().take() {
-            if process == std::process::id() {
-                runtime.shutdown_timeout(STOP_TIMEOUT);
-            } else {
-                // Its threads are the parent's; waiting for them here would wait for ever.
-                std::mem::forget(runtime);
-            }
+        // Those of a parent are its own to end.
+        if let Some(running) = self.running().take().and_then(ProcessLocal::into_inner) {
+            running.runtime.shutdown_timeout(STOP_TIMEOUT);
         }
     }
 
     /// What is readable whenever [`drain`](Self::drain) has something to return; `None` unless
     /// started. Closed by [`stop`](Self::stop).
     pub fn wakeup(&self) -> Option<RawFd> {
-        self.running().as_ref().map(|running| running.completion_queue.descriptor())
+        self.if_running(|running| running.completion_queue.descriptor())
     }
 
     /// The whole id of the user who wants to log in, who may be named by the localpart alone, and
@@ -175,28 +162,24 @@ impl LoginService {
             Err(refusal) => return Ok(Some(refusal)),
         };
         let running = self.running();
-        let Some(running) = running.as_ref() else {
+        let Some(running) = running.as_ref().map(ProcessLocal::get).transpose()? else {
             let reason = "the homeserver is starting or stopping";
             return Ok(Some(Outcome::new(Code::VaultUnavailable, reason)));
         };
-        let used_in = std::process::id();
-        if running.process != used_in {
-            return Err(ServiceError::Forked { started_in: running.process, used_in });
-        }
         let may_register = self.config.allow_registration;
         let attempt = LoginAttempt { user_id, is_registered, may_register, presented };
-        let lookup = Arc::clone(&running.lookup);
-        if let Some(outcome) = lookup.accept_from_memory(&attempt) {
+        let decider = Arc::clone(&running.decider);
+        if let Some(outcome) = decider.accept_from_memory(&attempt) {
             return Ok(Some(outcome));
         }
         let completion_queue = Arc::clone(&running.completion_queue);
         running.runtime.spawn(async move {
             // Whatever happens, the homeserver waits for an answer.
-            let deciding = AssertUnwindSafe(lookup.decide(&attempt)).catch_unwind();
+            let deciding = AssertUnwindSafe(decider.decide(&attempt)).catch_unwind();
             let mut outcome = deciding.await.unwrap_or_else(|_| {
                 Outcome::new(Code::VaultError, "the login service failed; please report this")
             });
-            outcome.path = Some(lookup.path_of(&attempt.user_id));
+            outcome.path = Some(decider.reader().path_of(&attempt.user_id));
             completion_queue.post(Event::Decided(number, outcome));
         });
         Ok(None)
@@ -209,13 +192,13 @@ impl LoginService {
     #[must_use]
     pub fn begin_check(&self, number: u64) -> Option<Health> {
         let running = self.running();
-        let Some(running) = running.as_ref().filter(|one| one.process == std::process::id()) else {
+        let Some(running) = ours(running.as_ref()) else {
             return Some(Health::not_running());
         };
-        let lookup = Arc::clone(&running.lookup);
+        let reader = Arc::clone(running.decider.reader());
         let completion_queue = Arc::clone(&running.completion_queue);
         running.runtime.spawn(async move {
-            let checking = AssertUnwindSafe(lookup.check()).catch_unwind();
+            let checking = AssertUnwindSafe(reader.check()).catch_unwind();
             let health = checking.await.unwrap_or_else(|_| Health::not_running());
             completion_queue.post(Event::Checked(number, health));
         });
@@ -226,18 +209,18 @@ impl LoginService {
     /// there is more.
     #[must_use]
     pub fn drain(&self) -> Vec<Event> {
-        let running = self.running();
-        running
-            .as_ref()
-            .map(|running| running.completion_queue.take(MOST_AT_ONCE))
-            .unwrap_or_default()
+        let drained = self.if_running(|running| running.completion_queue.take(DRAINED_AT_ONCE));
+        drained.unwrap_or_default()
     }
 
-    /// What has been counted since the start; nothing unless started.
+    /// What has been counted since the start; `None` unless started.
     #[must_use]
-    pub fn counts(&self) -> MetricsSnapshot {
-        let running = self.running();
-        running.as_ref().map(|running| running.lookup.counts()).unwrap_or_default()
+    pub fn metrics(&self) -> Option<Metrics> {
+        self.if_running(|running| Metrics::new(Arc::clone(running.decider.reader())))
+    }
+
+    fn if_running<T>(&self, read: impl FnOnce(&Running) -> T) -> Option<T> {
+        ours(self.running().as_ref()).map(read)
     }
 
     fn parse(&self, user_id: Option<&str>, token_hash: Option<&str>) -> Result<Screened, Outcome> {
@@ -248,13 +231,18 @@ impl LoginService {
         Ok(Screened { user_id, presented })
     }
 
-    fn running(&self) -> MutexGuard<'_, Option<Running>> {
+    fn running(&self) -> MutexGuard<'_, Option<ProcessLocal<Running>>> {
         self.running.lock()
     }
 }
 
-/// Keeps up what goes on beside the logins, should it ever fail.
-async fn for_ever<F: Future<Output = ()> + Send>(
+/// What runs in this process.
+fn ours(running: Option<&ProcessLocal<Running>>) -> Option<&Running> {
+    running?.get().ok()
+}
+
+/// Starts a background task again whenever it fails.
+async fn keep_running<F: Future<Output = ()> + Send>(
     what: &'static str,
     notices: Notices,
     mut work: impl FnMut() -> F + Send,
@@ -262,7 +250,7 @@ async fn for_ever<F: Future<Output = ()> + Send>(
     loop {
         if AssertUnwindSafe(work()).catch_unwind().await.is_err() {
             notices.error(format!(
-                "What looks after {what} failed and starts anew; please report this"
+                "What looks after {what} failed and starts again; please report this"
             ));
         }
         tokio::time::sleep(RESTART_WAIT).await;

@@ -1,12 +1,13 @@
-//! Reads under way, which all logins that want the same share.
+//! Reads under way: all logins that want the same version of the same entry share one.
 
 use std::collections::HashMap;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, MutexGuard};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, MutexGuard, OnceLock};
 
 use futures_util::FutureExt;
 use futures_util::future::{Shared, WeakShared};
+use tokio::time::Instant;
 
 use crate::sync::Mutex;
 use crate::user_id::UserId;
@@ -29,8 +30,14 @@ pub struct ReadKey {
 pub struct SharedRead {
     /// Resolves when Vault has answered, or has not.
     pub found: Shared<Pin<Box<dyn Future<Output = Found> + Send>>>,
-    is_under_way: Arc<AtomicBool>,
+    /// Whether it was started by whoever asked for it now.
+    pub is_new: bool,
+    asked_at: AskedAt,
 }
+
+/// When Vault was asked; nothing while the read waits for `max_concurrent_lookups`.
+#[derive(Clone, Default)]
+pub struct AskedAt(Arc<OnceLock<Instant>>);
 
 /// The reads under way.
 #[derive(Default)]
@@ -43,25 +50,42 @@ pub struct SingleFlight {
 struct Listed {
     number: u64,
     found: WeakShared<Pin<Box<dyn Future<Output = Found> + Send>>>,
-    is_under_way: Arc<AtomicBool>,
+    asked_at: AskedAt,
+}
+
+impl AskedAt {
+    /// Vault is asked now.
+    pub fn set_now(&self) {
+        self.0.get_or_init(Instant::now);
+    }
 }
 
 impl SharedRead {
-    /// Whether it has left the queue of `max_concurrent_lookups`.
+    /// Whether Vault has been asked.
     pub fn is_under_way(&self) -> bool {
-        self.is_under_way.load(Ordering::Relaxed)
+        self.asked_at.0.get().is_some()
+    }
+
+    /// Whether what was found may turn away a login that began then, and not only let it in.
+    ///
+    /// A read that was under way when the login began may have been answered from before the
+    /// secret was replaced, and the client has learnt the new secret since. By such an answer a
+    /// right hash would be refused. To let in by it does no harm: a moment earlier the same login
+    /// would have been right.
+    pub fn may_refuse(&self, login_began: Instant) -> bool {
+        self.asked_at.0.get().is_some_and(|asked_at| *asked_at >= login_began)
     }
 }
 
 impl SingleFlight {
-    /// Joins the read that is under way, or starts one. Says whether it started it.
+    /// Joins the read that is under way, or starts one.
     ///
     /// `read` is given what to set when its turn to ask Vault has come.
     pub fn join_or_start<F>(
         self: &Arc<Self>,
         key: &ReadKey,
-        read: impl FnOnce(Arc<AtomicBool>) -> F,
-    ) -> (SharedRead, bool)
+        read: impl FnOnce(AskedAt) -> F,
+    ) -> SharedRead
     where
         F: Future<Output = Found> + Send + 'static,
     {
@@ -69,13 +93,12 @@ impl SingleFlight {
         if let Some(read) = listed.get(key)
             && let Some(found) = read.found.upgrade()
         {
-            let is_under_way = Arc::clone(&read.is_under_way);
-            return (SharedRead { found, is_under_way }, false);
+            return SharedRead { found, is_new: false, asked_at: read.asked_at.clone() };
         }
         let number = self.number.fetch_add(1, Ordering::Relaxed);
-        let is_under_way = Arc::new(AtomicBool::new(false));
+        let asked_at = AskedAt::default();
         let unlist = Unlist { single_flight: Arc::clone(self), key: key.clone(), number };
-        let reading = read(Arc::clone(&is_under_way));
+        let reading = read(asked_at.clone());
         let found = async move {
             let found = reading.await;
             // Nobody may join any more: what comes now must be answered by what Vault holds now.
@@ -84,10 +107,10 @@ impl SingleFlight {
         };
         let found = found.boxed().shared();
         if let Some(weak) = found.downgrade() {
-            let is_under_way = Arc::clone(&is_under_way);
-            listed.insert(key.clone(), Listed { number, found: weak, is_under_way });
+            let asked_at = asked_at.clone();
+            listed.insert(key.clone(), Listed { number, found: weak, asked_at });
         }
-        (SharedRead { found, is_under_way }, true)
+        SharedRead { found, is_new: true, asked_at }
     }
 
     fn listed(&self) -> MutexGuard<'_, HashMap<ReadKey, Listed>> {

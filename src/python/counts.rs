@@ -5,40 +5,45 @@ use std::time::SystemTime;
 
 use pyo3::prelude::*;
 
-use synapse_vault_auth_provider_core::vault::TokenExpiry;
-use synapse_vault_auth_provider_core::{login, metrics};
+use synapse_vault_auth_provider_core::login::{CacheUses, Metrics};
+use synapse_vault_auth_provider_core::metrics;
+use synapse_vault_auth_provider_core::vault::{RequestMetrics, TokenExpiry};
 
-/// What has been counted of the logins' way to Vault.
+/// The counters of a login service; of one that does not run, all are zero.
 #[pyclass(frozen, module = "synapse_vault_auth_provider._core")]
-pub struct Counts(pub login::MetricsSnapshot);
+pub struct Counts(pub Option<Metrics>);
 
 #[pymethods]
 impl Counts {
     #[getter]
     fn vault_requests(&self) -> HashMap<&'static str, (Vec<u64>, f64)> {
-        let requests = self.0.vault_requests.iter();
+        let none = RequestMetrics::default();
+        let requests = self.0.as_ref().map_or(&none, Metrics::requests).requests();
         requests
-            .map(|(operation, took)| (operation.as_str(), (took.cumulative.clone(), took.sum)))
+            .into_iter()
+            .map(|(kind, took)| (kind.as_str(), (took.cumulative, took.sum)))
             .collect()
     }
 
     #[getter]
     fn vault_retries(&self) -> u64 {
-        self.0.vault_retries
+        self.0.as_ref().map_or(0, |counted| counted.requests().retries.get())
     }
 
     #[getter]
     fn cache(&self) -> HashMap<&'static str, u64> {
+        let none = CacheUses::default();
+        let uses = self.0.as_ref().and_then(Metrics::cache_uses).unwrap_or(&none);
         HashMap::from([
-            ("hit", self.0.cache_hits),
-            ("miss", self.0.cache_misses),
-            ("stale", self.0.cache_stale),
+            ("hit", uses.hits.get()),
+            ("miss", uses.misses.get()),
+            ("stale", uses.stale.get()),
         ])
     }
 
     #[getter]
     fn vault_token_expiry(&self) -> Option<f64> {
-        match self.0.vault_token_end? {
+        match self.0.as_ref().and_then(Metrics::token_end)? {
             TokenExpiry::Never => Some(f64::INFINITY),
             TokenExpiry::At(end) => {
                 end.duration_since(SystemTime::UNIX_EPOCH).ok().map(|since| since.as_secs_f64())
@@ -48,7 +53,7 @@ impl Counts {
 
     #[getter]
     fn lookups_in_flight(&self) -> usize {
-        self.0.lookups_in_flight
+        self.0.as_ref().map_or(0, Metrics::reads_in_flight)
     }
 }
 

@@ -157,7 +157,7 @@ impl LoginService {
     }
 
     fn counts(&self, py: Python<'_>) -> Counts {
-        Counts(py.detach(|| self.0.counts()))
+        Counts(py.detach(|| self.0.metrics()))
     }
 
     fn begin_check(&self, number: u64) -> Option<Health> {

@@ -1,0 +1,211 @@
+//! Decides a login within its deadline: reads until an entry may decide, and judges by it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::config::Config;
+use super::decision::LoginAttempt;
+use super::entry_reader::EntryReader;
+use super::outcome::{Code, LookupError, Outcome, Severity};
+use super::rotation::Rotation;
+use super::single_flight::{ReadKey, SharedRead};
+use crate::notice::Notices;
+use crate::retry::{Backoff, Deadline};
+use crate::vault::{Entry, VaultError};
+
+/// The bounds of the wait before the second read and of all later ones.
+const SHORTEST_WAIT: Duration = Duration::from_millis(100);
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
+
+/// With less time than this left another read is not worth it.
+const SHORTEST_LEFT: Duration = Duration::from_millis(20);
+
+/// Decides logins by what Vault holds.
+pub struct LoginDecider {
+    reader: Arc<EntryReader>,
+    rotation: Option<Rotation>,
+    login_timeout: Duration,
+}
+
+/// What one login has used of its time, and why it read again.
+struct Progress {
+    began: Instant,
+    deadline: Deadline,
+    backoff: Backoff,
+    /// Why the version in question was read again last.
+    last_error: Option<VaultError>,
+}
+
+/// What is known of one version of an entry in the end.
+enum Answer {
+    /// What it holds.
+    Entry(Arc<Entry>),
+    /// Vault does not answer, and the hash is that of a secret in memory.
+    FitsStale,
+    /// Nothing.
+    Unknown(LookupError),
+}
+
+impl LoginDecider {
+    /// Decides by what `reader` reads.
+    pub fn new(reader: Arc<EntryReader>, config: &Config, notices: Notices) -> Self {
+        let rotation = Rotation::new(config.rotation_grace, notices);
+        if let Some(rotation) = &rotation {
+            rotation.warn_if_useless(config.vault.kv_version, None);
+        }
+        Self { reader, rotation, login_timeout: config.login_timeout }
+    }
+
+    /// What reads the entries.
+    pub fn reader(&self) -> &Arc<EntryReader> {
+        &self.reader
+    }
+
+    /// Accepts a login by a secret in memory, without asking Vault; `None` if there is none, or
+    /// not one that fits.
+    pub fn accept_from_memory(&self, attempt: &LoginAttempt) -> Option<Outcome> {
+        self.reader
+            .fits_fresh(attempt)
+            .then(|| Outcome::new(Code::Ok, "the token hash is right (from memory)"))
+    }
+
+    /// Decides a login within `login_timeout`.
+    pub async fn decide(&self, attempt: &LoginAttempt) -> Outcome {
+        let mut progress = Progress::new(self.login_timeout);
+        let newest = ReadKey { user_id: attempt.user_id.clone(), number: None };
+        let newest = match self.ask(attempt, &newest, &mut progress).await {
+            Answer::Entry(newest) => newest,
+            Answer::FitsStale => return fits_stale(),
+            Answer::Unknown(error) => return attempt.judge(Err(error)),
+        };
+        let outcome = attempt.judge(Ok(&newest));
+        let Some(rotation) = &self.rotation else { return outcome };
+        rotation.warn_if_useless(self.reader.kv().known_version(), Some(&newest));
+        if outcome.code.severity() != Severity::Refused {
+            return outcome;
+        }
+        self.decide_by_previous(attempt, rotation, &newest, &mut progress, outcome).await
+    }
+
+    /// Reads the version before the newest one, if a hash of it is still accepted.
+    ///
+    /// If it is not, another read is made all the same, and its result is dropped: the time taken
+    /// must not tell who has a secret, nor whose was replaced a short while ago.
+    async fn decide_by_previous(
+        &self,
+        attempt: &LoginAttempt,
+        rotation: &Rotation,
+        newest: &Entry,
+        progress: &mut Progress,
+        refusal: Outcome,
+    ) -> Outcome {
+        let previous = rotation.previous(newest);
+        let number = Some(previous.map_or(1, |previous| previous.number));
+        let key = ReadKey { user_id: attempt.user_id.clone(), number };
+        progress.last_error = None;
+        match (self.ask(attempt, &key, progress).await, previous) {
+            (Answer::FitsStale, _) => fits_stale(),
+            (Answer::Entry(entry), Some(previous)) => {
+                attempt.judge_by_previous(Ok(&entry), previous, &refusal)
+            }
+            (Answer::Unknown(error), Some(previous)) => {
+                attempt.judge_by_previous(Err(error), previous, &refusal)
+            }
+            (Answer::Entry(_) | Answer::Unknown(_), None) => attempt.equalize_timing(&refusal),
+        }
+    }
+
+    /// Reads one version of an entry until there is an answer to judge by.
+    async fn ask(&self, attempt: &LoginAttempt, key: &ReadKey, progress: &mut Progress) -> Answer {
+        loop {
+            let read = self.reader.read(key);
+            if read.is_new && progress.last_error.is_some() {
+                self.reader.kv().client().metrics().retries.count();
+            }
+            let Ok(found) = timeout_at(progress.deadline.at(), read.found.clone()).await else {
+                return self.out_of_time(attempt, progress, &read);
+            };
+            let error = match found {
+                Ok(entry) if read.may_refuse(progress.began) || attempt.fits_entry(&entry) => {
+                    return Answer::Entry(entry);
+                }
+                // The next read is late enough.
+                Ok(_) => continue,
+                Err(error) => error,
+            };
+            if self.accepts_stale(attempt, &error) {
+                return Answer::FitsStale;
+            }
+            if !error.is_transient() {
+                return Answer::Unknown(error.into());
+            }
+            if let Err(error) = progress.wait(error).await {
+                return Answer::Unknown(error.into());
+            }
+        }
+    }
+
+    /// The answer of a login whose time is over.
+    fn out_of_time(
+        &self,
+        attempt: &LoginAttempt,
+        progress: &mut Progress,
+        read: &SharedRead,
+    ) -> Answer {
+        let error = match progress.last_error.take() {
+            Some(error) => error,
+            None if read.is_under_way() => self.reader.timed_out(),
+            // The reads before this one wait because Vault is away, so it is for this one too.
+            None => match self.reader.outage() {
+                Some(error) if self.reader.fits_stale(attempt) => error,
+                _ => return Answer::Unknown(LookupError::Overloaded),
+            },
+        };
+        if self.accepts_stale(attempt, &error) {
+            return Answer::FitsStale;
+        }
+        Answer::Unknown(error.into())
+    }
+
+    /// Whether a login is accepted by a secret in memory because Vault does not answer.
+    fn accepts_stale(&self, attempt: &LoginAttempt, error: &VaultError) -> bool {
+        let is_accepted = error.allows_stale() && self.reader.fits_stale(attempt);
+        if is_accepted {
+            self.reader.note_stale_use(error);
+        }
+        is_accepted
+    }
+}
+
+impl Progress {
+    /// Begins now.
+    fn new(login_timeout: Duration) -> Self {
+        Self {
+            began: Instant::now(),
+            deadline: Deadline::after(login_timeout),
+            backoff: Backoff::new(SHORTEST_WAIT, LONGEST_WAIT),
+            last_error: None,
+        }
+    }
+
+    /// Waits until it is worth reading again.
+    ///
+    /// # Errors
+    /// The same error when there is no time left for that.
+    async fn wait(&mut self, error: VaultError) -> Result<(), VaultError> {
+        let left = self.deadline.left();
+        let asked_to_wait = error.retry_after().unwrap_or_default();
+        if left < SHORTEST_LEFT || left < asked_to_wait {
+            return Err(error);
+        }
+        self.last_error = Some(error);
+        sleep(self.backoff.next_wait().min(left / 2).max(asked_to_wait)).await;
+        Ok(())
+    }
+}
+
+fn fits_stale() -> Outcome {
+    Outcome::new(Code::Ok, "the token hash is right (from memory; Vault does not answer)")
+}
