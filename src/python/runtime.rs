@@ -14,9 +14,10 @@ use std::time::Duration;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3_async_runtimes::TaskLocals;
-use pyo3_async_runtimes::generic::{ContextExt, JoinError, Runtime};
+use pyo3_async_runtimes::generic::{self, ContextExt, JoinError};
+use synapse_vault_auth_provider_core::process::{self, ProcessLocal};
 use synapse_vault_auth_provider_core::sync::Mutex;
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, Runtime};
 use tokio::task::JoinHandle;
 
 /// How long the interpreter's exit waits for threads.
@@ -29,11 +30,21 @@ static SHARED: Mutex<State> = Mutex::new(State::New);
 
 enum State {
     New,
-    Running { runtime: tokio::runtime::Runtime, process: u32 },
+    Running(ProcessLocal<Runtime>),
     Over,
 }
 
-/// A handle to the runtime, which is started at the first call, and anew in a forked child, which
+impl State {
+    /// The runtime of this process.
+    fn runtime(&self) -> Option<&Runtime> {
+        match self {
+            Self::Running(runtime) => runtime.get().ok(),
+            Self::New | Self::Over => None,
+        }
+    }
+}
+
+/// A handle to the runtime, which is started at the first call, and again in a forked child, which
 /// has none of its parent's threads.
 ///
 /// # Errors
@@ -41,29 +52,18 @@ enum State {
 pub fn handle() -> PyResult<Handle> {
     // The lock is held by nobody who waits for Python.
     let mut state = state();
-    match std::mem::replace(&mut *state, State::New) {
-        State::Running { runtime, process } if process == std::process::id() => {
-            let handle = runtime.handle().clone();
-            *state = State::Running { runtime, process };
-            return Ok(handle);
-        }
-        // Dropping it would wait for threads that are the parent's.
-        State::Running { runtime, .. } => std::mem::forget(runtime),
-        State::Over => {
-            *state = State::Over;
-            return Err(at_exit());
-        }
-        State::New => {}
+    if let Some(runtime) = state.runtime() {
+        return Ok(runtime.handle().clone());
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .thread_name("vault-provision")
-        .enable_io()
-        .enable_time()
-        .build()
-        .map_err(|error| PyRuntimeError::new_err(format!("cannot start threads: {error}")))?;
-    let handle = runtime.handle().clone();
-    *state = State::Running { runtime, process: std::process::id() };
+    if matches!(*state, State::Over) {
+        return Err(at_exit());
+    }
+    let cannot_start = |error: &dyn std::fmt::Display| {
+        PyRuntimeError::new_err(format!("cannot start threads: {error}"))
+    };
+    let runtime = process::runtime("vault-provision").map_err(|error| cannot_start(&error))?;
+    let handle = runtime.get().map_err(|error| cannot_start(&error))?.handle().clone();
+    *state = State::Running(runtime);
     Ok(handle)
 }
 
@@ -121,13 +121,11 @@ fn stay_if_over() {
 #[pyfunction]
 fn shut_down(py: Python<'_>) {
     let former = std::mem::replace(&mut *state(), State::Over);
-    if let State::Running { runtime, process } = former {
-        if process == std::process::id() {
-            py.detach(|| runtime.shutdown_timeout(STOP_TIMEOUT));
-        } else {
-            // Its threads are the parent's; waiting for them here would wait for ever.
-            std::mem::forget(runtime);
-        }
+    // That of a parent is its own to end.
+    if let State::Running(runtime) = former
+        && let Some(runtime) = runtime.into_inner()
+    {
+        py.detach(|| runtime.shutdown_timeout(STOP_TIMEOUT));
     }
 }
 
@@ -172,7 +170,7 @@ impl JoinError for Unfinished {
     }
 }
 
-impl Runtime for Shared {
+impl generic::Runtime for Shared {
     type JoinError = Unfinished;
     type JoinHandle = Spawned;
 
@@ -185,11 +183,8 @@ impl Runtime for Shared {
     }
 }
 
-fn running<T>(f: impl FnOnce(&tokio::runtime::Runtime) -> T) -> Option<T> {
-    match &*state() {
-        State::Running { runtime, process } if *process == std::process::id() => Some(f(runtime)),
-        _ => None,
-    }
+fn running<T>(spawn: impl FnOnce(&Runtime) -> T) -> Option<T> {
+    state().runtime().map(spawn)
 }
 
 tokio::task_local! {
