@@ -37,7 +37,7 @@ pub enum UserIdError {
     #[error("the user id holds an empty, \".\" or \"..\" path segment")]
     PathSegment,
     /// A new account may not have the id: its localpart is not of today's grammar.
-    #[error("the localpart of a new user id is of the letters a to z, digits and . _ = - / +")]
+    #[error("a new user id is of the letters a to z, digits and ._=-/+")]
     Historical,
 }
 

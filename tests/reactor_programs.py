@@ -122,7 +122,7 @@ def outcomes_arrive_on_the_reactors_thread_and_when_it_is_free() -> None:
         deciding = [decide(logins) for _ in range(50)]
         for login in deciding:
             login.addCallback(
-                lambda outcome: arrived.append((threading.get_ident(), outcome.trouble))
+                lambda outcome: arrived.append((threading.get_ident(), outcome.failed))
             )
         time.sleep(0.2)
         assert not arrived
@@ -161,7 +161,7 @@ def the_outcome_of_a_cancelled_login_is_dropped() -> None:
         while not watched.collected:
             await task.deferLater(running, 0.01)
         # The reactor drops a reader that fails, and nothing would arrive any more.
-        assert (await decide(logins)).trouble
+        assert (await decide(logins)).failed
         assert watched.collected == [0, 1]
 
     run_reactor(watched, program)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from synapse_vault_auth_provider._core import LoginService, Outcome
-from synapse_vault_auth_provider.outcomes import LONGEST_USER_ID, TROUBLE_INTERVAL, OutcomeLog
+from synapse_vault_auth_provider.outcomes import LONGEST_USER_ID, REPEAT_INTERVAL, OutcomeLog
 
 from .harness.login_service import login_service
 from .servers.port import ReservedPort
@@ -111,7 +111,7 @@ def test_a_refusal_is_a_warning_every_time(
     record: Callable[..., list[logging.LogRecord]], user_id: object, token_hash: object, code: str
 ) -> None:
     outcome = refusal(user_id, token_hash)
-    assert (outcome.code, outcome.accepted, outcome.trouble) == (code, False, False)
+    assert (outcome.code, outcome.accepted, outcome.failed) == (code, False, False)
     assert outcome.path is None
     for _ in range(3):
         (line,) = record(outcome, user_id)
@@ -123,7 +123,7 @@ def test_trouble_is_an_error_that_names_the_path_in_vault(
     record: Callable[..., list[logging.LogRecord]],
 ) -> None:
     outcome = unreachable()
-    assert outcome.trouble
+    assert outcome.failed
     (line,) = record(outcome)
     assert line.levelno == logging.ERROR
     assert "('secret/matrix/users/@alice:example.org')" in line.getMessage()
@@ -134,7 +134,7 @@ def test_repeated_trouble_is_an_error_once_in_an_interval_and_counted(
 ) -> None:
     outcome = starting()
     assert [line.levelno for line in record(outcome)] == [logging.ERROR]
-    for seconds in (0, TROUBLE_INTERVAL / 2, TROUBLE_INTERVAL / 2 - 0.001):
+    for seconds in (0, REPEAT_INTERVAL / 2, REPEAT_INTERVAL / 2 - 0.001):
         clock.now += seconds
         assert [line.levelno for line in record(outcome)] == [logging.DEBUG]
     clock.now += 0.001
@@ -143,10 +143,10 @@ def test_repeated_trouble_is_an_error_once_in_an_interval_and_counted(
     assert line.getMessage().endswith(" and 3 more like it before")
     # The count begins anew, and so does the interval.
     assert [line.levelno for line in record(outcome)] == [logging.DEBUG]
-    clock.now += TROUBLE_INTERVAL
+    clock.now += REPEAT_INTERVAL
     (line,) = record(outcome)
     assert line.getMessage().endswith(" and 1 more like it before")
-    clock.now += TROUBLE_INTERVAL
+    clock.now += REPEAT_INTERVAL
     (line,) = record(outcome)
     assert line.levelno == logging.ERROR
     assert "more like it" not in line.getMessage()
@@ -158,7 +158,7 @@ def test_what_was_held_back_is_told_however_late_the_trouble_comes_back(
     outcome = starting()
     record(outcome)
     record(outcome)
-    clock.now += 1000 * TROUBLE_INTERVAL
+    clock.now += 1000 * REPEAT_INTERVAL
     record(unreachable())
     (line,) = record(outcome)
     assert line.levelno == logging.ERROR

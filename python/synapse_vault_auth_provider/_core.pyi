@@ -194,8 +194,8 @@ class Outcome:
         """Whether the homeserver has no such user and is to register them."""
 
     @property
-    def trouble(self) -> bool:
-        """Whether the login failed because something is broken, whatever its hash was."""
+    def failed(self) -> bool:
+        """Whether something is broken, so that nobody knows whether the hash is right."""
 
     def refused_registration(self, reason: str) -> Outcome:
         """Return what becomes of the login if the homeserver does not register the user."""

@@ -11,32 +11,32 @@ logger = logging.getLogger("synapse_vault_auth_provider")
 LONGEST_USER_ID = 300
 """Longest user id that is written to the log, in characters."""
 
-TROUBLE_INTERVAL = 10.0
-"""Time in which one trouble is logged as an error once, in seconds."""
+REPEAT_INTERVAL = 10.0
+"""Time in which the same failure is logged as an error once, in seconds."""
 
-MOST_TROUBLES = 100
-"""How many troubles are remembered to recognize their repeats."""
+MAX_FAILURES = 100
+"""How many failures are remembered to recognize their repeats."""
 
 
 class OutcomeLog:
     """Writes one line for every login, and does not flood the log while Vault is down."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """Start with no trouble seen.
+        """Start with no failure seen.
 
         Args:
             clock: The time in seconds, from any start.
         """
         self._clock = clock
-        self._troubles: dict[tuple[str, str], tuple[float, int]] = {}
+        self._failures: dict[tuple[str, str], tuple[float, int]] = {}
 
     def record(
         self, user: object, outcome: Outcome, seconds: float, *, as_password: bool = False
     ) -> None:
         """Log how a login ended.
 
-        A success goes to INFO, a refusal to WARNING, and trouble to ERROR; a trouble that is
-        the same as one less than `TROUBLE_INTERVAL` ago goes to DEBUG and is counted.
+        A success goes to INFO, a refusal to WARNING, and a failure to ERROR. A failure that is the
+        same as one less than `REPEAT_INTERVAL` ago goes to DEBUG and is counted.
 
         Args:
             user: Who wanted to log in, as far as that is known; of any type.
@@ -63,17 +63,17 @@ class OutcomeLog:
     def _level(self, outcome: Outcome) -> tuple[int, str]:
         if outcome.accepted:
             return logging.INFO, ""
-        if not outcome.trouble:
+        if not outcome.failed:
             return logging.WARNING, ""
         now = self._clock()
-        trouble = (outcome.code, outcome.reason)
-        since, held_back = self._troubles.pop(trouble, (float("-inf"), 0))
-        while len(self._troubles) >= MOST_TROUBLES:
-            del self._troubles[next(iter(self._troubles))]
-        if now - since < TROUBLE_INTERVAL:
-            self._troubles[trouble] = (since, held_back + 1)
+        failure = (outcome.code, outcome.reason)
+        since, held_back = self._failures.pop(failure, (float("-inf"), 0))
+        while len(self._failures) >= MAX_FAILURES:
+            del self._failures[next(iter(self._failures))]
+        if now - since < REPEAT_INTERVAL:
+            self._failures[failure] = (since, held_back + 1)
             return logging.DEBUG, ""
-        self._troubles[trouble] = (now, 0)
+        self._failures[failure] = (now, 0)
         return logging.ERROR, f" and {held_back} more like it before" if held_back else ""
 
 

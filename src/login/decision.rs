@@ -5,7 +5,7 @@ use secrecy::SecretString;
 use super::outcome::{Code, LookupError, Outcome};
 use super::rotation::PreviousVersion;
 use crate::token_hash::PresentedHash;
-use crate::user_id::UserId;
+use crate::user_id::{UserId, UserIdError};
 use crate::vault::{Entry, Secret};
 
 /// What is known of a login before Vault is asked.
@@ -91,8 +91,7 @@ impl LoginAttempt {
             let display_name = secret.display_name.clone();
             Outcome { display_name, ..Outcome::new(Code::Registered, reason) }
         } else {
-            let reason = "a new user id is of the letters a to z, digits and ._=-/+";
-            Outcome::new(Code::RegistrationRefused, reason)
+            Outcome::new(Code::RegistrationRefused, UserIdError::Historical.to_string())
         }
     }
 

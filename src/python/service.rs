@@ -43,7 +43,7 @@ impl Outcome {
     }
 
     #[getter]
-    fn trouble(&self) -> bool {
+    fn failed(&self) -> bool {
         self.0.code.severity() == login::Severity::Failed
     }
 
@@ -157,7 +157,7 @@ impl LoginService {
     }
 
     fn counts(&self, py: Python<'_>) -> Counts {
-        Counts(py.detach(|| self.0.metrics()))
+        py.detach(|| Counts::read(self.0.metrics().as_ref()))
     }
 
     fn begin_check(&self, number: u64) -> Option<Health> {
