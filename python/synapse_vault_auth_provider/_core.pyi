@@ -607,14 +607,14 @@ class Provisioner:
         """Do what `list_users` does, without blocking the event loop."""
 
     def diagnose(self, matrix_user_id: str | None = None) -> list[Finding]:
-        """Walk the chain that a login takes, and say of each link what was found.
+        """Check one after the other what a login needs, and say of each what was found.
 
         Args:
             matrix_user_id: Whose login to look at, down to logging in and out; by default only
                 what all logins have in common.
 
         Returns:
-            The findings, in the order of the chain. One that failed is no exception.
+            The findings, in the order of a login. A check that failed raises no exception.
         """
 
     def diagnose_async(
@@ -762,22 +762,22 @@ class ListedUser:
 
 @final
 class Finding:
-    """What was found of one link of the chain that a login takes."""
+    """What one check found of what a login needs."""
 
     @property
-    def link(self) -> str:
-        """The link."""
+    def check(self) -> str:
+        """What was looked at."""
 
     @property
     def status(self) -> Literal["ok", "warning", "failed", "skipped"]:
-        """Whether it holds."""
+        """Whether it is as it must be."""
 
     @property
-    def found(self) -> str:
-        """What was found."""
+    def detail(self) -> str:
+        """What was found there."""
 
     @property
-    def mend(self) -> str | None:
+    def advice(self) -> str | None:
         """What to do about it."""
 
     def as_dict(self) -> dict[str, object]:

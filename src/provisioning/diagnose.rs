@@ -1,4 +1,4 @@
-//! Walks the chain that a login takes, and says of each link what was found and how to mend it.
+//! Checks one after the other what a login needs, and says how to fix what is wrong.
 
 use std::time::Duration;
 
@@ -66,8 +66,8 @@ impl Provisioner {
         let version = match client.mounted().await {
             Ok(Mounted::Here(version)) => Some(version),
             Ok(Mounted::Below(other)) => {
-                let found = format!("there is none at {mount}, but one at {other}");
-                report.failed("KV engine", found, "correct vault_kv_mount_point");
+                let detail = format!("there is none at {mount}, but one at {other}");
+                report.failed("KV engine", detail, "correct vault_kv_mount_point");
                 report.skip_all(POLICY, "the KV engine has to be found first");
                 return;
             }
@@ -144,11 +144,11 @@ impl Provisioner {
 
     /// Looks at a secret as the module does; `None` if it is of no use.
     async fn look_at_secret(&self, report: &mut Report, user_id: &str) -> Option<SecretString> {
-        let link = "secret";
+        let check = "secret";
         let account = match self.account(user_id) {
             Ok(account) => account,
             Err(error) => {
-                report.failed(link, error.message, "give an id of this homeserver");
+                report.failed(check, error.message, "give an id of this homeserver");
                 return None;
             }
         };
@@ -156,7 +156,7 @@ impl Provisioner {
         let client = match Client::new(vault, self.notices.clone()) {
             Ok(client) => client,
             Err(error) => {
-                report.failed(link, error.to_string(), "check vault_tls");
+                report.failed(check, error.to_string(), "check vault_tls");
                 return None;
             }
         };
@@ -164,19 +164,19 @@ impl Provisioner {
         let below = vault.path_root.entry_of(&account.user_id);
         match KvReader::new(client, vault.kv_version).read_login_secret(&below).await {
             Ok(Entry::Secret(secret)) => {
-                report.ok(link, format!("{path} has one"));
+                report.ok(check, format!("{path} has one"));
                 return Some(secret.login_secret);
             }
             Ok(Entry::Missing) => report.failed(
-                link,
+                check,
                 format!("there is nothing at {path}"),
                 format!("`synapse-vault provision {}`, or check vault_path_root", account.user_id),
             ),
             Ok(Entry::Unusable(problem)) => {
-                let mend = "write a login_secret, or remove the entry and provision the user";
-                report.failed(link, format!("{path} is of no use: {problem}"), mend);
+                let advice = "write a login_secret, or remove the entry and provision the user";
+                report.failed(check, format!("{path} is of no use: {problem}"), advice);
             }
-            Err(error) => report.failed(link, error.to_string(), "see the links above"),
+            Err(error) => report.failed(check, error.to_string(), "see the links above"),
         }
         None
     }
@@ -191,8 +191,8 @@ impl Provisioner {
                 report.ok("login", format!("{} logs in and out", session.user_id));
             }
             Err(error) => {
-                let mend = error.advice.unwrap_or_else(|| "see the homeserver's log".to_owned());
-                report.failed("login", error.message, mend);
+                let advice = error.advice.unwrap_or_else(|| "see the homeserver's log".to_owned());
+                report.failed("login", error.message, advice);
             }
         }
     }
@@ -202,14 +202,14 @@ impl Provisioner {
 fn look_at_nodes(report: &mut Report, nodes: &[Node], settings: &crate::vault::Config) -> bool {
     let is_up = nodes.iter().any(|node| matches!(node.health, Ok(200 | 429 | 473)));
     for Node { address, health } in nodes {
-        let link = "Vault";
-        let (found, mend) = match health {
+        let check = "Vault";
+        let (detail, advice) = match health {
             Ok(200) => {
-                report.ok(link, format!("{address} is the active node"));
+                report.ok(check, format!("{address} is the active node"));
                 continue;
             }
             Ok(429 | 473) => {
-                report.ok(link, format!("{address} is a standby"));
+                report.ok(check, format!("{address} is a standby"));
                 continue;
             }
             Ok(472) => (
@@ -233,9 +233,9 @@ fn look_at_nodes(report: &mut Report, nodes: &[Node], settings: &crate::vault::C
         };
         // One that is down does no harm while another one answers.
         if is_up {
-            report.warning(link, found, mend);
+            report.warning(check, detail, advice);
         } else {
-            report.failed(link, found, mend);
+            report.failed(check, detail, advice);
         }
     }
     for Node { address, .. } in nodes {
@@ -248,35 +248,35 @@ fn look_at_nodes(report: &mut Report, nodes: &[Node], settings: &crate::vault::C
         }
     }
     if settings.connection.tls.skip_verify {
-        let found = "certificates are not verified";
-        report.warning("TLS", found, "take skip_verify away and give ca_cert instead");
+        let detail = "certificates are not verified";
+        report.warning("TLS", detail, "take skip_verify away and give ca_cert instead");
     }
     is_up
 }
 
 /// Whether there is a token that Vault accepts.
 fn look_at_token(report: &mut Report, state: Result<TokenState, VaultError>) -> bool {
-    let link = "token";
+    let check = "token";
     match state {
-        Ok(TokenState::Alive { left: None, .. }) => report.ok(link, "accepted; it has no end"),
+        Ok(TokenState::Alive { left: None, .. }) => report.ok(check, "accepted; it has no end"),
         Ok(TokenState::Alive { left: Some(left), renewable }) => {
             let shown = humantime::format_duration(Duration::from_secs(left.as_secs()));
-            let found = format!("accepted; it ends in {shown}");
+            let detail = format!("accepted; it ends in {shown}");
             if renewable {
-                report.ok(link, format!("{found} unless it is renewed, which the module does"));
+                report.ok(check, format!("{detail} unless it is renewed, which the module does"));
             } else if left < SOON {
-                report.warning(link, found, "give the module a renewable token, or vault_auth");
+                report.warning(check, detail, "give the module a renewable token, or vault_auth");
             } else {
-                report.ok(link, found);
+                report.ok(check, detail);
             }
         }
         Ok(TokenState::Unknown) => report.warning(
-            link,
+            check,
             "accepted; it may not look at itself, so its end is not known",
             "give it the policy \"default\" as well",
         ),
         Err(error) => {
-            report.failed(link, error.to_string(), "check vault_token, its file, or vault_auth");
+            report.failed(check, error.to_string(), "check vault_token, its file, or vault_auth");
             return false;
         }
     }
@@ -287,12 +287,12 @@ fn look_at_policy(report: &mut Report, path: &str, may: Result<Vec<String>, Vaul
     let may = match may {
         Ok(may) => may,
         Err(error) => {
-            let mend = "give it the policy \"default\", which lets it ask";
+            let advice = "give it the policy \"default\", which lets it ask";
             let why = match error {
                 VaultError::Denied { quote } => format!("it may not ask: 403{quote}"),
                 error => error.to_string(),
             };
-            report.warning("may read", format!("the token is not told: {why}"), mend);
+            report.warning("may read", format!("the token is not told: {why}"), advice);
             return;
         }
     };
@@ -301,8 +301,8 @@ fn look_at_policy(report: &mut Report, path: &str, may: Result<Vec<String>, Vaul
     if has("read") || is_root {
         report.ok("may read", path);
     } else {
-        let mend = "`synapse-vault policy --for module` prints the policy that is needed";
-        report.failed("may read", format!("the token may not read {path}"), mend);
+        let advice = "`synapse-vault policy --for module` prints the policy that is needed";
+        report.failed("may read", format!("the token may not read {path}"), advice);
     }
     let writes: Vec<&str> = ["root", "create", "update", "patch", "delete", "sudo"]
         .into_iter()

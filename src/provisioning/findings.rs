@@ -1,28 +1,28 @@
-//! What is found when somebody looks for what is wrong.
+//! What the checks of `doctor` find.
 
-/// What was found of one link of the chain.
+/// What one check found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// The link.
-    pub link: String,
-    /// Whether it holds.
+    /// What was looked at.
+    pub check: String,
+    /// Whether it is as it must be.
     pub status: Status,
-    /// What was found.
-    pub found: String,
+    /// What was found there.
+    pub detail: String,
     /// What to do about it.
-    pub mend: Option<String>,
+    pub advice: Option<String>,
 }
 
-/// Whether a link holds.
+/// What a check came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// It does.
+    /// It is as it must be.
     Ok,
-    /// It does, and might be better.
+    /// Logins work, and something should be changed.
     Warning,
     /// It keeps logins from working.
     Failed,
-    /// Nothing can be said of it before the links above hold.
+    /// It was not looked at, as an earlier check failed.
     Skipped,
 }
 
@@ -44,30 +44,36 @@ impl Status {
 pub struct Report(pub Vec<Finding>);
 
 impl Report {
-    pub fn ok(&mut self, link: &str, found: impl Into<String>) {
-        self.add(link, Status::Ok, found, None);
+    pub fn ok(&mut self, check: &str, detail: impl Into<String>) {
+        self.add(check, Status::Ok, detail, None);
     }
 
-    pub fn warning(&mut self, link: &str, found: impl Into<String>, mend: impl Into<String>) {
-        self.add(link, Status::Warning, found, Some(mend.into()));
+    pub fn warning(&mut self, check: &str, detail: impl Into<String>, advice: impl Into<String>) {
+        self.add(check, Status::Warning, detail, Some(advice.into()));
     }
 
-    pub fn failed(&mut self, link: &str, found: impl Into<String>, mend: impl Into<String>) {
-        self.add(link, Status::Failed, found, Some(mend.into()));
+    pub fn failed(&mut self, check: &str, detail: impl Into<String>, advice: impl Into<String>) {
+        self.add(check, Status::Failed, detail, Some(advice.into()));
     }
 
-    pub fn skipped(&mut self, link: &str, why: impl Into<String>) {
-        self.add(link, Status::Skipped, why, None);
+    pub fn skipped(&mut self, check: &str, why: impl Into<String>) {
+        self.add(check, Status::Skipped, why, None);
     }
 
-    pub fn skip_all<const N: usize>(&mut self, links: [&str; N], why: &str) {
-        for link in links {
-            self.skipped(link, why);
+    pub fn skip_all<const N: usize>(&mut self, checks: [&str; N], why: &str) {
+        for check in checks {
+            self.skipped(check, why);
         }
     }
 
-    fn add(&mut self, link: &str, status: Status, found: impl Into<String>, mend: Option<String>) {
-        let (link, found) = (link.to_owned(), found.into());
-        self.0.push(Finding { link, status, found, mend });
+    fn add(
+        &mut self,
+        check: &str,
+        status: Status,
+        detail: impl Into<String>,
+        advice: Option<String>,
+    ) {
+        let (check, detail) = (check.to_owned(), detail.into());
+        self.0.push(Finding { check, status, detail, advice });
     }
 }

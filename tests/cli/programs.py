@@ -10,8 +10,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from synapse_vault_auth_provider.cli.bulk.rows import Record, Row
-from synapse_vault_auth_provider.cli.bulk.running import Run
-from synapse_vault_auth_provider.cli.bulk.stopping import Stopping
+from synapse_vault_auth_provider.cli.bulk.shutdown_signals import ShutdownSignals
+from synapse_vault_auth_provider.cli.bulk.worker_pool import Run
 from synapse_vault_auth_provider.cli.child import Signals
 from synapse_vault_auth_provider.provisioning import ProvisioningError
 
@@ -57,10 +57,10 @@ def provision_until_stopped() -> int:
         return row.matrix_user_id
 
     rows = (Row(Record(1, {}), user, {}) for user in "ab")
-    with Stopping() as stopping:
-        end = Run(provision, 1, Ledger(), stopping).over(rows)
+    with ShutdownSignals() as signals:
+        end = Run(provision, 1, Ledger(), signals).over(rows)
     say(f"threads left: {end.threads_left}")
-    os._exit(128 + (stopping.signal or 0))
+    os._exit(128 + (signals.signal or 0))
 
 
 def say(text: str) -> None:

@@ -139,8 +139,8 @@ def test_the_doctor_reports_instead_of_failing(configured: Callable[..., Ended])
     report = json.loads(configured("doctor", "--json", vault_path_root="").out)
     assert report["ok"] is False
     (finding,) = report["findings"]
-    assert (finding["link"], finding["status"]) == ("configuration", "failed")
-    assert finding["found"].startswith("vault_path_root: required")
+    assert (finding["check"], finding["status"]) == ("configuration", "failed")
+    assert finding["detail"].startswith("vault_path_root: required")
 
 
 def test_the_doctor_misses_a_module(configured: Callable[..., Ended]) -> None:

@@ -199,7 +199,7 @@ def test_the_doctor_finds_nothing(cli: CommandLine, account: str) -> None:
     report = cli.run("doctor", "--json").check_success().json
     assert report["ok"] is True
     assert {finding["status"] for finding in report["findings"]} <= {"ok", "warning", "skipped"}
-    assert report["findings"][0]["link"] == "configuration"
+    assert report["findings"][0]["check"] == "configuration"
 
 
 def test_the_doctor_says_what_is_wrong_and_how_to_mend_it(cli: CommandLine, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Every link of the chain that a login takes, found whole and found broken."""
+"""Every check of the chain that a login takes, found whole and found broken."""
 
 from __future__ import annotations
 
@@ -51,17 +51,17 @@ def diagnose(site: Site, user_id: str | None = None, **settings: Any) -> list[Fi
     return [site.seen(one) for one in site.provisioner(**settings).diagnose(user_id)]
 
 
-def status(findings: list[Finding], link: str) -> str:
-    (found,) = (finding.status for finding in findings if finding.link == link)
+def status(findings: list[Finding], check: str) -> str:
+    (found,) = (finding.status for finding in findings if finding.check == check)
     return found
 
 
-def check_broken(findings: list[Finding], link: str, found: str, mend: str) -> None:
-    """Fail unless a link is said to be broken, how, and what to do about it."""
-    (finding,) = (finding for finding in findings if finding.link == link)
+def check_broken(findings: list[Finding], check: str, detail: str, advice: str) -> None:
+    """Fail unless a check is said to be broken, how, and what to do about it."""
+    (finding,) = (finding for finding in findings if finding.check == check)
     assert finding.status == "failed", finding
-    assert found in finding.found
-    assert mend in (finding.mend or "")
+    assert detail in finding.detail
+    assert advice in (finding.advice or "")
 
 
 def provisioned(site: Site) -> str:
@@ -74,15 +74,15 @@ def provisioned(site: Site) -> str:
 def test_all_is_well(site: Site, reader: str) -> None:
     user_id = provisioned(site)
     findings = diagnose(site, user_id, vault_token=reader)
-    assert [(finding.link, finding.status) for finding in findings] == [
-        (link, "ok") for link in ALL
+    assert [(finding.check, finding.status) for finding in findings] == [
+        (check, "ok") for check in ALL
     ]
-    assert all(finding.mend is None for finding in findings)
+    assert all(finding.advice is None for finding in findings)
     assert findings[0].as_dict() == {
-        "link": "Vault",
+        "check": "Vault",
         "status": "ok",
-        "found": f"{site.openbao.url} is the active node",
-        "mend": None,
+        "detail": f"{site.openbao.url} is the active node",
+        "advice": None,
     }
     assert site.devices(user_id) == []
 
@@ -93,7 +93,7 @@ def test_without_a_user(site: Site, reader: str) -> None:
             return await provisioner.diagnose_async()
 
     findings = asyncio.run(run())
-    assert [finding.link for finding in findings] == ALL[:-1]
+    assert [finding.check for finding in findings] == ALL[:-1]
     assert {finding.status for finding in findings[:-1]} == {"ok"}
     assert status(findings, "secret") == "skipped"
 
@@ -102,15 +102,15 @@ def test_vault_is_down(site: Site) -> None:
     url = f"http://127.0.0.1:{NOBODY_LISTENS}"
     findings = diagnose(site, new_id(), vault_url=url)
     check_broken(findings, "Vault", url, "that Vault runs")
-    for link in ("KV engine", "may read", "may not write", "secret"):
-        assert status(findings, link) == "skipped"
+    for check in ("KV engine", "may read", "may not write", "secret"):
+        assert status(findings, check) == "skipped"
     assert status(findings, "login type") == "ok"
 
 
 def test_one_node_of_two_is_down(site: Site, reader: str) -> None:
     url = f"http://127.0.0.1:{NOBODY_LISTENS}"
     findings = diagnose(site, vault_token=reader, vault_url=[url, site.openbao.url])
-    assert sorted(one.status for one in findings if one.link == "Vault") == ["ok", "warning"]
+    assert sorted(one.status for one in findings if one.check == "Vault") == ["ok", "warning"]
     assert "failed" not in {finding.status for finding in findings}
 
 
@@ -183,8 +183,8 @@ def test_a_mount_that_is_not_there(site: Site, reader: str, openbao: OpenBao) ->
     for one in (reader, openbao.root_token):
         findings = diagnose(site, user_id, vault_token=one, vault_kv_mount_point="nowhere")
         assert status(findings, "KV engine") in ("failed", "warning")
-        (finding,) = (finding for finding in findings if finding.link == "KV engine")
-        assert "vault_kv_mount_point" in (finding.mend or "")
+        (finding,) = (finding for finding in findings if finding.check == "KV engine")
+        assert "vault_kv_mount_point" in (finding.advice or "")
         assert status(findings, "secret") == "failed"
 
 

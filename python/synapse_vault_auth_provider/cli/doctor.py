@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from .connection import Connection
 
-LINK = "configuration"
+CHECK = "configuration"
 """What is looked at first, before anything is asked for over the network."""
 
 
@@ -73,16 +73,16 @@ def _configured(connection: Connection) -> dict[str, Any]:
     except SettingsError as error:
         key, message = error.args
         return _failed(f"{key}: {message}", f"Correct {key} in {files}.")
-    found = f"Synapse accepts what {files} says of the module"
-    return {"link": LINK, "status": "ok", "found": found, "mend": None}
+    detail = f"Synapse accepts what {files} says of the module"
+    return {"check": CHECK, "status": "ok", "detail": detail, "advice": None}
 
 
-def _failed(found: str, mend: str | None) -> dict[str, Any]:
-    return {"link": LINK, "status": "failed", "found": found, "mend": mend}
+def _failed(detail: str, advice: str | None) -> dict[str, Any]:
+    return {"check": CHECK, "status": "failed", "detail": detail, "advice": advice}
 
 
 def _line(finding: dict[str, Any]) -> str:
     status = finding["status"]
     mark = status.upper() if status == "failed" else status
-    line = f"{mark:<7}  {finding['link']}: {finding['found']}"
-    return printable(f"{line} -> {finding['mend']}" if finding["mend"] else line)
+    line = f"{mark:<7}  {finding['check']}: {finding['detail']}"
+    return printable(f"{line} -> {finding['advice']}" if finding["advice"] else line)

@@ -92,13 +92,13 @@ result_class! {
 }
 
 result_class! {
-    /// What was found of one link of the chain that a login takes.
+    /// What one check found of what a login needs.
     Finding {
-        link: String,
+        check: String,
         status: String,
-        found: String,
-        mend: Option<String>,
-    } shows link, status, found, mend
+        detail: String,
+        advice: Option<String>,
+    } shows check, status, detail, advice
 }
 
 impl ProvisionedUser {
@@ -168,10 +168,10 @@ impl From<provisioning::ListedUser> for ListedUser {
 impl From<provisioning::Finding> for Finding {
     fn from(finding: provisioning::Finding) -> Self {
         Self {
-            link: finding.link,
+            check: finding.check,
             status: finding.status.as_str().to_owned(),
-            found: finding.found,
-            mend: finding.mend,
+            detail: finding.detail,
+            advice: finding.advice,
         }
     }
 }

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
+from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from ..failure import CommandError
 from .rows import Problem, Row
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from .source import Source
 
 MOST_PROBLEMS = 20
@@ -29,19 +30,21 @@ def check_all(source: Source, server_name: str) -> int:
     Raises:
         CommandError: Something is wrong. It has a line for each problem.
     """
-    rows = problems = 0
-    told: list[str] = []
-    with closing(_Seen()) as seen:
-        for row in source.rows(server_name):
-            rows += 1
-            for problem in seen.repeats(row) if isinstance(row, Row) else row:
-                problems += 1
-                if problems <= MOST_PROBLEMS:
-                    told.append(f"{source.name}:{problem}")
+    rows = 0
+    count = 0
+    # A row among them is one whose user was there before.
+    problems: list[Problem | Row] = []
+    seen: set[bytes] = set()
+    for row in source.rows(server_name):
+        rows += 1
+        found = _repeated(row, seen) if isinstance(row, Row) else row
+        count += len(found)
+        problems += found[: MOST_PROBLEMS - len(problems)]
     if problems:
-        if problems > MOST_PROBLEMS:
-            told.append(f"... and {problems - MOST_PROBLEMS} more")
-        mistakes = "1 mistake" if problems == 1 else f"{problems} mistakes"
+        told = [f"{source.name}:{problem}" for problem in _located(problems, source, server_name)]
+        if count > len(told):
+            told.append(f"... and {count - len(told)} more")
+        mistakes = "1 mistake" if count == 1 else f"{count} mistakes"
         raise CommandError(
             "\n".join([f"{mistakes} in {source.name}, so nothing was done:", *told]),
             "Correct the file and run this again.",
@@ -49,29 +52,29 @@ def check_all(source: Source, server_name: str) -> int:
     return rows
 
 
-class _Seen:
-    """The users there were, in a database that moves out of memory when it grows."""
+def _repeated(row: Row, seen: set[bytes]) -> list[Row]:
+    """Return the row if its user was seen before; note the user."""
+    # A digest, as a file may name many users: it takes less memory than the id.
+    digest = blake2b(row.matrix_user_id.encode(), digest_size=16).digest()
+    if digest in seen:
+        return [row]
+    seen.add(digest)
+    return []
 
-    def __init__(self) -> None:
-        # Without a name it is a temporary file, which nobody else sees.
-        self._database = sqlite3.connect("")
-        self._database.execute("PRAGMA journal_mode = OFF")
-        self._database.execute(
-            "CREATE TABLE seen (matrix_user_id TEXT PRIMARY KEY, line INTEGER) WITHOUT ROWID"
-        )
 
-    def repeats(self, row: Row) -> list[Problem]:
-        """Return the problem that a user is there again, if so."""
-        line = row.record.line
-        added = self._database.execute(
-            "INSERT OR IGNORE INTO seen VALUES (?, ?)", (row.matrix_user_id, line)
-        )
-        if added.rowcount:
-            return []
-        ((first,),) = self._database.execute(
-            "SELECT line FROM seen WHERE matrix_user_id = ?", (row.matrix_user_id,)
-        )
-        return [Problem(line, f"{row.matrix_user_id} is in line {first} already", "user_id")]
-
-    def close(self) -> None:
-        self._database.close()
+def _located(
+    problems: Sequence[Problem | Row], source: Source, server_name: str
+) -> Iterator[Problem]:
+    """Say of users that are there again in which line they were first, after another look."""
+    repeated = {problem.matrix_user_id for problem in problems if isinstance(problem, Row)}
+    first: dict[str, int] = {}
+    if repeated:
+        for row in source.rows(server_name):
+            if isinstance(row, Row) and row.matrix_user_id in repeated:
+                first.setdefault(row.matrix_user_id, row.record.line)
+    for problem in problems:
+        if isinstance(problem, Row):
+            user_id, line = problem.matrix_user_id, problem.record.line
+            yield Problem(line, f"{user_id} is in line {first.get(user_id, line)} already", "user_id")
+        else:
+            yield problem

@@ -11,12 +11,12 @@ import click
 from ..failure import CommandError, report
 from ..output import printable, show_one_of_many
 from .checking import check_all
-from .leftover import Leftover, leftover
+from .failed_rows import FailedRows, failed_rows
 from .progress import Progress
 from .rows import Row
-from .running import End, Run
+from .shutdown_signals import ShutdownSignals
 from .source import opened
-from .stopping import Stopping
+from .worker_pool import Run, RunResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -60,21 +60,21 @@ def provision_all(
             )
 
         with (
-            Stopping() as stopping,
-            leftover(users, failed_to) as left,
+            ShutdownSignals() as signals,
+            failed_rows(users, failed_to) as left,
             Progress(total) as progress,
         ):
             ledger = Ledger(users, left, progress, as_json=connection.as_json)
-            run = Run(provision, workers, ledger, stopping)
-            end = run.over(_as_checked(users, provisioner.server_name))
-        ledger.sum_up(end)
-        if end.threads_left:
+            run = Run(provision, workers, ledger, signals)
+            result = run.over(_as_checked(users, provisioner.server_name))
+        ledger.sum_up(result)
+        if result.threads_left:
             # Leaving in the usual way would wait for them.
             sys.stdout.flush()
             sys.stderr.flush()
-            os._exit(128 + (stopping.signal or 0))
-    if stopping.signal is not None:
-        return 128 + stopping.signal
+            os._exit(128 + (signals.signal or 0))
+    if signals.signal is not None:
+        return 128 + signals.signal
     return 1 if left.rows else 0
 
 
@@ -82,7 +82,7 @@ class Ledger:
     """Writes down what becomes of each row."""
 
     def __init__(
-        self, source: Source, left: Leftover, progress: Progress, *, as_json: bool
+        self, source: Source, left: FailedRows, progress: Progress, *, as_json: bool
     ) -> None:
         """Start with nothing done."""
         self._source = source
@@ -117,7 +117,7 @@ class Ledger:
         self._not_done += 1
         self._left.add(row.record)
 
-    def sum_up(self, end: End) -> None:
+    def sum_up(self, result: RunResult) -> None:
         """Say how many users there are of each kind."""
         counts = {
             "created": self._created,
@@ -127,7 +127,7 @@ class Ledger:
         }
         said = [f"{count} {name}" for name, count in counts.items() if count]
         click.echo(", ".join(said) or "no users in the file", err=True)
-        if end.gave_up and self._not_done:
+        if result.gave_up and self._not_done:
             click.echo("gave up on the rest: nothing of it had a chance", err=True)
         if self._left.rows:
             path = printable(str(self._left.path))

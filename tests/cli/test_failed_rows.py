@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from synapse_vault_auth_provider.cli.bulk.checking import check_all
-from synapse_vault_auth_provider.cli.bulk.leftover import Leftover, leftover
+from synapse_vault_auth_provider.cli.bulk.failed_rows import FailedRows, failed_rows
 from synapse_vault_auth_provider.cli.bulk.rows import Row
 from synapse_vault_auth_provider.cli.bulk.source import opened
 from synapse_vault_auth_provider.cli.failure import CommandError
@@ -32,12 +32,12 @@ def names() -> list[str]:
 
 
 @contextmanager
-def left_of(name: str, wanted: Path | None = None) -> Iterator[tuple[Leftover, list[Row]]]:
+def left_of(name: str, wanted: Path | None = None) -> Iterator[tuple[FailedRows, list[Row]]]:
     """Read a file and open the one with what is left of it."""
     with opened(name) as source:
         check_all(source, "example.org")
         rows = [row for row in source.rows("example.org") if isinstance(row, Row)]
-        with leftover(source, wanted) as left:
+        with failed_rows(source, wanted) as left:
             yield left, rows
 
 

@@ -18,7 +18,7 @@ NOTICE = (
 )
 
 
-class Stopping:
+class ShutdownSignals:
     """Takes the first signal as a wish to stop, and the second as an order.
 
     Neither raises an exception, which could strike between any two steps of the bookkeeping.
@@ -35,7 +35,7 @@ class Stopping:
         self._read, self._write = os.pipe()
         os.set_blocking(self._write, False)
 
-    def __enter__(self) -> Stopping:
+    def __enter__(self) -> ShutdownSignals:
         """Take over the signals, but for those that are ignored."""
         # A signal that comes just before a system call that waits would be noticed after it.
         signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)

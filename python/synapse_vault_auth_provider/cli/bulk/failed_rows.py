@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 ADVICE = "Name another file with --failed-to."
 
 
-class Leftover:
+class FailedRows:
     """Takes rows that failed or were not done; in the end they are a file to be fed in again."""
 
     def __init__(self, source: Source, path: Path, file: IO[str]) -> None:
@@ -38,7 +38,7 @@ class Leftover:
 
 
 @contextmanager
-def leftover(source: Source, wanted: Path | None) -> Iterator[Leftover]:
+def failed_rows(source: Source, wanted: Path | None) -> Iterator[FailedRows]:
     """Make the file, for its owner alone; it appears in its place when all is done, if not empty.
 
     Args:
@@ -70,7 +70,7 @@ def leftover(source: Source, wanted: Path | None) -> Iterator[Leftover]:
     temporary = Path(name)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
-            kept = Leftover(source, path, file)
+            kept = FailedRows(source, path, file)
             yield kept
         if is_of_earlier_run and not kept.rows:
             # It would tell of failures that are no more.

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from synapse_vault_auth_provider.cli.bulk.rows import Record, Row
-from synapse_vault_auth_provider.cli.bulk.running import MOST_IN_VAIN, Run
-from synapse_vault_auth_provider.cli.bulk.stopping import Stopping
+from synapse_vault_auth_provider.cli.bulk.shutdown_signals import ShutdownSignals
+from synapse_vault_auth_provider.cli.bulk.worker_pool import MOST_IN_VAIN, Run
 from synapse_vault_auth_provider.provisioning import (
     ConflictError,
     ProvisioningError,
@@ -72,7 +72,7 @@ def test_all_rows_are_done_and_no_more_at_a_time_than_there_are_workers(count: i
             busy.release()
 
     ledger = Ledger()
-    end = Run(provision, WORKERS, ledger, Stopping()).over(rows(count))
+    end = Run(provision, WORKERS, ledger, ShutdownSignals()).over(rows(count))
     assert not end.gave_up
     assert not end.threads_left
     assert len(ledger.lines["done"]) == count
@@ -87,7 +87,7 @@ def test_workers_work_at_the_same_time() -> None:
         return provisioned(row)
 
     ledger = Ledger()
-    Run(provision, WORKERS, ledger, Stopping()).over(rows(3 * WORKERS))
+    Run(provision, WORKERS, ledger, ShutdownSignals()).over(rows(3 * WORKERS))
     assert len(ledger.lines["done"]) == 3 * WORKERS
 
 
@@ -96,7 +96,7 @@ def test_a_row_that_fails_is_no_matter_of_the_others() -> None:
         return failing(ConflictError)(row) if row.record.line % 3 == 0 else provisioned(row)
 
     ledger = Ledger()
-    assert not Run(provision, WORKERS, ledger, Stopping()).over(rows(100)).gave_up
+    assert not Run(provision, WORKERS, ledger, ShutdownSignals()).over(rows(100)).gave_up
     assert len(ledger.lines["failed"]) == 33
     ledger.check_each_once(100)
 
@@ -108,7 +108,9 @@ def test_failures_that_are_about_the_user_do_not_end_the_run(
     error: type[ProvisioningError], status: int | None
 ) -> None:
     ledger = Ledger()
-    assert not Run(failing(error, status), WORKERS, ledger, Stopping()).over(rows(100)).gave_up
+    assert (
+        not Run(failing(error, status), WORKERS, ledger, ShutdownSignals()).over(rows(100)).gave_up
+    )
     assert len(ledger.lines["failed"]) == 100
 
 
@@ -121,7 +123,7 @@ def test_a_run_without_hope_gives_up_and_keeps_the_rest(
     error: type[ProvisioningError], status: int | None
 ) -> None:
     ledger = Ledger()
-    assert Run(failing(error, status), WORKERS, ledger, Stopping()).over(rows(1000)).gave_up
+    assert Run(failing(error, status), WORKERS, ledger, ShutdownSignals()).over(rows(1000)).gave_up
     enough = MOST_IN_VAIN * WORKERS
     assert enough <= len(ledger.lines["failed"]) < enough + WORKERS
     ledger.check_each_once(1000)
@@ -133,22 +135,22 @@ def test_any_success_gives_hope_again() -> None:
         return provisioned(row) if row.record.line % (2 * WORKERS) == 0 else fail(row)
 
     ledger = Ledger()
-    assert not Run(provision, WORKERS, ledger, Stopping()).over(rows(100)).gave_up
+    assert not Run(provision, WORKERS, ledger, ShutdownSignals()).over(rows(100)).gave_up
     ledger.check_each_once(100)
 
 
 def test_a_wish_to_stop_lets_those_under_way_end() -> None:
-    stopping = Stopping()
+    signals = ShutdownSignals()
     all_under_way = threading.Barrier(WORKERS, timeout=60)
 
     def provision(row: Row) -> int:
         if all_under_way.wait() == 0:
-            stopping.take(signal.SIGINT)
+            signals.take(signal.SIGINT)
         all_under_way.wait()
         return provisioned(row)
 
     ledger = Ledger()
-    end = Run(provision, WORKERS, ledger, stopping).over(rows(100))
+    end = Run(provision, WORKERS, ledger, signals).over(rows(100))
     assert not end.threads_left
     assert sorted(ledger.lines["done"]) == list(range(1, WORKERS + 1))
     ledger.check_each_once(100)
@@ -156,17 +158,17 @@ def test_a_wish_to_stop_lets_those_under_way_end() -> None:
 
 @pytest.mark.parametrize("count", [WORKERS - 1, WORKERS, 100])
 def test_an_order_to_stop_leaves_them(count: int) -> None:
-    stopping = Stopping()
+    signals = ShutdownSignals()
     released = threading.Event()
 
     def provision(row: Row) -> int:
         for _ in range(2):
-            stopping.take(signal.SIGINT)
+            signals.take(signal.SIGINT)
         released.wait(60)
         return provisioned(row)
 
     ledger = Ledger()
-    end = Run(provision, WORKERS, ledger, stopping).over(rows(count))
+    end = Run(provision, WORKERS, ledger, signals).over(rows(count))
     released.set()
     assert end.threads_left
     assert ledger.lines["done"] == ledger.lines["failed"] == []
@@ -181,7 +183,7 @@ def test_an_error_of_ours_loses_no_row() -> None:
 
     ledger = Ledger()
     with pytest.raises(ZeroDivisionError):
-        Run(provision, WORKERS, ledger, Stopping()).over(rows(100))
+        Run(provision, WORKERS, ledger, ShutdownSignals()).over(rows(100))
     assert 50 in ledger.lines["left"]
     ledger.check_each_once(100)
 
@@ -201,12 +203,12 @@ def test_memory_stays_flat(is_stopped: bool) -> None:
 
     def peak(count: int) -> int:
         counter = Counter()
-        stopping = Stopping()
+        signals = ShutdownSignals()
         if is_stopped:
-            stopping.take(signal.SIGINT)
-            stopping.take(signal.SIGINT)
+            signals.take(signal.SIGINT)
+            signals.take(signal.SIGINT)
         tracemalloc.start()
-        Run(provisioned, WORKERS, counter, stopping).over(rows(count))
+        Run(provisioned, WORKERS, counter, signals).over(rows(count))
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         assert counter.count == count

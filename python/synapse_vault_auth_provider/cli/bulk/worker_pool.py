@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from .rows import Row
-    from .stopping import Stopping
+    from .shutdown_signals import ShutdownSignals
 
 Result = TypeVar("Result")
 Told = TypeVar("Told", contravariant=True)
@@ -40,7 +40,7 @@ class Listener(Protocol[Told]):
 
 
 @dataclass(frozen=True)
-class End:
+class RunResult:
     """How a run ended."""
 
     gave_up: bool
@@ -58,7 +58,7 @@ class Run(Generic[Result]):
         provision: Callable[[Row], Result],
         workers: int,
         listener: Listener[Result],
-        stopping: Stopping,
+        signals: ShutdownSignals,
     ) -> None:
         """Choose how to go about it.
 
@@ -66,17 +66,17 @@ class Run(Generic[Result]):
             provision: Provisions one user; called on several threads.
             workers: How many at a time.
             listener: Told of every row.
-            stopping: Says when to stop.
+            signals: Says when to stop.
         """
         self._provision = provision
         self._workers = workers
         self._listener = listener
-        self._stopping = stopping
+        self._signals = signals
         self._under_way: dict[Future[Result], Row] = {}
         self._ended: SimpleQueue[Future[Result]] = SimpleQueue()
         self._in_vain = 0
 
-    def over(self, rows: Iterator[Row]) -> End:
+    def over(self, rows: Iterator[Row]) -> RunResult:
         """Go through the rows.
 
         Args:
@@ -86,25 +86,25 @@ class Run(Generic[Result]):
         try:
             for row in rows:
                 self._begin(row, executor)
-                while len(self._under_way) >= self._workers and not self._stopping.is_order:
+                while len(self._under_way) >= self._workers and not self._signals.is_order:
                     self._collect()
-                if self._stopping.is_order:
+                if self._signals.is_order:
                     break
-            while self._under_way and not self._stopping.is_order:
+            while self._under_way and not self._signals.is_order:
                 self._collect()
         finally:
             # Whatever happened, no row is lost.
             executor.shutdown(wait=not self._under_way, cancel_futures=True)
             for row in itertools.chain(self._under_way.values(), rows):
                 self._listener.left(row)
-        return End(self._gave_up, threads_left=bool(self._under_way))
+        return RunResult(self._gave_up, threads_left=bool(self._under_way))
 
     @property
     def _gave_up(self) -> bool:
         return self._in_vain >= MOST_IN_VAIN * self._workers
 
     def _begin(self, row: Row, executor: ThreadPoolExecutor) -> None:
-        if self._stopping.signal is not None or self._gave_up:
+        if self._signals.signal is not None or self._gave_up:
             self._listener.left(row)
             return
         future = executor.submit(self._provision, row)
@@ -113,11 +113,11 @@ class Run(Generic[Result]):
 
     def _end(self, future: Future[Result]) -> None:
         self._ended.put(future)
-        self._stopping.wake()
+        self._signals.wake()
 
     def _collect(self) -> None:
         """Wait for users that have ended, or for a signal."""
-        self._stopping.wait()
+        self._signals.wait()
         while not self._ended.empty():
             self._tell(self._ended.get())
 
