@@ -90,9 +90,7 @@ def duration_seconds(json: str) -> float:
 def is_token_hash(value: object) -> bool:
     """Tell whether a value of any type has the form of a token hash: 64 hex digits."""
 
-def parse_user_id(
-    text: str, server_name: str | None, *, is_new: bool = False
-) -> tuple[str, str]:
+def parse_user_id(text: str, server_name: str | None, *, is_new: bool = False) -> tuple[str, str]:
     """Read what somebody writes for a user.
 
     Args:

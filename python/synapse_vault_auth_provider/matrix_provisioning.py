@@ -17,7 +17,6 @@ One `Provisioner` serves the whole process, from any number of event loops.
 
 from __future__ import annotations
 
-import hmac
 import logging
 import os
 import re
@@ -26,6 +25,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
+from ._core import registration_mac
 from .provisioning import ConfigurationError, Provisioner, ProvisioningError, VaultError
 
 if TYPE_CHECKING:
@@ -79,10 +79,9 @@ async def generate_matrix_mac(
     Raises:
         ConfigurationError: There is no shared secret in the environment.
     """
-    parts = [nonce, username, password, "admin" if admin else "notadmin"]
-    if user_type:
-        parts.append(user_type)
-    return hmac.new(_shared_secret(), "\0".join(parts).encode(), "sha1").hexdigest()
+    return registration_mac(
+        _shared_secret(), nonce, username, password, is_admin=admin, user_type=user_type or None
+    )
 
 
 async def provision_matrix_user(
@@ -225,7 +224,7 @@ def _account_template(environment: Mapping[str, str] = os.environ) -> str:
     return template
 
 
-def _shared_secret() -> bytes:
+def _shared_secret() -> str:
     file = os.environ.get(f"{SHARED_SECRET}_FILE")
     secret = os.environ.get(SHARED_SECRET)
     if file:
@@ -235,7 +234,7 @@ def _shared_secret() -> bytes:
             raise _wrong(f"{SHARED_SECRET}_FILE", "names a file that cannot be read") from None
     if not secret:
         raise _wrong(SHARED_SECRET, "is required: Synapse's registration_shared_secret")
-    return secret.encode()
+    return secret
 
 
 def _wrong(variable: str, what: str) -> ConfigurationError:

@@ -22,6 +22,10 @@ ALICE = "@alice:example.org"
 @pytest.mark.parametrize("case", CASES, ids=range(len(CASES)))
 def test_the_vectors_agree(command: Callable[..., Ended], case: dict[str, str]) -> None:
     ended = command("hash", "--", case["user_id"], stdin=case["login_secret"])
+    if len(case["user_id"].encode()) > 255:
+        # No homeserver has such a user, and the module looks none up.
+        ended.check_refused("longer than 255 bytes")
+        return
     assert (ended.code, ended.out) == (0, f"{case['token_hash']}\n")
 
 
@@ -65,9 +69,9 @@ def test_a_localpart_gets_the_server_name(
         (ALICE, b"", "the secret on standard input is empty"),
         (ALICE, b"s3cret\xff", "not UTF-8"),
         ("alice", b"s3cret", "add --server-name"),
-        ("@alice", b"s3cret", "@name:server"),
-        ("@:example.org", b"s3cret", "@name:server"),
-        ("@alice:", b"s3cret", "@name:server"),
+        ("@alice", b"s3cret", "@localpart:server"),
+        ("@:example.org", b"s3cret", "@localpart:server"),
+        ("@alice:", b"s3cret", "@localpart:server"),
         ("@al\udc80ice:example.org", b"s3cret", "no valid Unicode"),
     ],
     ids=ascii,

@@ -198,17 +198,17 @@ def test_a_mistake_is_told_with_file_line_and_column(
 @pytest.mark.parametrize(
     ("user_id", "expected"),
     [
-        ("@bot", "must be @name:example.org or the name alone, not '@bot'"),
-        ("@bot:example.com", "is of another homeserver; this one is example.org"),
-        ("@bot:x:example.org", "is of another homeserver"),
-        ("@:example.org", "is no user id"),
-        ("Bot", "'Bot' is no user id: the letters a to z, digits and . _ = - / + are allowed"),
-        ("the bot", "is no user id"),
-        ("bøt", "is no user id"),
-        ("bot\n", "is no user id"),
-        ("a//b", 'has an empty, "." or ".." part between slashes'),
-        ("a/../b", 'has an empty, "." or ".." part between slashes'),
-        ("b" * 243, "is longer than 255 bytes with the server name"),
+        ("@bot", "'@bot' cannot be a user of example.org: this is no user id of the form"),
+        ("@bot:example.com", "cannot be a user of example.org: the user id belongs to another"),
+        ("@bot:x:example.org", "belongs to another homeserver"),
+        ("@:example.org", "no user id of the form"),
+        ("Bot", "'Bot' cannot be a user of example.org: the localpart of a new user id"),
+        ("the bot", "the letters a to z, digits and . _ = - / +"),
+        ("bøt", "the letters a to z, digits and . _ = - / +"),
+        ("bot\n", "that does not print"),
+        ("a//b", 'an empty, "." or ".." path segment'),
+        ("a/../b", 'an empty, "." or ".." path segment'),
+        ("b" * 243, "longer than 255 bytes"),
     ],
 )
 def test_a_user_id_that_is_none(
@@ -217,7 +217,7 @@ def test_a_user_id_that_is_none(
     (mistake,) = mistakes_in(json.dumps({"user_id": user_id}))
     assert mistake.startswith("users:1: user_id: ")
     assert expected in mistake
-    assert len(mistake) < 200
+    assert len(mistake) < 250
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from .. import token_hash
+from .._core import parse_user_id, token_hash
 from .connection import Connection
 from .failure import CommandError
 from .output import show, warn
@@ -21,30 +21,24 @@ def hash_(connection: Connection, user: str) -> None:
     The secret is read from standard input, or from a prompt that does not show it. A line break at
     its end is part of the secret. Neither Vault nor the homeserver is asked.
     """
-    user_id = _whole_id(user, connection)
-    login_secret = _login_secret()
+    server_name = connection.server_name
+    if server_name is None and not user.startswith("@"):
+        raise CommandError(
+            "the server name is not known, and the whole user id is hashed",
+            "Give the user as @name:server, or add --server-name.",
+        )
+    # A whole id may be of any homeserver: none is asked.
     try:
-        digest = token_hash(login_secret, user_id)
+        user_id, _ = parse_user_id(user, None if user.startswith("@") else server_name)
     except UnicodeEncodeError:
         raise CommandError("the user id is no valid Unicode") from None
+    except ValueError as error:
+        raise CommandError(str(error)) from None
+    digest = token_hash(_login_secret(), user_id)
     if connection.as_json:
         show({"matrix_user_id": user_id, "token_hash": digest}, as_json=True)
     else:
         click.echo(digest)
-
-
-def _whole_id(user: str, connection: Connection) -> str:
-    if not user.startswith("@"):
-        if connection.server_name is None:
-            raise CommandError(
-                "the server name is not known, and the whole user id is hashed",
-                "Give the user as @name:server, or add --server-name.",
-            )
-        user = f"@{user}:{connection.server_name}"
-    localpart, colon, server = user[1:].partition(":")
-    if not (localpart and colon and server):
-        raise CommandError("the user id must have the form @name:server")
-    return user
 
 
 def _login_secret() -> str:

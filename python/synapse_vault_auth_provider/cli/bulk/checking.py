@@ -75,6 +75,8 @@ def _located(
     for problem in problems:
         if isinstance(problem, Row):
             user_id, line = problem.matrix_user_id, problem.record.line
-            yield Problem(line, f"{user_id} is in line {first.get(user_id, line)} already", "user_id")
+            yield Problem(
+                line, f"{user_id} is in line {first.get(user_id, line)} already", "user_id"
+            )
         else:
             yield problem

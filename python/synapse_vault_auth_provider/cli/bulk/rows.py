@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..._core import parse_user_id
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -19,12 +21,6 @@ BOOLEANS = {
     **dict.fromkeys(("false", "no", "0"), False),
 }
 """How true and false are written where everything is text, in lower case."""
-
-LONGEST_USER_ID = 255
-"""In bytes; https://spec.matrix.org/v1.16/appendices/#user-identifiers"""
-
-LOCALPART = re.compile(r"[a-z0-9._=/+-]+")
-"""The grammar of today, at the same place."""
 
 LONGEST_EXTERNAL_ID = 1024
 """In bytes; longer ones are not taken."""
@@ -156,26 +152,12 @@ def _boolean(value: object) -> bool:
 
 
 def _matrix_user_id(text: str, server_name: str) -> str:
-    localpart, server = text, server_name
-    if text.startswith("@"):
-        localpart, colon, server = text[1:].partition(":")
-        if not colon:
-            raise WrongValueError(
-                f"must be @name:{server_name} or the name alone, not {_shown(text)}"
-            )
-    if server != server_name:
-        raise WrongValueError(f"{_shown(text)} is of another homeserver; this one is {server_name}")
-    if not LOCALPART.fullmatch(localpart):
+    try:
+        matrix_user_id, _ = parse_user_id(text, server_name, is_new=True)
+    except ValueError as error:
         raise WrongValueError(
-            f"{_shown(text)} is no user id: the letters a to z, digits and . _ = - / + are allowed"
-        )
-    matrix_user_id = f"@{localpart}:{server_name}"
-    if any(segment in ("", ".", "..") for segment in matrix_user_id.split("/")):
-        raise WrongValueError(f'{_shown(text)} has an empty, "." or ".." part between slashes')
-    if len(matrix_user_id.encode()) > LONGEST_USER_ID:
-        raise WrongValueError(
-            f"{_shown(text)} is longer than {LONGEST_USER_ID} bytes with the server name"
-        )
+            f"{_shown(text)} cannot be a user of {server_name}: {error}"
+        ) from None
     return matrix_user_id
 
 
