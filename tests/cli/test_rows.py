@@ -65,7 +65,7 @@ def mistakes_in(rows_of: Callable[..., list[Row]]) -> Callable[..., list[str]]:
 
 
 def test_a_row_of_csv_with_everything(rows_of: Callable[..., list[Row]]) -> None:
-    content = HEADER + "bot,The Bot,mxc://example.org/a,yes,bot,42,TRUE\n"
+    content = HEADER + "bot,The Bot,mxc://example.org/a,True,bot,42,TRUE\n"
     (row,) = rows_of(content)
     assert row.matrix_user_id == "@bot:example.org"
     assert row.arguments == {
@@ -76,6 +76,28 @@ def test_a_row_of_csv_with_everything(rows_of: Callable[..., list[Row]]) -> None
         "external_id": "42",
         "adopt": True,
     }
+
+
+@pytest.mark.parametrize("column", ["admin", "adopt"])
+@pytest.mark.parametrize("value", ["yes", "1", "Yes", "on", "y", "t", "wahr", " true", "no", "0"])
+@pytest.mark.parametrize("as_json", [False, True], ids=["csv", "json"])
+def test_nothing_but_true_and_false_is_a_boolean(
+    mistakes_in: Callable[..., list[str]], column: str, value: str, as_json: bool
+) -> None:
+    content = row_with(**{column: value}) if as_json else f"user_id,{column}\nbot,{value}\n"
+    (mistake,) = mistakes_in(content)
+    assert f"{column}: must be true or false, not {value!r}" in mistake
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [("true", True), ("TRUE", True), ("True", True), ("False", False), ("", False)],
+)
+def test_spreadsheets_write_true_and_false_in_upper_case(
+    rows_of: Callable[..., list[Row]], value: str, expected: bool
+) -> None:
+    (row,) = rows_of(f"user_id,admin\nbot,{value}\n")
+    assert row.arguments["is_admin"] is expected
 
 
 def test_a_row_of_json_with_everything(rows_of: Callable[..., list[Row]]) -> None:
@@ -104,7 +126,7 @@ def test_a_row_of_json_with_everything(rows_of: Callable[..., list[Row]]) -> Non
         "\ufeffuser_id\nbot\n",
         'user_id\n"bot"\n',
         HEADER + "bot,,,,,,\n",
-        HEADER + "bot,,,no,,,0\n",
+        HEADER + "bot,,,FALSE,,,false\n",
         '{"user_id": "bot"}',
         '\ufeff\n {"user_id": "bot"}\n\n',
         '{"user_id": "bot", "display_name": null, "admin": null, "adopt": false}\r\n',

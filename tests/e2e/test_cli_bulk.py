@@ -53,7 +53,7 @@ def opens(cli: CommandLine, user_id: str) -> bool:
 def test_every_row_becomes_an_account(cli: CommandLine, directory: Path, users: list[str]) -> None:
     plain, named, *_ = users
     (directory / "users.csv").write_text(
-        f"user_id,display_name,external_id,admin\n{plain},,,\n{named},A Name,42,yes\n"
+        f"user_id,display_name,external_id,admin\n{plain},,,\n{named},A Name,42,true\n"
     )
     ended = cli.run("provision", "--from", "users.csv")
     assert ended.code == 0
@@ -98,7 +98,7 @@ def test_rows_that_fail_are_kept_to_be_fed_in_again(
     left = directory / "users.csv.failed"
     assert left.read_text() == f"user_id,adopt\n{foreign},\n"
     assert left.stat().st_mode & 0o777 == 0o600
-    left.write_text(left.read_text().replace(",\n", ",yes\n"))
+    left.write_text(left.read_text().replace(",\n", ",true\n"))
     assert cli.run("provision", "--from", "users.csv.failed").code == 0
     assert opens(cli, foreign)
 
@@ -109,7 +109,7 @@ def test_a_mistake_stops_it_before_anything_is_done(
     (directory / "users.csv").write_text(f"user_id,admin\n{users[0]},\nThe Bot,perhaps\n")
     cli.run("provision", "--from", "users.csv").check_failure(
         "2 mistakes in users.csv, so nothing was done:\n",
-        "\nusers.csv:3: user_id: 'The Bot' is no user id",
+        "\nusers.csv:3: user_id: 'The Bot' cannot be a user of",
         "\nusers.csv:3: admin: must be true or false, not 'perhaps'\n",
         "\nCorrect the file and run this again.\n",
     )

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 COLUMNS = ("user_id", "display_name", "avatar", "admin", "user_type", "external_id", "adopt")
 
-BOOLEANS = {
-    **dict.fromkeys(("true", "yes", "1"), True),
-    **dict.fromkeys(("false", "no", "0"), False),
-}
-"""How true and false are written where everything is text, in lower case."""
+BOOLEANS = {"true": True, "false": False}
+"""How they are written where everything is text, in lower case; spreadsheets use upper case.
+
+Nothing else is taken: nobody becomes an administrator by a guess at what was meant.
+"""
 
 LONGEST_EXTERNAL_ID = 1024
 """In bytes; longer ones are not taken."""
