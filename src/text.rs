@@ -57,9 +57,30 @@ pub fn quote(text: &str) -> String {
     quoted.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// A token as a header carries it: without the white space around it, such as a file's last newline.
+///
+/// # Errors
+/// When it is empty or holds a character that no header can carry. The token is not shown.
+pub fn header_token(token: &str) -> Result<&str, &'static str> {
+    match token.trim() {
+        "" => Err("is empty"),
+        token if token.bytes().all(|byte| byte.is_ascii_graphic()) => Ok(token),
+        _ => Err("holds a character that no token has; \
+                  tokens are letters, digits and punctuation of ASCII"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tokens_are_printable_ascii_without_spaces() {
+        assert_eq!(header_token(" hvs.a-b_c=\n"), Ok("hvs.a-b_c="));
+        for token in ["", " \n", "a b", "a\nb", "a\u{7f}", "tökén"] {
+            assert!(header_token(token).is_err(), "{token:?}");
+        }
+    }
 
     #[test]
     fn quotes_are_short_and_on_one_line() {

@@ -7,6 +7,8 @@ use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
+use crate::text::header_token;
+
 /// An access token, known to fit into a header. Wiped on drop and never shown.
 #[derive(Clone)]
 pub struct AccessToken(SecretString);
@@ -17,15 +19,7 @@ impl AccessToken {
     /// # Errors
     /// When it is empty or holds characters that no header can carry. The token is not shown.
     pub fn parse(token: &SecretString) -> Result<Self, &'static str> {
-        let token = token.expose_secret().trim();
-        if token.is_empty() {
-            return Err("is empty");
-        }
-        if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err("holds a character that no access token has; \
-                        tokens are letters, digits and punctuation of ASCII");
-        }
-        Ok(Self(token.into()))
+        Ok(Self(header_token(token.expose_secret())?.into()))
     }
 
     /// The token itself, to hand to whoever asked for it.
@@ -63,12 +57,5 @@ mod tests {
         let header = token.to_header().unwrap();
         assert_eq!(header.as_bytes(), b"Bearer syt_YWxpY2U_x_1");
         assert!(!format!("{token:?} {header:?}").contains("syt_"));
-    }
-
-    #[test]
-    fn refused_tokens() {
-        for text in ["", " \n", "a b", "a\nb", "a\u{7f}", "tökén"] {
-            assert!(AccessToken::parse(&text.into()).is_err(), "{text:?}");
-        }
     }
 }

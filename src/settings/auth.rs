@@ -38,7 +38,7 @@ pub fn keys(written: Option<&Value>) -> Vec<&'static str> {
 pub fn read(mut section: Section<'_>, tls: &Tls) -> Result<AuthMethod, SettingsError> {
     let method = section.required("method", &format!("one of {METHODS}"))?;
     let mount = section.string("mount")?.unwrap_or_else(|| method.clone());
-    let proof = match method.as_str() {
+    let credentials = match method.as_str() {
         "approle" => approle(&mut section)?,
         "kubernetes" => kubernetes(&mut section)?,
         "jwt" => jwt(&mut section)?,
@@ -48,7 +48,7 @@ pub fn read(mut section: Section<'_>, tls: &Tls) -> Result<AuthMethod, SettingsE
     };
     let mount = mount.trim_matches('/').trim_start_matches("auth/").to_owned();
     let mount = Mount::parse(&mount).map_err(|error| section.wrong("mount", &error))?;
-    Ok(AuthMethod { mount: mount.to_string(), proof })
+    Ok(AuthMethod { mount: mount.to_string(), credentials })
 }
 
 fn approle(section: &mut Section<'_>) -> Result<AuthCredentials, SettingsError> {

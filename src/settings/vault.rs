@@ -20,7 +20,7 @@ pub fn read(section: &mut Section<'_>) -> Result<vault::Config, SettingsError> {
         addresses.iter().any(Address::is_https),
     )?;
     let token_source = token_source(section, &tls)?;
-    if let TokenSource::Login(AuthMethod { proof: AuthCredentials::Cert { .. }, .. }) =
+    if let TokenSource::Login(AuthMethod { credentials: AuthCredentials::Cert { .. }, .. }) =
         &token_source
         && !addresses.iter().all(Address::is_https)
     {

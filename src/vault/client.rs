@@ -20,7 +20,7 @@ use crate::notice::Notices;
 
 /// A Vault cluster, and who we are to it.
 pub struct Client {
-    identity: Arc<TokenManager>,
+    manager: Arc<TokenManager>,
     metrics: Arc<RequestMetrics>,
     mount: Mount,
     /// Whether nodes ask the active one for us, as far as is known.
@@ -47,24 +47,24 @@ impl Client {
         let addresses = config.connection.addresses.clone();
         let cluster = Arc::new(Cluster::new(transport, addresses, Arc::clone(&metrics)));
         let mount = config.mount.clone();
-        let identity =
+        let manager =
             TokenManager::new(config.token_source.clone(), cluster, mount.clone(), notices);
-        Self { identity: Arc::new(identity), metrics, mount, forwards: AtomicBool::new(true) }
+        Self { manager: Arc::new(manager), metrics, mount, forwards: AtomicBool::new(true) }
     }
 
     /// Keeps the token alive; never returns. Run it beside everything else.
     pub fn watch(&self) -> impl Future<Output = ()> + Send + 'static + use<> {
-        lifetime_watcher::watch(Arc::clone(&self.identity))
+        lifetime_watcher::watch(Arc::clone(&self.manager))
     }
 
     /// The cluster's addresses, for messages.
     #[must_use]
     pub fn addresses(&self) -> String {
-        self.identity.cluster().names()
+        self.manager.cluster().names()
     }
 
-    pub(super) fn identity(&self) -> &Arc<TokenManager> {
-        &self.identity
+    pub(super) fn token_manager(&self) -> &Arc<TokenManager> {
+        &self.manager
     }
 
     /// What has been counted of the requests.
@@ -76,7 +76,7 @@ impl Client {
     /// When the token in use ends; `None` if there is none, or it may not know.
     #[must_use]
     pub fn token_end(&self) -> Option<TokenExpiry> {
-        self.identity.end()
+        self.manager.end()
     }
 
     pub(super) fn mount(&self) -> &Mount {
@@ -84,7 +84,7 @@ impl Client {
     }
 
     pub(super) fn notices(&self) -> &Notices {
-        self.identity.notices()
+        self.manager.notices()
     }
 
     /// Sends a request; once more with another token if this one turns out to be dead.
@@ -106,19 +106,19 @@ impl Client {
         index: Option<&Index>,
         request: &Request,
     ) -> Result<ServerResponse, VaultError> {
-        let held = self.identity.token().await?;
-        let answer = self.exchange(index, &held, request).await?;
+        let active = self.manager.token().await?;
+        let answer = self.exchange(index, &active, request).await?;
         if answer.status.as_u16() != 403 {
             return Ok(answer);
         }
-        let Some(other) = self.identity.after_forbidden(&held).await? else {
+        let Some(other) = self.manager.after_forbidden(&active).await? else {
             return Err(denied(&answer));
         };
         let answer = self.exchange(index, &other, request).await?;
         if answer.status.as_u16() != 403 {
             return Ok(answer);
         }
-        self.identity.after_second_refusal(&other).await?;
+        self.manager.after_second_refusal(&other).await?;
         Err(denied(&answer))
     }
 
@@ -137,10 +137,10 @@ impl Client {
     async fn exchange(
         &self,
         index: Option<&Index>,
-        held: &ActiveToken,
+        active: &ActiveToken,
         request: &Request,
     ) -> Result<ServerResponse, VaultError> {
-        let (cluster, token) = (self.identity.cluster(), &held.token);
+        let (cluster, token) = (self.manager.cluster(), &active.token);
         let Some(index) = index else {
             return cluster.send(request, RequestHeaders::Token(token)).await;
         };

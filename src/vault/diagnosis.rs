@@ -39,7 +39,7 @@ struct CapabilitiesPart {
 impl Client {
     /// Asks every address for its health.
     pub async fn nodes(&self) -> Vec<Node> {
-        self.identity().cluster().health_of_all().await
+        self.token_manager().cluster().health_of_all().await
     }
 
     /// Asks how long the token in use lives. Obtains one first if there is none.
@@ -47,8 +47,8 @@ impl Client {
     /// # Errors
     /// When no token can be obtained, or Vault does not answer.
     pub async fn token_state(&self) -> Result<TokenState, VaultError> {
-        let held = self.identity().token().await?;
-        Ok(match lease::look_up(self.identity().cluster(), &held.token).await? {
+        let active = self.token_manager().token().await?;
+        Ok(match lease::look_up(self.token_manager().cluster(), &active.token).await? {
             Lookup::Alive(lease) => {
                 TokenState::Alive { left: lease.left(), renewable: lease.renewable }
             }

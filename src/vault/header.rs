@@ -5,6 +5,8 @@ use std::fmt;
 use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::text::header_token;
+
 /// A Vault token, known to fit into a header.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token(HeaderValue);
@@ -15,16 +17,8 @@ impl Token {
     /// # Errors
     /// When it is empty or holds characters that no header can carry. The token is not shown.
     pub fn parse(token: &SecretString) -> Result<Self, &'static str> {
-        let token = token.expose_secret().trim();
-        if token.is_empty() {
-            return Err("is empty");
-        }
-        let unfit = "holds a character that no Vault token has; \
-                     tokens are letters, digits and punctuation of ASCII";
-        if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(unfit);
-        }
-        let mut value = HeaderValue::from_str(token).map_err(|_| unfit)?;
+        let token = header_token(token.expose_secret())?;
+        let mut value = HeaderValue::from_str(token).map_err(|_| "is no header's value")?;
         value.set_sensitive(true);
         Ok(Self(value))
     }

@@ -178,7 +178,7 @@ def test_a_file_that_vanishes_is_an_error_and_the_last_token_goes_on(
 
 NO_TOKENS = {
     bytes(range(256)): "is not text",
-    b"\x00\x01\x02" * 20: "holds a character that no Vault token has",
+    b"\x00\x01\x02" * 20: "holds a character that no token has",
     b"": "is empty",
     b"{": "is not JSON",
     b'{"token": 5}': "is not a string",

@@ -1,6 +1,6 @@
 //! The auth methods by which the module logs in to Vault.
 
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 
 use secrecy::{ExposeSecret, SecretString};
 use vaultrs::api::auth::{
@@ -19,44 +19,44 @@ use crate::vault::error::quote;
 use crate::vault::request::{Request, RequestKind};
 use crate::vault::transport::{RequestHeaders, ServerResponse};
 
-/// How the module proves to Vault who it is.
+/// An auth method of Vault, and what the module logs in with.
 #[derive(Clone, Debug)]
 pub struct AuthMethod {
     /// The path at which the method is enabled, without `auth/`.
     pub mount: String,
-    /// What is proved and with what.
-    pub proof: AuthCredentials,
+    /// What the module logs in with.
+    pub credentials: AuthCredentials,
 }
 
-/// What is proved to Vault and with what.
+/// What the module logs in with, for each auth method.
 #[derive(Clone, Debug)]
 pub enum AuthCredentials {
     /// <https://developer.hashicorp.com/vault/api-docs/auth/approle#login-with-approle>
     AppRole {
-        /// Which role to take.
+        /// The role.
         role_id: Credential,
-        /// The role's password, or a token that wraps it.
+        /// The secret id, or a token that wraps it.
         secret_id: Credential,
-        /// Set if `secret_id` is such a token.
+        /// The secret id that was wrapped, if `secret_id` is a token that wraps one.
         unwrapped: Option<Unwrapped>,
     },
     /// <https://developer.hashicorp.com/vault/api-docs/auth/kubernetes#login>
     Kubernetes {
-        /// Which role to take.
+        /// The role.
         role: String,
         /// The service account's token.
         jwt: Credential,
     },
     /// <https://developer.hashicorp.com/vault/api-docs/auth/jwt#jwt-login>
     Jwt {
-        /// Which role to take; the mount's default role without one.
+        /// The role; without one, Vault takes the mount's default role.
         role: Option<String>,
         /// The signed token.
         jwt: Credential,
     },
     /// <https://developer.hashicorp.com/vault/api-docs/auth/cert#login-with-tls-certificate-method>
     Cert {
-        /// Which role to take; any that the certificate fits without one.
+        /// The role; without one, Vault takes any that fits the certificate.
         role: Option<String>,
     },
     /// <https://developer.hashicorp.com/vault/api-docs/auth/userpass#login>
@@ -68,7 +68,8 @@ pub enum AuthCredentials {
     },
 }
 
-/// A secret id taken out of its wrapping, which works once: the wrapping token and what was in it.
+/// A secret id that was wrapped, with its wrapping token. It is kept because a wrapping token works
+/// once.
 #[derive(Clone, Default)]
 pub struct Unwrapped(Arc<Mutex<Option<(SecretString, SecretString)>>>);
 
@@ -82,7 +83,7 @@ impl AuthMethod {
     /// The method's name.
     #[must_use]
     pub fn name(&self) -> &'static str {
-        match self.proof {
+        match self.credentials {
             AuthCredentials::AppRole { .. } => "approle",
             AuthCredentials::Kubernetes { .. } => "kubernetes",
             AuthCredentials::Jwt { .. } => "jwt",
@@ -91,7 +92,7 @@ impl AuthMethod {
         }
     }
 
-    /// Logs in; files are read anew.
+    /// Logs in. Reads the files with its credentials again each time.
     ///
     /// # Errors
     /// [`VaultError::LoginRefused`] for a 4xx, or what kept Vault from answering.
@@ -101,7 +102,7 @@ impl AuthMethod {
         notices: &Notices,
     ) -> Result<Granted, VaultError> {
         let mount = self.mount.clone();
-        match &self.proof {
+        match &self.credentials {
             AuthCredentials::AppRole { role_id, secret_id, unwrapped } => {
                 let role_id = role_id.read(notices).await.expose_secret().to_owned();
                 let mut secret_id = secret_id.read(notices).await;
@@ -162,7 +163,7 @@ impl AuthMethod {
 }
 
 impl Unwrapped {
-    /// What `wrapping_token` wraps. Vault is asked once for each wrapping token.
+    /// The secret id that `wrapping_token` wraps. Vault is asked once for each wrapping token.
     async fn secret_id(
         &self,
         cluster: &Arc<Cluster>,
@@ -178,7 +179,7 @@ impl Unwrapped {
                 *self.lock() = Some((wrapping_token, secret_id.clone()));
                 Ok(secret_id)
             }
-            // A new wrapping token that is spent does not make the secret id before it worse.
+            // The wrapping token is spent, but the secret id of the one before may still work.
             (Err(VaultError::LoginRefused { .. }), Some(known)) => Ok(known),
             (Err(error), _) => Err(error),
         }
@@ -188,7 +189,7 @@ impl Unwrapped {
         self.lock().as_ref().map(|(_, secret_id)| secret_id.clone())
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<(SecretString, SecretString)>> {
+    fn lock(&self) -> MutexGuard<'_, Option<(SecretString, SecretString)>> {
         self.0.lock()
     }
 }

@@ -1,20 +1,20 @@
-//! A file that somebody else keeps a token in, such as Vault Agent's sink.
+//! A file in which another program keeps a token, such as Vault Agent's sink.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, MutexGuard};
+use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::wrapping::unwrap;
 use crate::credential::{SAID_EVERY, SecretFile, same};
-use crate::notice::Notices;
-use crate::notice::Throttle;
+use crate::notice::{Notices, Throttle};
 use crate::sync::Mutex;
 use crate::vault::cluster::Cluster;
 use crate::vault::{Token, VaultError};
 
-/// How often it is checked, as requests come, whether the file has changed.
+/// How often a request checks whether the file has changed.
 const CHECKED_EVERY: Duration = Duration::from_secs(1);
 
 /// A file with a token: the token alone, or one of the JSON forms that Vault's own programs write.
@@ -28,25 +28,27 @@ pub struct TokenFile {
 #[derive(Debug, Default)]
 struct State {
     checked: Option<Instant>,
-    /// The content that was last understood, and the token that it meant.
-    understood: Option<(SecretString, Token)>,
+    /// The last content that holds a token, and that token.
+    last_good: Option<(SecretString, Token)>,
 }
 
-/// What a file's content means.
-enum Meaning {
+/// What a file holds.
+enum Content {
+    /// The token itself.
     Token(SecretString),
+    /// A token that is exchanged for the token itself, once.
     Wrapped(SecretString),
 }
 
 impl TokenFile {
-    /// Takes a file that was read once.
+    /// Takes a file that has been read once.
     ///
     /// # Errors
-    /// When what it holds now is no token. The content is not shown.
+    /// When it holds no token now. The content is not shown.
     pub fn new(file: SecretFile) -> Result<Self, String> {
         let content = file.last_good();
-        match meaning(&content)? {
-            Meaning::Token(token) | Meaning::Wrapped(token) => {
+        match parse(&content)? {
+            Content::Token(token) | Content::Wrapped(token) => {
                 Token::parse(&token).map_err(str::to_owned)?;
             }
         }
@@ -58,15 +60,15 @@ impl TokenFile {
         self.file.path().to_string()
     }
 
-    /// Whether some time has passed since the file was read.
+    /// Whether the file has not been read for a second.
     pub fn is_to_be_checked(&self) -> bool {
         self.state().checked.is_none_or(|checked| checked.elapsed() > CHECKED_EVERY)
     }
 
-    /// The token that the file holds now; the last good one if it holds none any more.
+    /// The token that the file holds now, or the last one if it holds none any more.
     ///
     /// # Errors
-    /// When it holds a wrapped token that Vault does not unwrap.
+    /// When there is no last one, and Vault does not unwrap the wrapped token that it holds.
     pub async fn read(
         &self,
         cluster: &Arc<Cluster>,
@@ -74,14 +76,14 @@ impl TokenFile {
     ) -> Result<Token, VaultError> {
         self.state().checked = Some(Instant::now());
         let content = self.file.read(notices).await;
-        let last_good = match &self.state().understood {
+        let last_good = match &self.state().last_good {
             Some((known, token)) if same(known, &content) => return Ok(token.clone()),
             Some((_, token)) => Some(token.clone()),
             None => None,
         };
-        let token = match meaning(&content) {
-            Ok(Meaning::Token(token)) => Ok(token),
-            Ok(Meaning::Wrapped(token)) => match unwrap(cluster, &token, "token").await {
+        let token = match parse(&content) {
+            Ok(Content::Token(token)) => Ok(token),
+            Ok(Content::Wrapped(token)) => match unwrap(cluster, &token, "token").await {
                 Ok(token) => Ok(token),
                 Err(error) if last_good.is_none() => return Err(error),
                 Err(error) => Err(format!("cannot be unwrapped: {error}")),
@@ -89,7 +91,7 @@ impl TokenFile {
             Err(error) => Err(error),
         };
         let token = token.and_then(|token| Token::parse(&token).map_err(str::to_owned));
-        let complain = |error: Option<String>| {
+        let say = |error: Option<String>| {
             self.throttle.say(error, |error| {
                 notices.error(format!(
                     "the token in {} {error}; going on with the one before",
@@ -99,12 +101,12 @@ impl TokenFile {
         };
         match (token, last_good) {
             (Ok(token), _) => {
-                complain(None);
-                self.state().understood = Some((content, token.clone()));
+                say(None);
+                self.state().last_good = Some((content, token.clone()));
                 Ok(token)
             }
             (Err(error), Some(last_good)) => {
-                complain(Some(error));
+                say(Some(error));
                 Ok(last_good)
             }
             (Err(error), None) => Err(VaultError::TokenInvalid {
@@ -113,17 +115,17 @@ impl TokenFile {
         }
     }
 
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock()
     }
 }
 
-/// Tells the forms apart: plain text; the JSON of a sink with `wrap_ttl`, whose token wraps
-/// another; `{"token": …}`; and what `vault login -format=json` prints.
-fn meaning(content: &SecretString) -> Result<Meaning, String> {
+/// Reads one of the forms: plain text; the JSON of a sink with `wrap_ttl`, whose token wraps another
+/// one; `{"token": …}`; and what `vault login -format=json` prints.
+fn parse(content: &SecretString) -> Result<Content, String> {
     let text = content.expose_secret();
     if !text.starts_with('{') {
-        return Ok(Meaning::Token(content.clone()));
+        return Ok(Content::Token(content.clone()));
     }
     let mut json: Value =
         serde_json::from_str(text).map_err(|_| "begins with { and is not JSON".to_owned())?;
@@ -138,8 +140,8 @@ fn meaning(content: &SecretString) -> Result<Meaning, String> {
         _ => return Err("is JSON without a token".to_owned()),
     };
     match json.pointer_mut(pointer).map(Value::take) {
-        Some(Value::String(token)) if is_wrapped => Ok(Meaning::Wrapped(token.into())),
-        Some(Value::String(token)) => Ok(Meaning::Token(token.into())),
+        Some(Value::String(token)) if is_wrapped => Ok(Content::Wrapped(token.into())),
+        Some(Value::String(token)) => Ok(Content::Token(token.into())),
         _ => Err("is JSON whose token is not a string".to_owned()),
     }
 }
@@ -149,9 +151,9 @@ mod tests {
     use super::*;
 
     fn token(content: &str) -> Result<(bool, String), String> {
-        meaning(&SecretString::from(content)).map(|meaning| match meaning {
-            Meaning::Token(token) => (false, token.expose_secret().to_owned()),
-            Meaning::Wrapped(token) => (true, token.expose_secret().to_owned()),
+        parse(&SecretString::from(content)).map(|content| match content {
+            Content::Token(token) => (false, token.expose_secret().to_owned()),
+            Content::Wrapped(token) => (true, token.expose_secret().to_owned()),
         })
     }
 

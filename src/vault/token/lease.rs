@@ -1,10 +1,11 @@
 //! Tokens that Vault grants, and how long they live.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use secrecy::SecretString;
 use serde::Deserialize;
+use tokio::time::Instant;
 use vaultrs::api::token::requests::{LookupTokenSelfRequest, RenewTokenSelfRequest};
 
 use crate::vault::cluster::Cluster;
@@ -24,22 +25,22 @@ pub struct Granted {
 /// How long a token lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lease {
-    /// The time it was granted, or had left when it was looked up.
+    /// The time that it was granted, or that it had left when it was looked up.
     pub ttl: Duration,
     /// When it ends; `None` for a token without an end.
     pub end: Option<Instant>,
     /// Whether it can be renewed.
     pub renewable: bool,
-    /// When it was granted or looked up, by the clock on the wall.
+    /// When it was granted or looked up, in wall-clock time.
     told: SystemTime,
 }
 
-/// When a token ends, by the clock on the wall.
+/// When a token ends, in wall-clock time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenExpiry {
     /// It has no end.
     Never,
-    /// Then, unless it is renewed.
+    /// It ends at this time, unless it is renewed.
     At(SystemTime),
 }
 
@@ -50,7 +51,7 @@ impl Lease {
         Self { ttl, end, renewable, told: SystemTime::now() }
     }
 
-    /// When the token ends, for those who cannot read our clock.
+    /// When the token ends, in wall-clock time, for those outside this process.
     #[must_use]
     pub fn wall_clock_end(&self) -> TokenExpiry {
         if self.end.is_some() { TokenExpiry::At(self.told + self.ttl) } else { TokenExpiry::Never }
@@ -63,7 +64,7 @@ impl Lease {
     }
 }
 
-/// Longer lives than this are cut to it, so that no clock overflows.
+/// The longest lifetime. Longer ones are cut to it, so that no addition of times overflows.
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
 /// The part of a login's or a renewal's answer that is used.
@@ -96,11 +97,11 @@ struct LookupPart {
     expire_time: Option<String>,
 }
 
-/// What a token says of itself.
+/// The answer to a token that looks itself up.
 pub enum Lookup {
-    /// It lives for this long.
+    /// The token is alive, with this lease.
     Alive(Lease),
-    /// A 403: it is dead, or may not look at itself.
+    /// A 403: the token is dead, or no policy lets it look itself up.
     Forbidden,
 }
 
@@ -150,7 +151,7 @@ pub fn granted(answer: &ServerResponse) -> Result<Granted, VaultError> {
     Ok(Granted { token, lease })
 }
 
-// The parser's own message may quote what it read.
+// The message of the parser is left out: it may quote the token.
 fn not_understood() -> VaultError {
     VaultError::Unexpected(
         "Vault's answer about the module's token is not understood; check that vault_url is Vault's"

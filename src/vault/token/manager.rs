@@ -1,9 +1,10 @@
-//! The token in use: where it comes from, and what takes its place when it dies.
+//! The token in use: where it comes from, and what replaces it when it is dead.
 
 use std::sync::{Arc, MutexGuard};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::auth::AuthMethod;
 use super::file::TokenFile;
@@ -15,65 +16,72 @@ use crate::vault::mounts::{self, Mounted};
 use crate::vault::transport::RequestHeaders;
 use crate::vault::{Mount, Token, VaultError};
 
-/// How long a new token that is refused like the dead one before it is not replaced again.
+/// How long a replacement that is refused like the dead token before it is not replaced itself.
 ///
-/// A policy may forbid a living token even to look itself up, and then it looks like a dead one:
-/// without this every login would log in to Vault.
+/// If a policy forbids a living token even to look itself up, it looks like a dead one. Without this
+/// limit every login of a user would then log in to Vault.
 const REPLACEMENT_REFUSED_FOR: Duration = Duration::from_secs(30);
 
-/// How long Vault's refusal to let us log in is taken for its answer. Vault locks out who asks
-/// again and again with a wrong password.
-const REFUSED_FOR: Duration = Duration::from_secs(5);
+/// How long Vault's refusal of a login is its answer to all who want a token. Vault locks out
+/// whoever logs in again and again with a wrong password.
+const LOGIN_REFUSED_FOR: Duration = Duration::from_secs(5);
 
 /// Where tokens come from.
 #[derive(Clone, Debug)]
 pub enum TokenSource {
     /// The configuration or the environment.
     Static(Token),
-    /// A file that somebody else keeps up to date.
+    /// A file that another program keeps up to date.
     File(TokenFile),
     /// An auth method.
     Login(AuthMethod),
 }
 
-/// The token in use.
+/// Holds the token in use and gets another one.
 pub struct TokenManager {
     source: TokenSource,
     cluster: Arc<Cluster>,
     mount: Mount,
     notices: Notices,
     state: Mutex<State>,
-    /// Held while a token is judged or obtained, so that many who need one cause one login.
+    /// Held while a token is checked or obtained, so that many who need one cause one login.
     obtaining: tokio::sync::Mutex<()>,
     generation: watch::Sender<u64>,
 }
 
 #[derive(Default)]
 struct State {
-    held: Option<ActiveToken>,
+    active: Option<ActiveToken>,
+    /// The number of tokens that there have been.
     generation: u64,
-    /// The token that took a dead one's place and is refused like it.
-    replacement_refused: Option<(u64, Instant)>,
-    /// When a token was last found alive, and which.
-    alive: Option<(u64, Instant)>,
-    /// When a token was last asked for in vain.
-    failure: Option<(Instant, VaultError)>,
+    /// What was last found out about the token of this generation.
+    verdict: Option<(u64, Verdict)>,
 }
 
-/// A token in use, as one who sends a request sees it.
+/// What was found out about a token.
+enum Verdict {
+    /// It is alive, by a check that began at this time. So a 403 comes from a policy.
+    Alive(Instant),
+    /// It is refused like the dead token that it replaced, since this time.
+    ReplacementRefused(Instant),
+    /// No other token could be obtained, by an attempt that began at this time.
+    NotReplaced(Instant, VaultError),
+}
+
+/// The token in use, as one who sends a request sees it.
 #[derive(Clone)]
 pub struct ActiveToken {
     /// The token.
     pub token: Token,
-    /// Which one of the process's life this is; another one has another number.
+    /// Its number among the tokens that this process has had.
     pub generation: u64,
-    /// How long it lives, as far as that was told.
+    /// Its lease, as far as Vault has told.
     pub lease: Option<Lease>,
 }
 
-/// Why a token is wanted.
+/// Why a token is asked for.
 enum TokenRequestReason {
-    /// There is none, or it may have changed.
+    /// There is none yet, or the file may hold another one.
     Any,
     /// This one was answered with a 403.
     InsteadOfForbidden(ActiveToken),
@@ -95,19 +103,19 @@ impl TokenManager {
         }
     }
 
-    /// The cluster that knows the token.
+    /// The cluster whose tokens these are.
     pub fn cluster(&self) -> &Arc<Cluster> {
         &self.cluster
     }
 
-    /// The notices of the background.
+    /// Where lines for the log go that belong to no login.
     pub fn notices(&self) -> &Notices {
         &self.notices
     }
 
-    /// When the token in use ends, as far as that was told.
+    /// When the token in use ends, as far as Vault has told.
     pub fn end(&self) -> Option<TokenExpiry> {
-        Some(self.held()?.lease?.wall_clock_end())
+        Some(self.active()?.lease?.wall_clock_end())
     }
 
     /// Where tokens come from.
@@ -115,54 +123,56 @@ impl TokenManager {
         &self.source
     }
 
-    /// Tells of every new token.
-    pub fn changes(&self) -> watch::Receiver<u64> {
-        self.generation.subscribe()
+    /// Returns once another token than this one is in use.
+    pub async fn replaced(&self, former: &ActiveToken) {
+        let mut generation = self.generation.subscribe();
+        // The sender lives as long as `self`.
+        let _ = generation.wait_for(|generation| *generation != former.generation).await;
     }
 
-    /// The token to send; obtained if there is none.
+    /// The token to send. Obtains one if there is none.
     ///
     /// # Errors
-    /// What keeps us from obtaining one.
+    /// Why there is none to be had.
     pub async fn token(self: &Arc<Self>) -> Result<ActiveToken, VaultError> {
         let may_have_changed = match &self.source {
             TokenSource::File(file) => file.is_to_be_checked(),
             TokenSource::Static(_) | TokenSource::Login(_) => false,
         };
-        match self.held().filter(|_| !may_have_changed) {
-            Some(held) => Ok(held),
+        match self.active().filter(|_| !may_have_changed) {
+            Some(active) => Ok(active),
             None => self.get(TokenRequestReason::Any).await?.ok_or_else(no_token),
         }
     }
 
-    /// What to do about a 403 that came for `held`: another token to try with, or `None` if the
-    /// token is alive and a policy refuses.
+    /// What to do about a 403: another token to try with, or `None` if this one is alive and a
+    /// policy refuses.
     ///
-    /// The texts of a dead token and of a policy are no contract, so it is found out otherwise: a
-    /// living token may look itself up, or at least read something in the mount.
+    /// The texts for a dead token and for a policy that refuses are no contract. So the token is
+    /// checked: a living one may look itself up, or at least read something in the mount.
     ///
     /// # Errors
     /// [`VaultError::TokenInvalid`] when the token is dead and there is no other, or what keeps us
-    /// from finding out or from obtaining another one.
+    /// from checking it or from obtaining another one.
     pub async fn after_forbidden(
         self: &Arc<Self>,
-        held: &ActiveToken,
+        forbidden: &ActiveToken,
     ) -> Result<Option<ActiveToken>, VaultError> {
-        self.get(TokenRequestReason::InsteadOfForbidden(held.clone())).await
+        self.get(TokenRequestReason::InsteadOfForbidden(forbidden.clone())).await
     }
 
-    /// What a second 403 means, that came for the token which took a dead one's place.
+    /// Keeps what a second 403 means, which came for the token that replaced a dead one.
     ///
     /// # Errors
-    /// What keeps us from finding out.
-    pub async fn after_second_refusal(&self, held: &ActiveToken) -> Result<(), VaultError> {
-        if !self.is_alive(&held.token).await? {
-            self.lock().replacement_refused = Some((held.generation, Instant::now()));
+    /// What keeps us from checking the token.
+    pub async fn after_second_refusal(&self, replacement: &ActiveToken) -> Result<(), VaultError> {
+        if !self.is_alive(&replacement.token).await? {
+            self.record(replacement.generation, Verdict::ReplacementRefused(Instant::now()));
         }
         Ok(())
     }
 
-    /// Logs in anew while the token in use goes on being used.
+    /// Logs in again. Until that works, the token that nears its end stays in use.
     ///
     /// # Errors
     /// Those of the login.
@@ -173,26 +183,26 @@ impl TokenManager {
         self.get(TokenRequestReason::InsteadOfEnding(ending.clone())).await?.ok_or_else(no_token)
     }
 
-    /// Keeps what a renewal or a look-up told of the token in use.
+    /// Keeps the lease that a renewal or a look-up told, if the token is still in use.
     pub fn learn(&self, generation: u64, lease: Lease) {
-        if let Some(held) = &mut self.lock().held
-            && held.generation == generation
+        if let Some(active) = &mut self.state().active
+            && active.generation == generation
         {
-            held.lease = Some(lease);
+            active.lease = Some(lease);
         }
     }
 
-    /// Does it in a task of its own: a login that gives up waiting must not cut off what the next
-    /// one needs, least of all the exchange of a wrapping token, which works once.
+    /// Gets a token in a task of its own. A login that gives up waiting must not cut off what the
+    /// next one needs, least of all the exchange of a wrapping token, which works once.
     async fn get(
         self: &Arc<Self>,
-        want: TokenRequestReason,
+        reason: TokenRequestReason,
     ) -> Result<Option<ActiveToken>, VaultError> {
-        let identity = Arc::clone(self);
+        let manager = Arc::clone(self);
         let asked = Instant::now();
         tokio::spawn(async move {
-            let _obtaining = identity.obtaining.lock().await;
-            identity.get_alone(want, asked).await
+            let _obtaining = manager.obtaining.lock().await;
+            manager.get_alone(reason, asked).await
         })
         .await
         .unwrap_or_else(|_| Err(no_token()))
@@ -200,66 +210,92 @@ impl TokenManager {
 
     async fn get_alone(
         &self,
-        want: TokenRequestReason,
+        reason: TokenRequestReason,
         asked: Instant,
     ) -> Result<Option<ActiveToken>, VaultError> {
-        let former = match &want {
-            TokenRequestReason::Any => None,
-            TokenRequestReason::InsteadOfForbidden(former)
-            | TokenRequestReason::InsteadOfEnding(former) => Some(former),
-        };
-        let newer = self.held().filter(|held| match former {
-            Some(former) => held.generation != former.generation,
-            None => !matches!(self.source, TokenSource::File(_)),
-        });
-        if newer.is_some() {
-            return Ok(newer);
+        if let Some(newer) = self.active().filter(|active| self.is_newer(active, &reason)) {
+            return Ok(Some(newer));
         }
-        if let Some(error) = self.failure_since(asked) {
-            return Err(error);
-        }
-        if let TokenRequestReason::InsteadOfForbidden(former) = &want {
-            if self.is_replacement_refused(former, asked) {
-                return Ok(None);
-            }
-            let started = Instant::now();
-            if self.is_alive(&former.token).await? {
-                self.lock().alive = Some((former.generation, started));
-                return Ok(None);
-            }
+        if let Some(known) = self.known(&reason, asked) {
+            return known.map(|()| None);
         }
         let started = Instant::now();
-        let obtained = self.obtain(&want).await;
-        self.lock().failure = obtained.as_ref().err().map(|error| (started, error.clone()));
+        if let TokenRequestReason::InsteadOfForbidden(former) = &reason
+            && self.is_alive(&former.token).await?
+        {
+            self.record(former.generation, Verdict::Alive(started));
+            return Ok(None);
+        }
+        let started = Instant::now();
+        let obtained = self.obtain(&reason).await;
+        if let Err(error) = &obtained {
+            let generation = self.state().generation;
+            self.record(generation, Verdict::NotReplaced(started, error.clone()));
+        }
         obtained.map(Some)
     }
 
+    /// Whether somebody else has already obtained what is asked for.
+    fn is_newer(&self, active: &ActiveToken, reason: &TokenRequestReason) -> bool {
+        match reason {
+            // The file may hold another token than the one in use.
+            TokenRequestReason::Any => !matches!(self.source, TokenSource::File(_)),
+            TokenRequestReason::InsteadOfForbidden(former)
+            | TokenRequestReason::InsteadOfEnding(former) => active.generation != former.generation,
+        }
+    }
+
+    /// What was found out so recently that Vault is not asked again: that the token stays in use, or
+    /// why there is no other one.
+    fn known(&self, reason: &TokenRequestReason, asked: Instant) -> Option<Result<(), VaultError>> {
+        let state = self.state();
+        let (generation, verdict) = state.verdict.as_ref()?;
+        let is_forbidden = match reason {
+            TokenRequestReason::InsteadOfForbidden(former) => former.generation == *generation,
+            TokenRequestReason::Any | TokenRequestReason::InsteadOfEnding(_) => false,
+        };
+        match verdict {
+            Verdict::Alive(since) if is_forbidden && *since >= asked => Some(Ok(())),
+            Verdict::ReplacementRefused(since)
+                if is_forbidden && since.elapsed() < REPLACEMENT_REFUSED_FOR =>
+            {
+                Some(Ok(()))
+            }
+            Verdict::NotReplaced(since, error) => {
+                let is_login_refused = matches!(error, VaultError::LoginRefused { .. });
+                let holds =
+                    *since >= asked || (is_login_refused && since.elapsed() < LOGIN_REFUSED_FOR);
+                holds.then(|| Err(error.clone()))
+            }
+            Verdict::Alive(_) | Verdict::ReplacementRefused(_) => None,
+        }
+    }
+
     /// Gets a token from its source.
-    async fn obtain(&self, want: &TokenRequestReason) -> Result<ActiveToken, VaultError> {
-        let is_dead = matches!(want, TokenRequestReason::InsteadOfForbidden(_));
+    async fn obtain(&self, reason: &TokenRequestReason) -> Result<ActiveToken, VaultError> {
+        let is_dead = matches!(reason, TokenRequestReason::InsteadOfForbidden(_));
         match &self.source {
-            TokenSource::Static(_) if is_dead => Err(VaultError::TokenInvalid {
-                advice: "put a new one into vault_token (or VAULT_TOKEN) and restart Synapse"
-                    .to_owned(),
-            }),
-            TokenSource::Static(token) => Ok(self.hold(token.clone(), None)),
+            TokenSource::Static(_) if is_dead => {
+                Err(VaultError::TokenInvalid { advice: self.source.advice() })
+            }
+            TokenSource::Static(token) => Ok(self.activate(token.clone(), None)),
             TokenSource::File(file) => {
                 let token = file.read(&self.cluster, &self.notices).await?;
-                match self.held() {
-                    Some(held) if held.token == token && !is_dead => Ok(held),
-                    Some(held) if held.token == token => Err(VaultError::TokenInvalid {
+                match self.active() {
+                    Some(active) if active.token == token && !is_dead => Ok(active),
+                    Some(active) if active.token == token => Err(VaultError::TokenInvalid {
                         advice: format!("{} still holds it; put a new one there", file.path()),
                     }),
-                    _ => Ok(self.hold(token, None)),
+                    _ => Ok(self.activate(token, None)),
                 }
             }
             TokenSource::Login(method) => {
                 if is_dead {
-                    // Should the login fail, the next one must not begin with a dead token.
-                    self.lock().held = None;
+                    // If the login fails, the next request must not begin with a dead token.
+                    self.state().active = None;
                 }
                 let granted = method.login(&self.cluster, &self.notices).await?;
-                Ok(self.hold(granted.token, Some(granted.lease)))
+                Ok(self.activate(granted.token, Some(granted.lease)))
             }
         }
     }
@@ -274,47 +310,42 @@ impl TokenManager {
         Ok(!matches!(mounts::parse_response(&self.mount, &answer)?, Mounted::Unknown))
     }
 
-    /// Whether it was found out since `asked` that the token is alive, or a short while ago that a
-    /// new one is refused as well.
-    fn is_replacement_refused(&self, former: &ActiveToken, asked: Instant) -> bool {
-        let state = self.lock();
-        let is_alive = state
-            .alive
-            .is_some_and(|(generation, at)| generation == former.generation && at >= asked);
-        let is_futile = state.replacement_refused.is_some_and(|(generation, at)| {
-            generation == former.generation && at.elapsed() < REPLACEMENT_REFUSED_FOR
-        });
-        is_alive || is_futile
+    fn record(&self, generation: u64, verdict: Verdict) {
+        self.state().verdict = Some((generation, verdict));
     }
 
-    /// The failure of another one's try that began after this one wanted a token, or of a login
-    /// that was refused a moment ago.
-    fn failure_since(&self, asked: Instant) -> Option<VaultError> {
-        let state = self.lock();
-        let (started, error) = state.failure.as_ref()?;
-        let is_refused = matches!(error, VaultError::LoginRefused { .. });
-        (*started >= asked || (is_refused && started.elapsed() < REFUSED_FOR))
-            .then(|| error.clone())
-    }
-
-    fn hold(&self, token: Token, lease: Option<Lease>) -> ActiveToken {
-        let held = {
-            let mut state = self.lock();
+    fn activate(&self, token: Token, lease: Option<Lease>) -> ActiveToken {
+        let active = {
+            let mut state = self.state();
             state.generation += 1;
-            let held = ActiveToken { token, generation: state.generation, lease };
-            state.held = Some(held.clone());
-            held
+            let active = ActiveToken { token, generation: state.generation, lease };
+            state.active = Some(active.clone());
+            // What was found out is about a token before.
+            state.verdict = None;
+            active
         };
-        self.generation.send_replace(held.generation);
-        held
+        self.generation.send_replace(active.generation);
+        active
     }
 
-    fn held(&self) -> Option<ActiveToken> {
-        self.lock().held.clone()
+    fn active(&self) -> Option<ActiveToken> {
+        self.state().active.clone()
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock()
+    }
+}
+
+impl TokenSource {
+    /// What to do about a token that the module cannot replace by itself.
+    pub fn advice(&self) -> String {
+        match self {
+            Self::File(file) => format!("put a new one into {}", file.path()),
+            Self::Static(_) | Self::Login(_) => {
+                "put a new one into vault_token (or VAULT_TOKEN) and restart Synapse".to_owned()
+            }
+        }
     }
 }
 

@@ -1,11 +1,12 @@
-//! The token by which Vault knows us: where it comes from, how long it lives, what replaces it.
+//! The token with which the module reads secrets: where it comes from, how long it lives, and what
+//! replaces it.
 //!
 //! From the bottom up:
 //! * [`lease`] asks how long a token lives, and renews it.
 //! * [`wrapping`] unwraps a secret that was handed over in a wrapping token.
-//! * [`auth`] logs in to Vault; [`file`] reads a token that somebody else keeps up to date.
-//! * [`manager`] has the token in use and gets another one.
-//! * [`lifetime_watcher`] keeps it alive.
+//! * [`auth`] logs in to Vault. [`file`] reads a token that another program keeps up to date.
+//! * [`manager`] holds the token in use and gets another one.
+//! * [`lifetime_watcher`] renews it, replaces it before its end, or says in time that it will end.
 
 pub mod auth;
 pub mod file;
