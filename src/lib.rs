@@ -9,11 +9,13 @@
 //! * [`login`]: the decision about a login.
 //! * [`homeserver`]: Matrix's client-server API and Synapse's admin API.
 //! * [`provisioning`]: accounts that log in through Vault, made, opened and closed.
+//! * `file`: files that others may replace, on file systems that may hang.
 //! * `memory`: what was left on the stack is wiped.
 //! * [`metrics`]: what is counted for monitoring.
 //! * [`notice`]: what the background has to say to the administrator.
 
 pub mod credential;
+mod file;
 #[cfg(test)]
 mod fuzz;
 #[cfg(any(test, fuzzing))]

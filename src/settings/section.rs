@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::environment::Environment;
 use super::error::SettingsError;
 use super::value::{kind, parse_duration};
-use crate::credential::{Credential, SecretFile};
+use crate::credential::{Credential, Pipes, SecretFile};
 
 const EMPTY: &str = "is empty: fill it in, or leave out the key";
 
@@ -154,7 +154,8 @@ impl<'a> Section<'a> {
 
     /// Opens the file that `key` names.
     pub fn secret_file(&self, key: &str, path: &str) -> Result<SecretFile, SettingsError> {
-        SecretFile::open(PathBuf::from(path)).map_err(|error| self.wrong(key, &error))
+        SecretFile::open(PathBuf::from(path), Pipes::ReadOnce)
+            .map_err(|error| self.wrong(key, &error))
     }
 
     /// A boolean.

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::error::SettingsError;
 use super::section::{Section, Sourced};
 use super::variables;
-use crate::credential::shown_path;
+use crate::file::shown_path;
 use crate::http::{Tls, install_provider};
 
 /// Reads `vault_tls`, or where it says nothing of a matter, the environment variables of that

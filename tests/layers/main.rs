@@ -16,6 +16,7 @@ use paths::{Tree, Use};
 const LAYERS: &[&[&str]] = &[
     &[
         "credential",
+        "file",
         "fuzz",
         "memory",
         "metrics",
