@@ -2,7 +2,7 @@
 
 use futures_util::{StreamExt, TryStreamExt};
 
-use super::account_entry::Record;
+use super::account::account_entry::Record;
 use super::error::ProvisioningError;
 use super::patience::Patience;
 use super::provisioner::Provisioner;

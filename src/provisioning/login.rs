@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::account_entry::Record;
+use super::account::account_entry::Record;
 use super::error::{ErrorKind, ProvisioningError};
 use super::patience::Patience;
 use super::provisioner::{Account, Provisioner};

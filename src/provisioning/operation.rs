@@ -2,8 +2,8 @@
 
 use secrecy::SecretString;
 
-use super::creation::{Authority, NewAccount};
-use super::creation_method::{CreatedAs, CreationAttempt};
+use super::account::creation_method::{CreatedAs, CreationAttempt};
+use super::authority::{Authority, NewAccount};
 use super::error::ProvisioningError;
 use super::login::Freshness;
 use super::patience::Patience;

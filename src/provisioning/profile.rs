@@ -2,7 +2,7 @@
 
 use secrecy::SecretString;
 
-use super::avatar::Avatar;
+use super::account::avatar::Avatar;
 use super::error::ProvisioningError;
 use super::login::{Freshness, LoginOptions, access_token_given};
 use super::provisioner::Provisioner;

@@ -1,7 +1,7 @@
 //! Makes an account that logs in through Vault, or finds the one that is there.
 
-use super::attributes::Attributes;
-use super::avatar::Avatar;
+use super::account::attributes::Attributes;
+use super::account::avatar::Avatar;
 use super::error::ProvisioningError;
 use super::login::LoginOptions;
 use super::operation::{ClaimedAccount, Operation, ProvisionRequest};

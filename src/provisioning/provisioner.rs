@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use secrecy::SecretString;
 
-use super::account_locks::AccountLocks;
+use super::account::account_locks::AccountLocks;
 use super::config::Config;
 use super::error::ProvisioningError;
 use super::patience::Patience;

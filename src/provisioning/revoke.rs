@@ -2,7 +2,7 @@
 
 use secrecy::ExposeSecret;
 
-use super::account_entry::Record;
+use super::account::account_entry::Record;
 use super::error::ProvisioningError;
 use super::login::{Freshness, LoginOptions};
 use super::patience::Patience;

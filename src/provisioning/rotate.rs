@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::account_entry::Record;
-use super::conflict::contended;
+use super::account::account_entry::Record;
+use super::account::conflict::contended;
 use super::error::ProvisioningError;
 use super::provisioner::Provisioner;
 use crate::random::new_secret;

@@ -1,10 +1,10 @@
 //! What is set of an account: its name, its picture, and what only an administrator may.
 
+use super::super::error::ProvisioningError;
+use super::super::operation::{ClaimedAccount, Operation};
+use super::super::patience::Patience;
+use super::super::provisioner::Provisioner;
 use super::avatar::Avatar;
-use super::error::ProvisioningError;
-use super::operation::{ClaimedAccount, Operation};
-use super::patience::Patience;
-use super::provisioner::Provisioner;
 use crate::homeserver::{self, AccessToken};
 use crate::user_id::UserId;
 
@@ -23,7 +23,7 @@ impl<'a> Attributes<'a> {
     ///
     /// # Errors
     /// When it takes an admin token, and there is none.
-    pub(super) fn wanted(
+    pub(crate) fn wanted(
         call: &'a Operation<'_>,
         ready: &ClaimedAccount,
         avatar: Option<Avatar>,
@@ -62,7 +62,7 @@ impl<'a> Attributes<'a> {
 
 impl Provisioner {
     /// Sets what is wanted, by the admin API if it may be used, else with the user's own token.
-    pub(super) async fn set(
+    pub(crate) async fn set(
         &self,
         call: &Operation<'_>,
         own_token: Option<&AccessToken>,
@@ -108,7 +108,7 @@ impl Provisioner {
     }
 
     /// Sets attributes by the admin API.
-    pub(super) async fn modify(
+    pub(crate) async fn modify(
         &self,
         patience: &Patience,
         user_id: &UserId,
@@ -125,7 +125,7 @@ impl Provisioner {
     }
 
     /// Sets the profile of a user with their own token; returns the picture's URI.
-    pub(super) async fn set_own_profile(
+    pub(crate) async fn set_own_profile(
         &self,
         patience: &Patience,
         user_id: &UserId,
@@ -152,7 +152,7 @@ impl Provisioner {
     }
 
     /// The URI of a picture, uploaded if it is a file.
-    pub(super) async fn uploaded(
+    pub(crate) async fn uploaded(
         &self,
         patience: &Patience,
         token: &AccessToken,

@@ -4,12 +4,12 @@
 //! was created over the admin API has no password, and so nothing proves whose it is; it is taken
 //! for ours if it is younger than the intent and nobody has ever used it.
 
+use super::super::authority::{AccountLookup, Authority};
+use super::super::error::ProvisioningError;
+use super::super::patience::Patience;
+use super::super::provisioner::Provisioner;
 use super::account_entry::Intent;
-use super::creation::{AccountLookup, Authority};
 use super::creation_method::{CreatedAs, CreationMethod};
-use super::error::ProvisioningError;
-use super::patience::Patience;
-use super::provisioner::Provisioner;
 use crate::homeserver::{self, AccessToken, Login, LoginCredentials, Session};
 use crate::random::{new_device_id, new_secret};
 use crate::user_id::UserId;
@@ -39,7 +39,7 @@ enum ByPassword {
 
 impl Provisioner {
     /// Finds out whether an account that exists was created by an intent.
-    pub(super) async fn judge(
+    pub(crate) async fn judge(
         &self,
         patience: &Patience,
         user_id: &UserId,

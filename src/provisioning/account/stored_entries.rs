@@ -18,7 +18,7 @@ const PASSWORD: &str = "stored-password-0123456789-ABCDEFGHIJKLMNOP";
 const VERSION: u32 = 2;
 
 fn stored(name: &str) -> Map<String, Value> {
-    let text = include_str!("../../tests/vectors/stored_entries.json");
+    let text = include_str!("../../../tests/vectors/stored_entries.json");
     let mut all: Map<String, Value> = serde_json::from_str(text).unwrap();
     let Some(Value::Object(fields)) = all.remove(name) else { panic!("no {name}") };
     fields

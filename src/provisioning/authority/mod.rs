@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use secrecy::SecretString;
 
-use super::creation_method::{CreatedAs, CreationMethod};
+use super::account::creation_method::{CreatedAs, CreationMethod};
 use super::error::{ErrorKind, ProvisioningError};
 use super::patience::Patience;
 use super::provisioner::Provisioner;
@@ -89,7 +89,7 @@ impl AccountLookup {
 
 impl Provisioner {
     /// What lets us create accounts, as it is now.
-    pub(super) async fn authority(&self) -> Result<Authority, ProvisioningError> {
+    pub(crate) async fn authority(&self) -> Result<Authority, ProvisioningError> {
         Ok(Authority {
             admin_token: self.admin_token().await?,
             shared_secret: self.shared_secret().await,
@@ -97,7 +97,7 @@ impl Provisioner {
     }
 
     /// Asks the homeserver about an account.
-    pub(super) async fn look_up(
+    pub(crate) async fn look_up(
         &self,
         patience: &Patience,
         user_id: &UserId,
@@ -134,7 +134,7 @@ impl Provisioner {
     }
 
     /// Refuses an account that the homeserver does not have.
-    pub(super) async fn must_exist(
+    pub(crate) async fn must_exist(
         &self,
         patience: &Patience,
         user_id: &UserId,
@@ -159,7 +159,7 @@ impl Provisioner {
     }
 
     /// Creates an account if it is not there. Changes nothing about one that is.
-    pub(super) async fn create(
+    pub(crate) async fn create(
         &self,
         patience: &Patience,
         authority: &Authority,

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::super::error::ProvisioningError;
+use super::super::patience::Patience;
+use super::super::provisioner::{Account, Provisioner};
 use super::account_entry::{AccountEntry, Record};
-use super::error::ProvisioningError;
-use super::patience::Patience;
-use super::provisioner::{Account, Provisioner};
 use crate::homeserver::{AccessToken, Session};
 use crate::vault::{EntryVersion, VaultError, Written};
 
@@ -17,7 +17,7 @@ const FAREWELL: Duration = Duration::from_secs(5);
 
 impl Provisioner {
     /// Reads the newest version.
-    pub(super) async fn read(
+    pub(crate) async fn read(
         &self,
         patience: &Patience,
         account: &Account<'_>,
@@ -27,7 +27,7 @@ impl Provisioner {
     }
 
     /// Writes the version that follows `after`; `None` if somebody else has written one since.
-    pub(super) async fn write(
+    pub(crate) async fn write(
         &self,
         patience: &Patience,
         account: &Account<'_>,
@@ -56,7 +56,7 @@ impl Provisioner {
     }
 
     /// Destroys versions.
-    pub(super) async fn destroy(
+    pub(crate) async fn destroy(
         &self,
         patience: &Patience,
         account: &Account<'_>,
@@ -70,7 +70,7 @@ impl Provisioner {
     }
 
     /// Destroys what is left of an intent beside its entry.
-    pub(super) async fn forget_intent(
+    pub(crate) async fn forget_intent(
         &self,
         patience: &Patience,
         account: &Account<'_>,
@@ -90,14 +90,14 @@ impl Provisioner {
     }
 
     /// Ends a session that nobody needs.
-    pub(super) async fn end(&self, session: Option<Box<Session>>) {
+    pub(crate) async fn end(&self, session: Option<Box<Session>>) {
         if let Some(session) = session {
             self.forget(&session.access_token).await;
         }
     }
 
     /// Logs a token out that is thrown away. That it fails matters to nobody.
-    pub(super) async fn forget(&self, token: &AccessToken) {
+    pub(crate) async fn forget(&self, token: &AccessToken) {
         let patience = Patience::new(FAREWELL);
         let _ = patience.insist("log out", || self.homeserver.log_out(token)).await;
     }

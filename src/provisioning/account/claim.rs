@@ -15,17 +15,17 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+use super::super::authority::{Created, Creation};
+use super::super::error::ProvisioningError;
+use super::super::login::Freshness;
+use super::super::operation::{ClaimedAccount, Operation};
+use super::super::provisioner::Provisioner;
 use super::account_entry::{AccountEntry, Intent, Record};
 use super::conflict::{
     check_begun, check_owner, contended, deactivated, not_ours, overtaken, undecided, unusable,
 };
-use super::creation::{Created, Creation};
 use super::creation_method::CreatedAs;
-use super::error::ProvisioningError;
-use super::login::Freshness;
-use super::operation::{ClaimedAccount, Operation};
 use super::ownership::Ownership;
-use super::provisioner::Provisioner;
 use crate::homeserver::{Profile, Session};
 use crate::random::new_secret;
 use crate::vault::Written;
@@ -57,7 +57,7 @@ impl CreatedAccount {
 
 impl Provisioner {
     /// Goes round until the account is ready, or is known not to be ours.
-    pub(super) async fn claim(
+    pub(crate) async fn claim(
         &self,
         call: &Operation<'_>,
     ) -> Result<ClaimedAccount, ProvisioningError> {

@@ -1,8 +1,8 @@
 //! Accounts that are somebody else's, and what to do about it.
 
+use super::super::error::{ErrorKind, ProvisioningError};
+use super::super::provisioner::Account;
 use super::creation_method::CreatedAs;
-use super::error::{ErrorKind, ProvisioningError};
-use super::provisioner::Account;
 
 /// Refuses an account that belongs to another user of the service.
 ///

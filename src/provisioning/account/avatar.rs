@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::error::ProvisioningError;
-use super::patience::Patience;
+use super::super::error::ProvisioningError;
+use super::super::patience::Patience;
 
 /// Largest file that is read, in bytes: as much as Synapse takes by default.
 const LARGEST: u64 = 50 << 20;

@@ -8,10 +8,10 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::super::error::ProvisioningError;
+use super::super::provisioner::Account;
 use super::conflict::{missing, unfinished, unusable};
 use super::creation_method::{CreatedAs, CreationAttempt, CreationMethod};
-use super::error::ProvisioningError;
-use super::provisioner::Account;
 use crate::vault::{EntryVersion, LOGIN_SECRET, login_secret};
 
 /// The field with the service's own id of the user.
