@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::http::ServerResponse;
+use crate::retry::Transient;
 use crate::text::quote;
 
 /// Longest error code that is passed on, in bytes.
@@ -111,25 +112,6 @@ impl HomeserverError {
         }
     }
 
-    /// How long the homeserver asks us to wait before the next try, however long that is.
-    #[must_use]
-    pub fn retry_after(&self) -> Option<Duration> {
-        match self {
-            Self::Refused { retry_after, .. } => *retry_after,
-            _ => None,
-        }
-    }
-
-    /// Whether the same request may succeed a moment later.
-    #[must_use]
-    pub fn is_transient(&self) -> bool {
-        match self {
-            Self::Refused { status, .. } => matches!(status, 429 | 500 | 502..=599),
-            Self::Unreachable { .. } | Self::TimedOut { .. } => true,
-            Self::Unexpected { .. } => false,
-        }
-    }
-
     /// Whether the homeserver may have done what it was asked to.
     #[must_use]
     pub fn may_have_applied(&self) -> bool {
@@ -138,6 +120,27 @@ impl HomeserverError {
             | Self::Unreachable { may_have_applied, .. }
             | Self::TimedOut { may_have_applied, .. }
             | Self::Unexpected { may_have_applied, .. } => *may_have_applied,
+        }
+    }
+}
+
+impl Transient for HomeserverError {
+    fn is_transient(&self) -> bool {
+        match self {
+            Self::Refused { status, .. } => matches!(status, 429 | 500 | 502..=599),
+            Self::Unreachable { .. } | Self::TimedOut { .. } => true,
+            Self::Unexpected { .. } => false,
+        }
+    }
+
+    fn is_unconnected(&self) -> bool {
+        matches!(self, Self::Unreachable { was_connected: false, .. })
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Refused { retry_after, .. } => *retry_after,
+            _ => None,
         }
     }
 }

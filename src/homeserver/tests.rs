@@ -11,6 +11,7 @@ use super::{
     PublicProfile, Registration, Session, VaultStage,
 };
 use crate::http::LONGEST_BODY;
+use crate::retry::Transient;
 
 const HASH: &str = "6a0c7d4e6a0c7d4e6a0c7d4e6a0c7d4e6a0c7d4e6a0c7d4e6a0c7d4e6a0c7d4e";
 const STAGE: VaultStage<'_> = VaultStage { user_id: "@a:x", token_hash: HASH };

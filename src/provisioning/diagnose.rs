@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+use super::account::sessions::{Freshness, LoginOptions};
 use super::findings::{Finding, Report};
-use super::login::{Freshness, LoginOptions};
 use super::provisioner::Provisioner;
 use crate::homeserver::LOGIN_TYPE;
 use crate::vault::{Client, Entry, KvReader, Mounted, Node, TokenState, VaultError, Version};
@@ -20,12 +20,12 @@ const POLICY: [&str; 2] = ["may read", "may not write"];
 const ANYBODY: &str = "doctor";
 
 impl Provisioner {
-    /// Walks the chain that a login of this user takes, or as far as it goes for everybody if no
-    /// user is given. Nothing is changed; the user is logged in and out again.
+    /// Checks what a login of this user takes, or what every login takes if no user is given.
+    /// Nothing is changed; the user is logged in and out again.
     pub async fn diagnose(&self, user_id: Option<&str>) -> Vec<Finding> {
         let mut report = Report::default();
         let client = self.kv.client();
-        let is_up = look_at_nodes(&mut report, &client.nodes().await, &self.settings.vault);
+        let is_up = look_at_nodes(&mut report, &client.nodes().await, &self.config.vault);
         let has_token = is_up && look_at_token(&mut report, self.token_state().await);
         if has_token {
             self.look_at_mount(&mut report, user_id).await;
@@ -61,7 +61,7 @@ impl Provisioner {
 
     async fn look_at_mount(&self, report: &mut Report, user_id: Option<&str>) {
         let client = self.kv.client();
-        let vault = &self.settings.vault;
+        let vault = &self.config.vault;
         let mount = &vault.mount;
         let version = match client.mounted().await {
             Ok(Mounted::Here(version)) => Some(version),
@@ -98,8 +98,8 @@ impl Provisioner {
             ),
         }
         let version = version.or(vault.kv_version).unwrap_or(Version::V2);
-        let Ok(account) = self.account(user_id.unwrap_or(ANYBODY)) else { return };
-        let below = vault.path_root.entry_of(&account.user_id);
+        let Ok(user_id) = self.user_id(user_id.unwrap_or(ANYBODY)) else { return };
+        let below = vault.path_root.entry_of(&user_id);
         let path = match version {
             Version::V1 => format!("{mount}/{below}"),
             Version::V2 => format!("{mount}/data/{below}"),
@@ -145,14 +145,14 @@ impl Provisioner {
     /// Looks at a secret as the module does; `None` if it is of no use.
     async fn look_at_secret(&self, report: &mut Report, user_id: &str) -> Option<SecretString> {
         let check = "secret";
-        let account = match self.account(user_id) {
-            Ok(account) => account,
+        let account = match self.operation(user_id) {
+            Ok(operation) => operation.account,
             Err(error) => {
                 report.failed(check, error.message, "give an id of this homeserver");
                 return None;
             }
         };
-        let vault = &self.settings.vault;
+        let vault = &self.config.vault;
         let client = match Client::new(vault, self.notices.clone()) {
             Ok(client) => client,
             Err(error) => {
@@ -160,7 +160,7 @@ impl Provisioner {
                 return None;
             }
         };
-        let path = account.entry.path();
+        let path = account.path;
         let below = vault.path_root.entry_of(&account.user_id);
         match KvReader::new(client, vault.kv_version).read_login_secret(&below).await {
             Ok(Entry::Secret(secret)) => {
@@ -182,12 +182,11 @@ impl Provisioner {
     }
 
     async fn look_at_login(&self, report: &mut Report, user_id: &str, secret: &SecretString) {
-        let Ok(account) = self.account(user_id) else { return };
-        let (patience, options) = (self.patience(), LoginOptions::default());
-        let logging_in = self.log_in(&patience, &account.user_id, secret, &options, Freshness::Old);
-        match logging_in.await {
+        let Ok(operation) = self.operation(user_id) else { return };
+        let options = LoginOptions::default();
+        match operation.sessions.log_in(secret, &options, Freshness::Old).await {
             Ok(session) => {
-                self.forget(&session.access_token).await;
+                operation.sessions.forget(&session.access_token).await;
                 report.ok("login", format!("{} logs in and out", session.user_id));
             }
             Err(error) => {
@@ -199,7 +198,7 @@ impl Provisioner {
 }
 
 /// Whether a node is there to ask.
-fn look_at_nodes(report: &mut Report, nodes: &[Node], settings: &crate::vault::Config) -> bool {
+fn look_at_nodes(report: &mut Report, nodes: &[Node], config: &crate::vault::Config) -> bool {
     let is_up = nodes.iter().any(|node| matches!(node.health, Ok(200 | 429 | 473)));
     for Node { address, health } in nodes {
         let check = "Vault";
@@ -247,7 +246,7 @@ fn look_at_nodes(report: &mut Report, nodes: &[Node], settings: &crate::vault::C
             );
         }
     }
-    if settings.connection.tls.skip_verify {
+    if config.connection.tls.skip_verify {
         let detail = "certificates are not verified";
         report.warning("TLS", detail, "take skip_verify away and give ca_cert instead");
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::homeserver::HomeserverError;
 use crate::random::RandomError;
+use crate::retry::Transient;
 use crate::vault::VaultError;
 
 /// What kind of error it is: what a caller may want to tell apart.
@@ -92,7 +93,7 @@ impl ProvisioningError {
     /// What Vault answered when we wanted to do something, such as "read secret/users/@a:b".
     #[must_use]
     pub fn of_vault(error: &VaultError, action: &str) -> Self {
-        let (trouble, status, advice) = match error {
+        let (kind, status, advice) = match error {
             VaultError::NoAnswer { .. } => {
                 (ErrorKind::Unreachable, None, "check vault_url, and that Vault runs")
             }
@@ -131,14 +132,14 @@ impl ProvisioningError {
             status,
             retry_after: error.retry_after(),
             advice: (!advice.is_empty()).then(|| advice.to_owned()),
-            ..Self::new(trouble, message)
+            ..Self::new(kind, message)
         }
     }
 
     /// What the homeserver answered when we wanted to do something, such as "log @a:b in".
     #[must_use]
     pub fn of_homeserver(error: &HomeserverError, action: &str) -> Self {
-        let trouble = match error {
+        let kind = match error {
             HomeserverError::Unreachable { .. } | HomeserverError::TimedOut { .. } => {
                 ErrorKind::Unreachable
             }
@@ -160,7 +161,7 @@ impl ProvisioningError {
             errcode: error.errcode().map(str::to_owned),
             retry_after: error.retry_after(),
             advice: advice.map(str::to_owned),
-            ..Self::new(trouble, format!("cannot {action}: {error}"))
+            ..Self::new(kind, format!("cannot {action}: {error}"))
         }
     }
 }

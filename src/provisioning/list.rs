@@ -4,8 +4,9 @@ use futures_util::{StreamExt, TryStreamExt};
 
 use super::account::account_entry::Record;
 use super::error::ProvisioningError;
-use super::patience::Patience;
 use super::provisioner::Provisioner;
+use super::retry::retry;
+use crate::retry::Deadline;
 use crate::user_id::UserId;
 
 /// How many entries are read at a time.
@@ -51,10 +52,10 @@ impl Provisioner {
     /// # Errors
     /// When Vault does not tell.
     pub async fn list_users(&self) -> Result<Vec<ListedUser>, ProvisioningError> {
-        let patience = self.patience();
-        let ids = self.listed_ids(&patience).await?;
+        let deadline = self.deadline();
+        let ids = self.listed_ids(deadline).await?;
         let mut users: Vec<ListedUser> = futures_util::stream::iter(ids)
-            .map(|user_id| self.listed(&patience, user_id))
+            .map(|user_id| self.listed(deadline, user_id))
             .buffer_unordered(READ_AT_A_TIME)
             .try_filter_map(|user| std::future::ready(Ok(user)))
             .try_collect()
@@ -64,13 +65,13 @@ impl Provisioner {
     }
 
     /// The ids below the root. One with a slash lies in a folder.
-    async fn listed_ids(&self, patience: &Patience) -> Result<Vec<UserId>, ProvisioningError> {
-        let root = self.settings.vault.path_root.to_string();
+    async fn listed_ids(&self, deadline: Deadline) -> Result<Vec<UserId>, ProvisioningError> {
+        let root = self.config.vault.path_root.to_string();
         let mut folders = vec![String::new()];
         let mut ids = Vec::new();
         while let Some(folder) = folders.pop() {
             let path = format!("{root}/{folder}");
-            let names = patience.insist(&format!("list {path}"), || self.kv.list(&path)).await?;
+            let names = retry(deadline, &format!("list {path}"), || self.kv.list(&path)).await?;
             for name in names {
                 let name = format!("{folder}{name}");
                 if name.ends_with('/') {
@@ -86,11 +87,10 @@ impl Provisioner {
     /// An account as it is listed; `None` if nothing is left in Vault but the history.
     async fn listed(
         &self,
-        patience: &Patience,
+        deadline: Deadline,
         user_id: UserId,
     ) -> Result<Option<ListedUser>, ProvisioningError> {
-        let account = self.account(user_id.as_str())?;
-        let newest = self.read(patience, &account).await?;
+        let newest = self.operation_on(user_id.clone(), deadline).entry.read().await?;
         let (state, external_id) = match Record::of(newest) {
             Record::Nothing => return Ok(None),
             Record::Entry(entry) => (State::Ready, entry.external_id),

@@ -1,12 +1,12 @@
-//! Accounts that log in through Vault: made, opened, given other secrets, and closed.
+//! Accounts that log in through Vault: created, logged in, given other secrets, and revoked.
 //!
 //! One file for each verb: [`provision`], [`login`], [`rotate`], [`revoke`], [`profile`], [`list`],
-//! [`diagnose`]. What they share:
-//! * [`provisioner`] knows the two servers; [`patience`] how long to go on trying.
-//! * [`operation`] is what one call wants.
-//! * [`account`] is one account: its entry in Vault, whose it is, and what is set of it.
-//! * [`authority`] makes accounts so that it is known whose they are.
-//! * [`findings`] is what a diagnosis is made of; [`error`] says what went wrong and what to do.
+//! [`diagnose`]. What they share, from the bottom up:
+//! * [`error`] says what went wrong and what to do about it; [`mod@retry`] repeats requests.
+//! * [`account`] is one account: its entry in Vault, whose it is, its sessions, and what is set.
+//! * [`authority`] is what lets us create accounts and change those of others.
+//! * [`provisioner`] knows the two servers; [`operation`] is one call of a verb for one account.
+//! * [`findings`] are what a diagnosis comes to.
 
 mod account;
 mod authority;
@@ -17,19 +17,19 @@ mod findings;
 mod list;
 mod login;
 mod operation;
-mod patience;
 mod profile;
 mod provision;
 mod provisioner;
+mod retry;
 mod revoke;
 mod rotate;
 
+pub use account::provision_request::ProvisionRequest;
+pub use account::sessions::LoginOptions;
 pub use config::{Config, LoginTimes};
 pub use error::{ErrorKind, ProvisioningError};
 pub use findings::{Finding, Status};
 pub use list::{ListedUser, State};
-pub use login::LoginOptions;
-pub use operation::ProvisionRequest;
 pub use profile::Profile;
 pub use provision::{ProvisionedUser, Token};
 pub use provisioner::Provisioner;

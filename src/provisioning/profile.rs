@@ -2,11 +2,14 @@
 
 use secrecy::SecretString;
 
+use super::account::attributes::Attributes;
 use super::account::avatar::Avatar;
-use super::error::ProvisioningError;
-use super::login::{Freshness, LoginOptions, access_token_given};
+use super::account::sessions::{Freshness, LoginOptions};
+use super::authority::SetOutcome;
+use super::error::{ErrorKind, ProvisioningError};
+use super::login::parse_access_token;
+use super::operation::Operation;
 use super::provisioner::Provisioner;
-use crate::homeserver::Attributes;
 
 /// What was set of a profile.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,52 +37,53 @@ impl Provisioner {
         avatar: Option<&str>,
         access_token: Option<&SecretString>,
     ) -> Result<Profile, ProvisioningError> {
-        let account = self.account(user_id)?;
-        let own_token = access_token.map(access_token_given).transpose()?;
-        let patience = self.patience();
-        let avatar = Avatar::read(&patience, avatar).await?;
-        if display_name.is_none() && avatar.is_none() {
+        let operation = self.operation(user_id)?;
+        let own_token = access_token.map(parse_access_token).transpose()?;
+        let avatar = Avatar::read(operation.remote.deadline, avatar).await?;
+        let attributes = Attributes { display_name, avatar, ..Attributes::default() };
+        if attributes.is_empty() {
             return Err(ProvisioningError::of_key(
                 "display_name",
                 "give a display name, an avatar, or both",
             ));
         }
-        let user_id = &account.user_id;
-        let avatar_url = match (own_token, self.admin_token().await?) {
-            (Some(token), _) => {
-                self.set_own_profile(&patience, user_id, &token, display_name, avatar).await?
-            }
-            (None, Some(admin_token)) => {
-                let avatar_url = match avatar {
-                    Some(avatar) => Some(self.uploaded(&patience, &admin_token, avatar).await?),
-                    None => None,
-                };
-                let attributes = Attributes {
-                    display_name,
-                    avatar_url: avatar_url.as_deref(),
-                    ..Attributes::default()
-                };
-                // The admin API would create an account that is not there.
-                self.must_exist(&patience, user_id, &admin_token).await?;
-                self.modify(&patience, user_id, &admin_token, &attributes).await?;
-                avatar_url
-            }
-            (None, None) => {
-                let secret = self.secret_of(&patience, &account).await?;
-                let options = LoginOptions::default();
-                let session =
-                    self.log_in(&patience, user_id, &secret, &options, Freshness::Old).await?;
-                let token = &session.access_token;
-                let result =
-                    self.set_own_profile(&patience, user_id, token, display_name, avatar).await;
-                self.forget(token).await;
-                result?
-            }
+        let avatar_url = match own_token {
+            Some(token) => attributes.set_by_owner(&operation.remote, &token).await?,
+            None => set_without_token(&operation, &attributes).await?,
         };
         Ok(Profile {
-            matrix_user_id: user_id.to_string(),
+            matrix_user_id: operation.account.user_id.to_string(),
             display_name: display_name.map(str::to_owned),
             avatar_url,
         })
+    }
+}
+
+/// Sets attributes by the admin API, or else by a login; returns the picture's URI.
+async fn set_without_token(
+    operation: &Operation<'_>,
+    attributes: &Attributes<'_>,
+) -> Result<Option<String>, ProvisioningError> {
+    let Operation { account, remote, entry, accounts, sessions } = operation;
+    // The admin API would create an account that is not there.
+    if accounts.is_administrator() && accounts.look_up().await?.exists == Some(false) {
+        let message = format!("the homeserver has no account {}", account.user_id);
+        return Err(ProvisioningError {
+            status: Some(404),
+            errcode: Some("M_NOT_FOUND".to_owned()),
+            ..ProvisioningError::new(ErrorKind::Homeserver, message)
+        }
+        .advise("provision the user first"));
+    }
+    match accounts.set(attributes).await? {
+        SetOutcome::Set(avatar_url) => Ok(avatar_url),
+        SetOutcome::TakesOwnSession => {
+            let secret = entry.secret().await?;
+            let options = LoginOptions::default();
+            let session = sessions.log_in(&secret, &options, Freshness::Old).await?;
+            let result = attributes.set_by_owner(remote, &session.access_token).await;
+            sessions.forget(&session.access_token).await;
+            result
+        }
     }
 }

@@ -1,15 +1,15 @@
-//! Makes an account that logs in through Vault, or finds the one that is there.
+//! Creates an account that logs in through Vault, or finds the one that is there.
 
 use super::account::attributes::Attributes;
 use super::account::avatar::Avatar;
+use super::account::claim::{Claim, ClaimedAccount};
+use super::account::provision_request::ProvisionRequest;
+use super::account::sessions::LoginOptions;
+use super::authority::SetOutcome;
 use super::error::ProvisioningError;
-use super::login::LoginOptions;
-use super::operation::{ClaimedAccount, Operation, ProvisionRequest};
+use super::operation::Operation;
 use super::provisioner::Provisioner;
 use crate::homeserver::{AccessToken, LOGIN_TYPE, Session};
-
-/// Longest external id that is taken, in bytes.
-const LONGEST_EXTERNAL_ID: usize = 1024;
 
 /// The account as it is now.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ impl From<Session> for Token {
 }
 
 impl Provisioner {
-    /// Makes an account that logs in through Vault, or finds the one that is there.
+    /// Creates an account that logs in through Vault, or finds the one that is there.
     ///
     /// # Errors
     /// A conflict for an account that is somebody else's, the same undecided for one that was left
@@ -49,107 +49,84 @@ impl Provisioner {
         &self,
         request: &ProvisionRequest,
     ) -> Result<ProvisionedUser, ProvisioningError> {
-        check_external_id(request)?;
-        let account = self.new_account(&request.user_id)?;
-        let patience = self.patience();
-        let avatar = Avatar::read(&patience, request.avatar.as_deref()).await?;
-        let authority = self.authority().await?;
-        authority.means()?;
-        let has_flow = self.offers(&patience, LOGIN_TYPE).await?;
-        let call = Operation { request, account, authority, patience, has_flow };
-        let ready = self.claim(&call).await?;
-        self.finish(&call, ready, avatar).await
-    }
-
-    /// Sets what is wanted of the account, and gets the token.
-    async fn finish(
-        &self,
-        call: &Operation<'_>,
-        mut ready: ClaimedAccount,
-        avatar: Option<Avatar>,
-    ) -> Result<ProvisionedUser, ProvisioningError> {
-        let mut warnings = Vec::new();
-        let token = self.set_and_log_in(call, &mut ready, avatar, &mut warnings).await;
+        request.check()?;
+        let operation = self.operation_for_new(&request.user_id)?;
+        let avatar = Avatar::read(operation.remote.deadline, request.avatar.as_deref()).await?;
+        operation.accounts.check().await?;
+        let has_flow = operation.sessions.offers(LOGIN_TYPE).await?;
+        let claimed = {
+            let Operation { account, entry, accounts, sessions, .. } = &operation;
+            let _lock = self.account_locks.lock(&account.user_id).await;
+            let with_session = request.with_token && !has_flow;
+            Claim::new(account, entry, accounts, sessions, request, with_session).run().await?
+        };
+        let mut completion =
+            Completion { operation, request, has_flow, claimed, warnings: Vec::new() };
+        let token = completion.set_and_log_in(avatar).await;
         // A session that only proved whose the account is, is of no use any more.
-        self.end(ready.session).await;
+        let Completion { operation, claimed, warnings, .. } = completion;
+        operation.sessions.end(claimed.session).await;
         Ok(ProvisionedUser {
-            matrix_user_id: call.account.user_id.to_string(),
+            matrix_user_id: operation.account.user_id.to_string(),
             token: token?,
-            already_exists: ready.already_exists,
+            already_exists: claimed.already_exists,
             warnings,
         })
     }
+}
 
+/// What is left to do once an account is ours.
+struct Completion<'a> {
+    operation: Operation<'a>,
+    request: &'a ProvisionRequest,
+    /// Whether the homeserver has the module.
+    has_flow: bool,
+    claimed: ClaimedAccount,
+    warnings: Vec<String>,
+}
+
+impl Completion<'_> {
+    /// Sets what is wanted of the account, and gets the token.
     async fn set_and_log_in(
-        &self,
-        call: &Operation<'_>,
-        ready: &mut ClaimedAccount,
+        &mut self,
         avatar: Option<Avatar>,
-        warnings: &mut Vec<String>,
     ) -> Result<Option<Token>, ProvisioningError> {
-        let with_token = call.request.with_token;
-        let attributes = Attributes::wanted(call, ready, avatar)?;
-        if !attributes.need_session() {
+        let with_token = self.request.with_token;
+        let accounts = &self.operation.accounts;
+        let wanted = Attributes::wanted(self.request, &self.claimed.profile, avatar);
+        let attributes = accounts.left_to_set(wanted, self.claimed.created_as.as_ref())?;
+        if let SetOutcome::Set(_) = accounts.set(&attributes).await? {
             // The token last: what fails before leaves no session that nobody knows.
-            self.set(call, None, attributes).await?;
-            return if with_token {
-                self.token(call, ready, warnings).await.map(Some)
-            } else {
-                Ok(None)
-            };
+            return if with_token { self.token().await.map(Some) } else { Ok(None) };
         }
-        let token = self.token(call, ready, warnings).await?;
-        let result = self.set(call, Some(&token.access_token), attributes).await;
+        let token = self.token().await?;
+        let result = attributes.set_by_owner(&self.operation.remote, &token.access_token).await;
         if result.is_ok() && with_token {
             return Ok(Some(token));
         }
-        self.forget(&token.access_token).await;
-        result.map(|()| None)
+        self.operation.sessions.forget(&token.access_token).await;
+        result.map(|_| None)
     }
 
     /// A token of the account: by the secret in Vault, or where the homeserver does not have the
     /// module, by what there is.
-    async fn token(
-        &self,
-        call: &Operation<'_>,
-        ready: &mut ClaimedAccount,
-        warnings: &mut Vec<String>,
-    ) -> Result<Token, ProvisioningError> {
-        let Operation { account, authority, patience, .. } = call;
-        let user_id = &account.user_id;
-        let without = format!("the homeserver does not offer logins of type {LOGIN_TYPE}");
-        match (call.has_flow, ready.session.take(), &authority.admin_token) {
-            (false, Some(session), _) => {
-                warnings.push(format!("{without}: the token is that of the registration"));
-                Ok((*session).into())
+    async fn token(&mut self) -> Result<Token, ProvisioningError> {
+        if !self.has_flow {
+            let without = format!("the homeserver does not offer logins of type {LOGIN_TYPE}");
+            if let Some(session) = self.claimed.session.take() {
+                self.warnings.push(format!("{without}: the token is that of the registration"));
+                return Ok((*session).into());
             }
-            (false, None, Some(admin_token)) => {
-                let admin = self.homeserver.admin(admin_token);
-                let access_token = patience
-                    .insist(&format!("log {user_id} in"), || admin.log_in_as(user_id.as_str()))
-                    .await?;
-                warnings.push(format!(
+            if let Some(access_token) = self.operation.accounts.token().await? {
+                self.warnings.push(format!(
                     "{without}: the token is an administrator's for the user, \
                      which ends by being logged out alone"
                 ));
-                Ok(Token { access_token, device_id: None })
-            }
-            (_, session, _) => {
-                ready.session = session;
-                let options = LoginOptions::default();
-                self.log_in(patience, user_id, &ready.login_secret, &options, ready.freshness)
-                    .await
-                    .map(Token::from)
+                return Ok(Token { access_token, device_id: None });
             }
         }
+        let ClaimedAccount { login_secret, freshness, .. } = &self.claimed;
+        let options = LoginOptions::default();
+        self.operation.sessions.log_in(login_secret, &options, *freshness).await.map(Token::from)
     }
-}
-
-fn check_external_id(request: &ProvisionRequest) -> Result<(), ProvisioningError> {
-    let Some(external_id) = &request.external_id else { return Ok(()) };
-    if external_id.is_empty() || external_id.len() > LONGEST_EXTERNAL_ID {
-        let message = format!("must have from 1 to {LONGEST_EXTERNAL_ID} bytes, or be left out");
-        return Err(ProvisioningError::of_key("external_id", message));
-    }
-    Ok(())
 }

@@ -1,18 +1,8 @@
 //! Gives an account another secret.
 
-use std::time::Duration;
-
-use super::account::account_entry::Record;
-use super::account::conflict::contended;
 use super::error::ProvisioningError;
 use super::provisioner::Provisioner;
 use crate::random::new_secret;
-
-/// How often it is tried to write the next version while others write as well.
-const MOST_ROUNDS: u32 = 20;
-
-/// How long is waited before that: a node of Vault's may be behind.
-const BETWEEN_ROUNDS: Duration = Duration::from_millis(150);
 
 /// A secret that was replaced.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,26 +21,21 @@ impl Provisioner {
     /// # Errors
     /// When Vault holds no secret to replace, or refuses the new one.
     pub async fn rotate_secret(&self, user_id: &str) -> Result<RotatedSecret, ProvisioningError> {
-        let account = self.account(user_id)?;
-        let patience = self.patience();
+        let operation = self.operation(user_id)?;
         let secret = new_secret()?;
-        for round in 0..MOST_ROUNDS {
-            if round > 0 {
-                tokio::time::sleep(BETWEEN_ROUNDS.min(patience.left())).await;
-            }
-            let newest = self.read(&patience, &account).await?;
-            let version = newest.version;
-            let entry = Record::of(newest).entry(&account)?;
-            self.forget_intent(&patience, &account, &entry).await?;
+        let mut rounds = operation.entry.rounds();
+        loop {
+            let current = rounds.next().await?;
+            let entry = current.record.entry(&operation.account)?;
+            operation.entry.destroy_intents(&entry).await?;
             let fields = entry.with_secret(&secret);
-            if let Some(written) = self.write(&patience, &account, fields, version).await? {
+            if let Some(written) = operation.entry.write(fields, current.version).await? {
                 return Ok(RotatedSecret {
-                    matrix_user_id: account.user_id.to_string(),
+                    matrix_user_id: operation.account.user_id.to_string(),
                     version: written.version,
                     created_time: written.created_time,
                 });
             }
         }
-        Err(contended(&account))
     }
 }

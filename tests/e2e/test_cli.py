@@ -227,7 +227,7 @@ def test_a_token_that_vault_refuses_is_told(cli: CommandLine, account: str) -> N
     refused = cli.run("login", account, VAULT_TOKEN="no-token-of-this-vault")
     refused.check_failure(f"cannot read secret/{PATH_ROOT}/{account}: ", "token")
     assert "no-token-of-this-vault" not in refused.err
-    # Two lines: what is wrong, and how to mend it.
+    # Two lines: what is wrong, and how to fix it.
     assert len(refused.err.splitlines()) == 2
     denied = cli.run("rotate", account, VAULT_TOKEN=cli.vault_token("module"))
     denied.check_failure("synapse-vault policy --for provisioning")

@@ -1,15 +1,16 @@
-//! What provisioning keeps in Vault for an account: first what is intended, then the entry.
+//! What Vault holds for an account: first an intent, then an entry.
 //!
-//! An *intent* says that an account is about to be created, and holds all that is needed to finish
-//! the work should we die meanwhile. It has no `login_secret`, so it opens nothing. Once the
-//! account is known to be ours an *entry* takes its place, and the intent's version is destroyed.
+//! An *intent* says that an account is about to be created. It holds everything that a later call
+//! needs to finish the work, should this one crash. It has no `login_secret`, so nobody can log in
+//! with it. Once the account is known to be ours, an *entry* takes the place of the intent, and the
+//! version with the intent is destroyed.
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::super::error::ProvisioningError;
-use super::super::provisioner::Account;
+use super::account_id::AccountId;
 use super::conflict::{missing, unfinished, unusable};
 use super::creation_method::{CreatedAs, CreationAttempt, CreationMethod};
 use crate::vault::{EntryVersion, LOGIN_SECRET, login_secret};
@@ -24,41 +25,44 @@ const PROVISIONING: &str = "provisioning";
 pub enum Record {
     /// Nothing, or nothing any more.
     Nothing,
-    /// An account is being made, or was being made by one who died.
+    /// An account is being created, or a call that was to create it has crashed.
     Intent(Intent),
-    /// A secret that opens the account.
+    /// A secret to log in with.
     Entry(AccountEntry),
-    /// Something without a usable secret that is not of our making. Says what is wrong with it.
+    /// Something without a usable secret that provisioning did not write. Says what is wrong.
     Unusable(&'static str),
 }
 
-/// What is needed to make an account, or to finish making it.
+/// What is needed to create an account, or to finish creating it.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Intent {
     /// The secret that the account is to have.
     #[serde(serialize_with = "expose")]
     pub login_secret: SecretString,
-    /// The password to create the account with: who can log in with it has created the account.
+    /// The password to create the account with. Whoever can log in with it created the account.
     #[serde(serialize_with = "expose")]
     pub password: SecretString,
-    /// The homeserver's clock when the intent was written, in seconds since 1970, if it told.
+    /// The homeserver's clock when the intent was first written, in seconds since 1970; `None` if
+    /// the homeserver did not send it.
     pub started: Option<u64>,
-    /// How it was tried to create the account, by this call and by those who died.
-    pub tries: Vec<CreationAttempt>,
-    /// Versions with what was intended before this, by those who died.
-    pub former: Vec<u32>,
-    /// Kept beside, where the entry will have it too.
+    /// The attempts to create the account: those of this call, and of earlier ones that crashed.
+    #[serde(rename = "tries")]
+    pub attempts: Vec<CreationAttempt>,
+    /// Versions of the entry with this intent as it was before, written by earlier calls.
+    #[serde(rename = "former")]
+    pub earlier_versions: Vec<u32>,
+    /// The service's own id of the user. It lies beside the intent, where the entry has it too.
     #[serde(skip)]
     pub external_id: Option<String>,
 }
 
-/// A secret that opens the account, and what is kept with it.
+/// A secret to log in with, and what is kept beside it.
 pub struct AccountEntry {
     /// The secret.
     pub login_secret: SecretString,
     /// The service's own id of the user.
     pub external_id: Option<String>,
-    /// What the account was created as; `None` if not by us.
+    /// What the account was created as; `None` if others created it.
     pub created_as: Option<CreatedAs>,
     /// The versions that held the intent, unless they are known to be destroyed.
     pub intent_versions: Vec<u32>,
@@ -66,12 +70,12 @@ pub struct AccountEntry {
     fields: Map<String, Value>,
 }
 
-/// What only provisioning needs, as it is written.
+/// The field that only provisioning needs, as it is stored.
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 enum Provisioning {
     Intent(Intent),
-    /// Nothing is intended any more: the account turned out to be another's.
+    /// The intent was dropped: the account turned out to be somebody else's.
     GivenUp,
     Adopted {
         intent_versions: Vec<u32>,
@@ -102,7 +106,7 @@ impl Record {
                     Some(Ok(Provisioning::Adopted { intent_versions })) => (None, intent_versions),
                     _ => (None, Vec::new()),
                 };
-                // An entry that was copied elsewhere has its versions' numbers no more.
+                // In an entry that was copied elsewhere, later numbers mean nothing.
                 let mut intent_versions = intent_versions;
                 intent_versions.retain(|version| *version < newest.version);
                 let entry =
@@ -126,7 +130,7 @@ impl Record {
     ///
     /// # Errors
     /// What there is instead.
-    pub fn entry(self, account: &Account<'_>) -> Result<AccountEntry, ProvisioningError> {
+    pub fn entry(self, account: &AccountId) -> Result<AccountEntry, ProvisioningError> {
         match self {
             Self::Entry(entry) => Ok(entry),
             Self::Nothing => Err(missing(account)),
@@ -137,12 +141,12 @@ impl Record {
 }
 
 impl Intent {
-    /// As it is written.
+    /// The fields to store.
     pub fn fields(&self) -> Map<String, Value> {
         fields(None, self.external_id.as_deref(), Some(&Provisioning::Intent(self.clone())))
     }
 
-    /// The entry that takes its place; `version` is the intent's.
+    /// The entry that takes the place of the intent, whose version is `version`.
     pub fn entry_fields(&self, version: u32, created_as: &CreatedAs) -> Map<String, Value> {
         let done = Provisioning::Done {
             intent_versions: self.versions(version),
@@ -151,52 +155,53 @@ impl Intent {
         fields(Some(&self.login_secret), self.external_id.as_deref(), Some(&done))
     }
 
-    /// What takes its place if there is nothing to go on with.
+    /// What takes the place of an intent that is dropped.
     pub fn given_up_fields() -> Map<String, Value> {
         fields(None, None, Some(&Provisioning::GivenUp))
     }
 
-    /// The same after another try, which the intent is written anew for.
+    /// The same intent with another attempt, before which it is written again; `version` is the one
+    /// that it has so far.
     #[must_use]
-    pub fn tried_again(mut self, again: CreationAttempt, version: u32) -> Self {
-        self.former = self.versions(version);
-        if !self.tries.contains(&again) {
-            self.tries.push(again);
+    pub fn with_attempt(mut self, attempt: CreationAttempt, version: u32) -> Self {
+        self.earlier_versions = self.versions(version);
+        if !self.attempts.contains(&attempt) {
+            self.attempts.push(attempt);
         }
         self
     }
 
-    /// Whether it was tried by these means.
-    pub fn was_tried_by(&self, means: CreationMethod) -> bool {
-        self.tries.iter().any(|one| one.means == means)
+    /// Whether one of the attempts used this method.
+    pub fn was_attempted_by(&self, method: CreationMethod) -> bool {
+        self.attempts.iter().any(|attempt| attempt.method == method)
     }
 
-    /// What the account is if it was created by these means, or by any if they are not known;
-    /// `None` if not all who tried so would have made the same of it.
-    pub fn created_by(&self, means: Option<CreationMethod>) -> Option<CreatedAs> {
-        let tries = self.tries.iter().filter(|one| means.is_none_or(|means| one.means == means));
-        let mut made = tries.map(CreationAttempt::makes);
-        let first = made.next()?;
-        made.all(|other| other == first).then_some(first)
+    /// What the account is if it was created by this method, or by any if it is not known by which;
+    /// `None` if the attempts differ in it.
+    pub fn created_by(&self, method: Option<CreationMethod>) -> Option<CreatedAs> {
+        let is_possible = |attempt: &&CreationAttempt| method.is_none_or(|m| attempt.method == m);
+        let mut results = self.attempts.iter().filter(is_possible).map(CreationAttempt::result);
+        let first = results.next()?;
+        results.all(|other| other == first).then_some(first)
     }
 
-    /// All versions that hold what is to be destroyed in the end; `version` is the intent's.
+    /// All versions that hold the intent, to destroy in the end; `version` is the newest of them.
     pub fn versions(&self, version: u32) -> Vec<u32> {
-        self.former.iter().copied().chain([version]).collect()
+        self.earlier_versions.iter().copied().chain([version]).collect()
     }
 }
 
 impl AccountEntry {
-    /// The entry of an account that was not created by us.
+    /// The entry of an account that others created.
     ///
-    /// `intended` are the versions to destroy that held an intent.
+    /// `intent_versions` are the versions to destroy that held an intent.
     pub fn adopted_fields(
         login_secret: &SecretString,
         external_id: Option<&str>,
-        intended: &[u32],
+        intent_versions: &[u32],
     ) -> Map<String, Value> {
-        let adopted = (!intended.is_empty())
-            .then(|| Provisioning::Adopted { intent_versions: intended.to_vec() });
+        let adopted = (!intent_versions.is_empty())
+            .then(|| Provisioning::Adopted { intent_versions: intent_versions.to_vec() });
         fields(Some(login_secret), external_id, adopted.as_ref())
     }
 
@@ -264,8 +269,8 @@ mod tests {
             login_secret: "the secret".into(),
             password: "the password".into(),
             started: Some(1_700_000_000),
-            tries: vec![CreationAttempt { means: CreationMethod::SharedSecret, wanted: bot() }],
-            former: vec![3],
+            attempts: vec![CreationAttempt { method: CreationMethod::SharedSecret, wanted: bot() }],
+            earlier_versions: vec![3],
             external_id: Some("42".to_owned()),
         }
     }
@@ -287,7 +292,7 @@ mod tests {
         assert_eq!(read.password.expose_secret(), "the password");
         assert_eq!(read.started, Some(1_700_000_000));
         assert_eq!(read.versions(4), [3, 4]);
-        assert_eq!(read.tries, intent().tries);
+        assert_eq!(read.attempts, intent().attempts);
         assert_eq!(read.external_id.as_deref(), Some("42"));
     }
 
@@ -304,13 +309,13 @@ mod tests {
 
     #[test]
     fn what_an_account_was_created_as() {
-        let by = |means, wanted| CreationAttempt { means, wanted };
-        let intent = intent().tried_again(by(CreationMethod::AdminApi, bot()), 4);
+        let by = |method, wanted| CreationAttempt { method, wanted };
+        let intent = intent().with_attempt(by(CreationMethod::AdminApi, bot()), 4);
         assert_eq!(intent.versions(5), [3, 4, 5]);
         assert_eq!(intent.created_by(Some(CreationMethod::SharedSecret)), Some(bot()));
         assert_eq!(intent.created_by(Some(CreationMethod::AdminApi)), Some(CreatedAs::default()));
         assert_eq!(intent.created_by(None), None);
-        let intent = intent.tried_again(by(CreationMethod::SharedSecret, CreatedAs::default()), 5);
+        let intent = intent.with_attempt(by(CreationMethod::SharedSecret, CreatedAs::default()), 5);
         assert_eq!(intent.created_by(Some(CreationMethod::SharedSecret)), None);
     }
 

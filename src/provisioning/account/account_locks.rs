@@ -1,4 +1,5 @@
-//! One call at a time for one account. Others of the process wait instead of contending.
+//! One call at a time for one account: calls of one process wait for each other instead of
+//! contending for the entry.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
@@ -8,21 +9,22 @@ use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 use crate::sync::Mutex;
 use crate::user_id::UserId;
 
-/// The accounts that somebody is at work on.
+/// The accounts that calls of this process are at work on.
 #[derive(Default)]
 pub struct AccountLocks(Mutex<HashMap<UserId, Weak<AsyncMutex<()>>>>);
 
 impl AccountLocks {
-    /// Waits until nobody else is at work on this account. The turn ends when it is dropped.
+    /// Waits until no other call is at work on this account, and keeps others waiting until the
+    /// guard is dropped.
     pub async fn lock(&self, user_id: &UserId) -> OwnedMutexGuard<()> {
-        let turn = {
-            let mut account_locks = self.0.lock();
-            account_locks.retain(|_, turn| turn.strong_count() > 0);
-            let turn = account_locks.get(user_id).and_then(Weak::upgrade).unwrap_or_default();
-            account_locks.insert(user_id.clone(), Arc::downgrade(&turn));
-            turn
+        let lock = {
+            let mut locks = self.0.lock();
+            locks.retain(|_, lock| lock.strong_count() > 0);
+            let lock = locks.get(user_id).and_then(Weak::upgrade).unwrap_or_default();
+            locks.insert(user_id.clone(), Arc::downgrade(&lock));
+            lock
         };
-        turn.lock_owned().await
+        lock.lock_owned().await
     }
 }
 

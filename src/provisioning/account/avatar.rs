@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use super::super::error::ProvisioningError;
-use super::super::patience::Patience;
+use super::remote_account::RemoteAccount;
+use crate::homeserver::AccessToken;
+use crate::retry::Deadline;
 
 /// Largest file that is read, in bytes: as much as Synapse takes by default.
 const LARGEST: u64 = 50 << 20;
@@ -27,7 +29,7 @@ impl Avatar {
     /// # Errors
     /// When it is neither.
     pub async fn read(
-        patience: &Patience,
+        deadline: Deadline,
         avatar: Option<&str>,
     ) -> Result<Option<Self>, ProvisioningError> {
         let Some(avatar) = avatar else { return Ok(None) };
@@ -39,9 +41,27 @@ impl Avatar {
         }
         let path = avatar.to_owned();
         let reading = tokio::task::spawn_blocking(move || read_file(Path::new(&path)));
-        match tokio::time::timeout(patience.left(), reading).await {
+        match tokio::time::timeout(deadline.left(), reading).await {
             Ok(Ok(avatar)) => avatar.map(Some),
             Ok(Err(_)) | Err(_) => Err(wrong(&format!("cannot read {avatar}: it takes too long"))),
+        }
+    }
+
+    /// Its URI; a file is uploaded.
+    ///
+    /// # Errors
+    /// What the homeserver has against it.
+    pub async fn uri(
+        &self,
+        account: &RemoteAccount<'_>,
+        token: &AccessToken,
+    ) -> Result<String, ProvisioningError> {
+        match self {
+            Self::Uploaded(uri) => Ok(uri.clone()),
+            Self::File { bytes, content_type } => {
+                let upload = || account.homeserver.upload(token, bytes.clone(), content_type);
+                account.retry("upload the avatar", upload).await
+            }
         }
     }
 }

@@ -1,220 +1,223 @@
-//! Makes sure that an account is there and that Vault has its secret, and that it is ours.
+//! Makes sure that an account exists, that Vault has its secret, and that the account is ours.
 //!
-//! No account is ever taken over, and none is left half-made in silence:
-//! 1. An account that is there although Vault has no entry for it is somebody else's.
-//! 2. The intent is written to Vault, and only by one of those who try. Who goes on from another
-//!    one's writes it anew first, so that its writer finds out.
-//! 3. The account is created. Only if it was not there before is it ours.
-//! 4. The entry takes the intent's place, and the intent is destroyed.
-//! 5. Only then is anything about the account changed, elsewhere.
+//! No account is taken over, and none is left half-made without a trace:
+//! 1. If the account exists and Vault has no entry for it, it is somebody else's.
+//! 2. The intent is written to Vault by check-and-set, so only one of several calls writes it. A
+//!    call that goes on from another call's intent first writes the intent again: the next write of
+//!    the other call then fails, and it learns that it was overtaken.
+//! 3. The account is created. It is ours only if it did not exist before.
+//! 4. The entry takes the place of the intent, and the intent is destroyed.
+//! 5. Only then is anything about the account changed elsewhere.
 //!
-//! Who dies in between leaves an intent, and the next call goes on from there; whose an account is
-//! that is there by then, [`ownership`](super::ownership) says.
-
-use std::time::Duration;
+//! A call that crashes in between leaves an intent, and the next call goes on from there. If the
+//! account exists by then, [`ownership`](super::ownership) decides whose it is.
 
 use secrecy::SecretString;
 
-use super::super::authority::{Created, Creation};
+use super::super::authority::{AccountLookup, Authority, Created, Creation, NewAccount};
 use super::super::error::ProvisioningError;
-use super::super::login::Freshness;
-use super::super::operation::{ClaimedAccount, Operation};
-use super::super::provisioner::Provisioner;
 use super::account_entry::{AccountEntry, Intent, Record};
+use super::account_id::AccountId;
 use super::conflict::{
-    check_begun, check_owner, contended, deactivated, not_ours, overtaken, undecided, unusable,
+    check_begun, check_owner, deactivated, not_ours, overtaken, undecided, unusable,
 };
-use super::creation_method::CreatedAs;
+use super::creation_method::{CreatedAs, CreationAttempt};
+use super::entry_store::{Current, EntryStore};
 use super::ownership::Ownership;
+use super::provision_request::ProvisionRequest;
+use super::sessions::{Freshness, Sessions};
 use crate::homeserver::{Profile, Session};
 use crate::random::new_secret;
-use crate::vault::Written;
 
-/// How often the entry is looked at anew because others write it as well.
-const MOST_ROUNDS: u32 = 20;
-
-/// How long is waited before that: a node of Vault's may be behind, and who has begun may be about
-/// to finish.
-const BETWEEN_ROUNDS: Duration = Duration::from_millis(150);
-
-/// What a round ends with: the account, or nothing because somebody else was faster.
-type Round = Result<Option<ClaimedAccount>, ProvisioningError>;
-
-/// An account that is ours, as it was created.
-struct CreatedAccount {
-    created_as: CreatedAs,
-    profile: Profile,
+/// One call that wants an account.
+pub struct Claim<'a> {
+    account: &'a AccountId,
+    entry: &'a EntryStore<'a>,
+    accounts: &'a Authority<'a>,
+    sessions: &'a Sessions<'a>,
+    request: &'a ProvisionRequest,
+    /// Whether a registration is to log in, because there is no other way to a token.
+    with_session: bool,
+    /// A session that this round has opened.
     session: Option<Box<Session>>,
 }
 
-impl CreatedAccount {
-    /// By this very call.
-    fn by(call: &Operation<'_>, session: Option<Box<Session>>) -> Result<Self, ProvisioningError> {
-        let created_as = call.attempt()?.makes();
-        Ok(Self { created_as, profile: call.profile_at_creation(), session })
-    }
+/// An account whose entry is in place.
+pub struct ClaimedAccount {
+    /// The secret to log in with.
+    pub login_secret: SecretString,
+    /// Whether the secret was written by this call.
+    pub freshness: Freshness,
+    /// Whether the account existed before.
+    pub already_exists: bool,
+    /// What it was created as; `None` if others created it.
+    pub created_as: Option<CreatedAs>,
+    /// What others are known to see of it.
+    pub profile: Profile,
+    /// A session that came with the creation, or that proved whose the account is.
+    pub session: Option<Box<Session>>,
 }
 
-impl Provisioner {
-    /// Goes round until the account is ready, or is known not to be ours.
-    pub(crate) async fn claim(
-        &self,
-        call: &Operation<'_>,
-    ) -> Result<ClaimedAccount, ProvisioningError> {
-        let Operation { request, account, patience, .. } = call;
-        let _turn = self.account_locks.lock(&account.user_id).await;
-        let given = request.external_id.as_deref();
-        for round in 0..MOST_ROUNDS {
-            if round > 0 {
-                tokio::time::sleep(BETWEEN_ROUNDS.min(patience.left())).await;
-            }
-            let newest = self.read(patience, account).await?;
-            let version = newest.version;
-            let ready = match Record::of(newest) {
-                // Another call may be at it: look twice before saying that it is not ours.
-                Record::Nothing => self.begin(call, version, round > 0).await?,
-                Record::Intent(_) if round == 0 => None,
-                Record::Intent(intent) => {
-                    check_owner(account, intent.external_id.as_deref(), given)?;
-                    self.resume(call, intent, version).await?
-                }
-                Record::Entry(entry) => self.use_entry(call, &entry, version).await?,
-                Record::Unusable(problem) => return Err(unusable(account, problem)),
-            };
-            if let Some(ready) = ready {
-                return Ok(ready);
-            }
-        }
-        Err(contended(account))
+/// What one round comes to.
+enum Step {
+    /// The account is ours, and its entry is in place.
+    Claimed(ClaimedAccount),
+    /// The entry has to be read again: another call was faster, or may be.
+    Again,
+}
+
+/// How a round ends.
+type Round = Result<Step, ProvisioningError>;
+
+impl<'a> Claim<'a> {
+    /// Prepares a claim.
+    pub fn new(
+        account: &'a AccountId,
+        entry: &'a EntryStore<'a>,
+        accounts: &'a Authority<'a>,
+        sessions: &'a Sessions<'a>,
+        request: &'a ProvisionRequest,
+        with_session: bool,
+    ) -> Self {
+        Self { account, entry, accounts, sessions, request, with_session, session: None }
     }
 
-    /// Vault has nothing: the account must not be there either.
-    async fn begin(&self, call: &Operation<'_>, version: u32, is_sure: bool) -> Round {
-        let Operation { request, account, authority, patience, .. } = call;
-        let found = self.look_up(patience, &account.user_id, authority).await?;
-        if found.is_deactivated() {
-            return Err(deactivated(account));
+    /// Goes on, round by round, until the account is claimed or is known not to be ours.
+    ///
+    /// # Errors
+    /// A conflict for an account that is somebody else's, and what either server has against it.
+    pub async fn run(mut self) -> Result<ClaimedAccount, ProvisioningError> {
+        let mut rounds = self.entry.rounds();
+        loop {
+            let current = rounds.next().await?;
+            let round = self.round(current).await;
+            if let Ok(Step::Claimed(claimed)) = round {
+                return Ok(ClaimedAccount { session: self.session, ..claimed });
+            }
+            // A round without an account has no use for its session.
+            self.sessions.end(self.session.take()).await;
+            round?;
         }
+    }
+
+    async fn round(&mut self, current: Current) -> Round {
+        let Current { version, record, is_first } = current;
+        match record {
+            Record::Nothing => self.begin(version, is_first).await,
+            // The call that wrote it may be about to finish.
+            Record::Intent(_) if is_first => Ok(Step::Again),
+            Record::Intent(intent) => self.resume(intent, version).await,
+            Record::Entry(entry) => self.use_entry(&entry, version).await,
+            Record::Unusable(problem) => Err(unusable(self.account, problem)),
+        }
+    }
+
+    /// Vault has nothing: the account must not exist either.
+    async fn begin(&mut self, version: u32, is_first: bool) -> Round {
+        let found = self.look_up().await?;
         if found.exists == Some(true) {
-            return match (is_sure, request.adopt) {
-                (false, _) => Ok(None),
-                (true, false) => Err(not_ours(account)),
-                (true, true) => self.adopt(call, &new_secret()?, version, &[]).await,
-            };
+            if is_first {
+                // Another call may just have created it: look again before saying so.
+                return Ok(Step::Again);
+            }
+            if !self.request.adopt {
+                return Err(not_ours(self.account));
+            }
+            return self.adopt(&new_secret()?, version, &[]).await;
         }
         let intent = Intent {
             login_secret: new_secret()?,
             password: new_secret()?,
             started: found.date,
-            tries: vec![call.attempt()?],
-            former: Vec::new(),
-            external_id: request.external_id.clone(),
+            attempts: vec![self.attempt()],
+            earlier_versions: Vec::new(),
+            external_id: self.request.external_id.clone(),
         };
-        let written = self.write(patience, account, intent.fields(), version).await?;
-        let Some(Written { version, .. }) = written else { return Ok(None) };
-        let wanted = call.wanted();
-        let new = call.new_account(&intent.password, &wanted);
-        let Creation { outcome, may_have_applied } = self.create(patience, authority, &new).await;
+        let Some(written) = self.entry.write(intent.fields(), version).await? else {
+            return Ok(Step::Again);
+        };
+        let version = written.version;
+        let (outcome, may_have_applied) = self.create(&intent.password).await;
         match outcome {
-            Ok(Created::Ours(session)) => {
-                let made = CreatedAccount::by(call, session)?;
-                self.promote(call, &intent, version, made).await
+            Ok(Created::Ours { profile }) => {
+                self.promote(&intent, version, self.attempt().result(), profile).await
             }
-            // Perhaps it was an earlier try that created it.
-            Ok(Created::AlreadyThere) if may_have_applied => Ok(None),
-            Ok(Created::AlreadyThere) if request.adopt => {
-                self.adopt(call, &intent.login_secret, version, &intent.versions(version)).await
+            // Perhaps a request of ours created it, whose answer got lost.
+            Ok(Created::AlreadyThere) if may_have_applied => Ok(Step::Again),
+            Ok(Created::AlreadyThere) if self.request.adopt => {
+                self.adopt(&intent.login_secret, version, &intent.versions(version)).await
             }
             Ok(Created::AlreadyThere) => {
-                if self.give_up(call, &intent, version).await? {
-                    return Err(not_ours(account));
+                if self.give_up(&intent, version).await? {
+                    return Err(not_ours(self.account));
                 }
-                Ok(None)
+                Ok(Step::Again)
             }
-            // A refusal is an answer: there is no account, and nothing to go on with. If this
+            // A refusal is an answer: there is no account, and nothing to go on with. If giving up
             // fails, the next call finds the intent and tries again.
             Err(error) if error.is_final() && !may_have_applied => {
-                let _ = self.give_up(call, &intent, version).await;
+                let _ = self.give_up(&intent, version).await;
                 Err(error)
             }
             Err(error) => Err(error),
         }
     }
 
-    /// Drops what was intended, unless somebody has gone on from it; whether nobody has.
-    async fn give_up(
-        &self,
-        call: &Operation<'_>,
-        intent: &Intent,
-        version: u32,
-    ) -> Result<bool, ProvisioningError> {
-        let Operation { account, patience, .. } = call;
-        let fields = Intent::given_up_fields();
-        let Some(last) = self.write(patience, account, fields, version).await? else {
+    /// Drops an intent, unless another call has gone on from it; returns whether none has.
+    async fn give_up(&self, intent: &Intent, version: u32) -> Result<bool, ProvisioningError> {
+        let Some(last) = self.entry.write(Intent::given_up_fields(), version).await? else {
             return Ok(false);
         };
         let versions = [intent.versions(version), vec![last.version]].concat();
-        self.destroy(patience, account, &versions).await?;
+        self.entry.destroy(&versions).await?;
         Ok(true)
     }
 
-    /// Somebody has begun: finish it, if the account is not another one's by now.
-    async fn resume(&self, call: &Operation<'_>, intent: Intent, version: u32) -> Round {
-        let Operation { request, account, authority, patience, .. } = call;
-        let found = self.look_up(patience, &account.user_id, authority).await?;
-        if found.is_deactivated() {
-            return Err(deactivated(account));
-        }
-        let (mut intent, mut version) = (intent, version);
+    /// Another call has begun: finish its work, unless the account is somebody else's by now.
+    async fn resume(&mut self, mut intent: Intent, mut version: u32) -> Round {
+        let external_id = self.request.external_id.as_deref();
+        check_owner(self.account, intent.external_id.as_deref(), external_id)?;
+        let found = self.look_up().await?;
         if found.exists != Some(true) {
-            intent = intent.tried_again(call.attempt()?, version);
-            let written = self.write(patience, account, intent.fields(), version).await?;
-            let Some(written) = written else { return Ok(None) };
+            intent = intent.with_attempt(self.attempt(), version);
+            let Some(written) = self.entry.write(intent.fields(), version).await? else {
+                return Ok(Step::Again);
+            };
             version = written.version;
-            let wanted = call.wanted();
-            let new = call.new_account(&intent.password, &wanted);
-            if let Created::Ours(session) = self.create(patience, authority, &new).await.outcome? {
-                return self
-                    .promote(call, &intent, version, CreatedAccount::by(call, session)?)
-                    .await;
+            if let Created::Ours { profile } = self.create(&intent.password).await.0? {
+                let created_as = self.attempt().result();
+                return self.promote(&intent, version, created_as, profile).await;
             }
         }
-        if request.adopt {
+        if self.request.adopt {
             let versions = intent.versions(version);
-            return self.adopt(call, &intent.login_secret, version, &versions).await;
+            return self.adopt(&intent.login_secret, version, &versions).await;
         }
-        let why = match self.judge(patience, &account.user_id, &intent, authority).await? {
+        let why = match Ownership::of(&intent, self.accounts, self.sessions).await? {
             Ownership::Ours { created_as, session } => {
-                if let Err(error) = check_begun(account, created_as.as_ref(), &call.wanted()) {
-                    self.end(session).await;
-                    return Err(error);
-                }
+                self.session = session;
+                check_begun(self.account, created_as.as_ref(), &self.request.wanted())?;
                 let created_as = created_as.unwrap_or_default();
-                let made = CreatedAccount { created_as, profile: found.profile, session };
-                return self.promote(call, &intent, version, made).await;
+                return self.promote(&intent, version, created_as, found.profile).await;
             }
             Ownership::Undecided(why) => why,
         };
-        // Another call may have finished the work meanwhile, and what was seen may be its work.
-        if self.read(patience, account).await?.version != version {
-            return Ok(None);
+        // Another call may have finished the work meanwhile, and may have left what was found.
+        if self.entry.read().await?.version != version {
+            return Ok(Step::Again);
         }
-        Err(undecided(account, &why))
+        Err(undecided(self.account, &why))
     }
 
-    /// Vault has a secret: the account is there, or is created for it.
-    async fn use_entry(&self, call: &Operation<'_>, entry: &AccountEntry, version: u32) -> Round {
-        let Operation { request, account, authority, patience, .. } = call;
-        let given = request.external_id.as_deref();
-        let new_owner = given.filter(|_| entry.external_id.is_none() && request.adopt);
+    /// Vault has a secret: the account exists, or is created for it.
+    async fn use_entry(&mut self, entry: &AccountEntry, version: u32) -> Round {
+        let external_id = self.request.external_id.as_deref();
+        let new_owner = external_id.filter(|_| entry.external_id.is_none() && self.request.adopt);
         if new_owner.is_none() {
-            check_owner(account, entry.external_id.as_deref(), given)?;
+            check_owner(self.account, entry.external_id.as_deref(), external_id)?;
         }
-        let found = self.look_up(patience, &account.user_id, authority).await?;
-        if found.is_deactivated() {
-            return Err(deactivated(account));
-        }
-        let mut ready = ClaimedAccount {
+        let found = self.look_up().await?;
+        let mut claimed = ClaimedAccount {
             login_secret: entry.login_secret.clone(),
             freshness: Freshness::Old,
             already_exists: true,
@@ -223,102 +226,66 @@ impl Provisioner {
             session: None,
         };
         if found.exists != Some(true) {
-            let (password, wanted) = (new_secret()?, call.wanted());
-            let new = call.new_account(&password, &wanted);
-            let Creation { outcome, may_have_applied } =
-                self.create(patience, authority, &new).await;
+            let (outcome, may_have_applied) = self.create(&new_secret()?).await;
             match outcome? {
-                Created::Ours(session) => {
-                    let made = CreatedAccount::by(call, session)?;
-                    ready.already_exists = false;
-                    ready.created_as = Some(made.created_as);
-                    ready.profile = made.profile;
-                    ready.session = made.session;
+                Created::Ours { profile } => {
+                    claimed.already_exists = false;
+                    claimed.created_as = Some(self.attempt().result());
+                    claimed.profile = profile;
                 }
                 Created::AlreadyThere
-                    if found.exists == Some(false) && !may_have_applied && !request.adopt =>
+                    if found.exists == Some(false) && !may_have_applied && !self.request.adopt =>
                 {
-                    return Err(overtaken(account));
+                    return Err(overtaken(self.account));
                 }
                 Created::AlreadyThere => {}
             }
         }
-        let result = self.update_entry(call, entry, version, new_owner, &ready).await;
-        if !matches!(result, Ok(true)) {
-            self.end(ready.session).await;
-            return result.map(|_| None);
-        }
-        Ok(Some(ready))
-    }
-
-    /// Keeps in an entry what has become of its account; whether nobody else has written meanwhile.
-    async fn update_entry(
-        &self,
-        call: &Operation<'_>,
-        entry: &AccountEntry,
-        version: u32,
-        new_owner: Option<&str>,
-        ready: &ClaimedAccount,
-    ) -> Result<bool, ProvisioningError> {
-        let Operation { account, patience, .. } = call;
-        let made = ready.created_as.clone().unwrap_or_default();
-        let is_news = made != entry.created_as.clone().unwrap_or_default();
-        if new_owner.is_some() || is_news {
-            let fields = entry.with_owner(new_owner, ready.created_as.as_ref());
-            if self.write(patience, account, fields, version).await?.is_none() {
-                return Ok(false);
+        let created_as = claimed.created_as.as_ref();
+        let is_changed =
+            created_as.cloned().unwrap_or_default() != entry.created_as.clone().unwrap_or_default();
+        if new_owner.is_some() || is_changed {
+            let fields = entry.with_owner(new_owner, created_as);
+            if self.entry.write(fields, version).await?.is_none() {
+                return Ok(Step::Again);
             }
         }
-        self.forget_intent(patience, account, entry).await?;
-        Ok(true)
+        self.entry.destroy_intents(entry).await?;
+        Ok(Step::Claimed(claimed))
     }
 
-    /// Puts the entry in the intent's place.
+    /// Puts the entry in the place of the intent.
     async fn promote(
         &self,
-        call: &Operation<'_>,
         intent: &Intent,
         version: u32,
-        made: CreatedAccount,
+        created_as: CreatedAs,
+        profile: Profile,
     ) -> Round {
-        let Operation { account, patience, .. } = call;
-        let fields = intent.entry_fields(version, &made.created_as);
-        let result = match self.write(patience, account, fields, version).await {
-            Ok(Some(_)) => {
-                let versions = intent.versions(version);
-                self.destroy(patience, account, &versions).await.map(|()| true)
-            }
-            other => other.map(|_| false),
-        };
-        if !matches!(result, Ok(true)) {
-            self.end(made.session).await;
-            return result.map(|_| None);
+        let fields = intent.entry_fields(version, &created_as);
+        if self.entry.write(fields, version).await?.is_none() {
+            return Ok(Step::Again);
         }
-        Ok(Some(ClaimedAccount {
+        self.entry.destroy(&intent.versions(version)).await?;
+        Ok(Step::Claimed(ClaimedAccount {
             login_secret: intent.login_secret.clone(),
             freshness: Freshness::New,
             already_exists: false,
-            created_as: Some(made.created_as),
-            profile: made.profile,
-            session: made.session,
+            created_as: Some(created_as),
+            profile,
+            session: None,
         }))
     }
 
-    /// Writes the entry of an account that others have created, and destroys what was intended.
-    async fn adopt(
-        &self,
-        call: &Operation<'_>,
-        secret: &SecretString,
-        version: u32,
-        intended: &[u32],
-    ) -> Round {
-        let Operation { request, account, patience, .. } = call;
-        let fields = AccountEntry::adopted_fields(secret, request.external_id.as_deref(), intended);
-        if self.write(patience, account, fields, version).await?.is_none() {
-            return Ok(None);
+    /// Writes the entry of an account that others created, and destroys the intent if there is one.
+    async fn adopt(&self, secret: &SecretString, version: u32, intent_versions: &[u32]) -> Round {
+        let external_id = self.request.external_id.as_deref();
+        let fields = AccountEntry::adopted_fields(secret, external_id, intent_versions);
+        if self.entry.write(fields, version).await?.is_none() {
+            return Ok(Step::Again);
         }
-        self.destroy(patience, account, intended).await?;
-        Ok(Some(ClaimedAccount {
+        self.entry.destroy(intent_versions).await?;
+        Ok(Step::Claimed(ClaimedAccount {
             login_secret: secret.clone(),
             freshness: Freshness::New,
             already_exists: true,
@@ -326,5 +293,40 @@ impl Provisioner {
             profile: Profile::default(),
             session: None,
         }))
+    }
+
+    /// Asks the homeserver about the account.
+    ///
+    /// # Errors
+    /// When it is deactivated, and what kept the homeserver from answering.
+    async fn look_up(&self) -> Result<AccountLookup, ProvisioningError> {
+        let found = self.accounts.look_up().await?;
+        if found.is_deactivated() {
+            return Err(deactivated(self.account));
+        }
+        Ok(found)
+    }
+
+    /// Creates the account if it is not there, and keeps the session that comes with it. Returns
+    /// also whether the account may be ours although the outcome does not say so.
+    async fn create(
+        &mut self,
+        password: &SecretString,
+    ) -> (Result<Created, ProvisioningError>, bool) {
+        let new = NewAccount {
+            password,
+            created_as: &self.request.wanted(),
+            display_name: self.request.display_name.as_deref(),
+            with_session: self.with_session,
+        };
+        let Creation { outcome, session, may_have_applied } = self.accounts.create(&new).await;
+        self.session = session;
+        (outcome, may_have_applied)
+    }
+
+    /// How this call tries to create the account.
+    fn attempt(&self) -> CreationAttempt {
+        let method = self.accounts.creation_method();
+        CreationAttempt { method, wanted: self.request.wanted() }
     }
 }

@@ -1,7 +1,7 @@
 //! Accounts that are somebody else's, and what to do about it.
 
 use super::super::error::{ErrorKind, ProvisioningError};
-use super::super::provisioner::Account;
+use super::account_id::AccountId;
 use super::creation_method::CreatedAs;
 
 /// Refuses an account that belongs to another user of the service.
@@ -9,7 +9,7 @@ use super::creation_method::CreatedAs;
 /// # Errors
 /// When `kept`, the external id in Vault, is not `given`, the caller's.
 pub fn check_owner(
-    account: &Account<'_>,
+    account: &AccountId,
     kept: Option<&str>,
     given: Option<&str>,
 ) -> Result<(), ProvisioningError> {
@@ -39,7 +39,7 @@ pub fn check_owner(
 /// # Errors
 /// When it was registered as something else, or nobody knows as what.
 pub fn check_begun(
-    account: &Account<'_>,
+    account: &AccountId,
     begun: Option<&CreatedAs>,
     wanted: &CreatedAs,
 ) -> Result<(), ProvisioningError> {
@@ -68,20 +68,19 @@ pub fn check_begun(
 }
 
 /// An account that is there although Vault has nothing of it.
-pub fn not_ours(account: &Account<'_>) -> ProvisioningError {
+pub fn not_ours(account: &AccountId) -> ProvisioningError {
     conflict(
         format!(
             "{} exists on the homeserver and Vault holds nothing at {}: it was created by others, \
              or revoked",
-            account.user_id,
-            account.entry.path()
+            account.user_id, account.path
         ),
         "choose another id; or if the account is yours, call again with adopt",
     )
 }
 
 /// An account that somebody created while Vault had a secret for it and the homeserver had none.
-pub fn overtaken(account: &Account<'_>) -> ProvisioningError {
+pub fn overtaken(account: &AccountId) -> ProvisioningError {
     conflict(
         format!("somebody else has just created {}", account.user_id),
         "if the account is yours, call again with adopt",
@@ -89,7 +88,7 @@ pub fn overtaken(account: &Account<'_>) -> ProvisioningError {
 }
 
 /// An account that was put out of use.
-pub fn deactivated(account: &Account<'_>) -> ProvisioningError {
+pub fn deactivated(account: &AccountId) -> ProvisioningError {
     conflict(
         format!("{} is deactivated", account.user_id),
         "choose another id, or reactivate the account over the admin API",
@@ -97,8 +96,8 @@ pub fn deactivated(account: &Account<'_>) -> ProvisioningError {
 }
 
 /// An account that was left half-made.
-pub fn unfinished(account: &Account<'_>) -> ProvisioningError {
-    let path = account.entry.path();
+pub fn unfinished(account: &AccountId) -> ProvisioningError {
+    let path = &account.path;
     conflict(
         format!("the account {} was left half-made: {path} says what is intended", account.user_id),
         "provision the user again, which finishes it or says what is undecided",
@@ -106,32 +105,32 @@ pub fn unfinished(account: &Account<'_>) -> ProvisioningError {
 }
 
 /// An entry that nobody can log in with.
-pub fn unusable(account: &Account<'_>, problem: &str) -> ProvisioningError {
+pub fn unusable(account: &AccountId, problem: &str) -> ProvisioningError {
     conflict(
-        format!("{} holds no usable secret: {problem}", account.entry.path()),
-        "mend the entry by hand, or remove it and provision the user again",
+        format!("{} holds no usable secret: {problem}", account.path),
+        "fix the entry by hand, or remove it and provision the user again",
     )
 }
 
 /// An entry that changes whenever it is to be written.
-pub fn contended(account: &Account<'_>) -> ProvisioningError {
+pub fn contended(account: &AccountId) -> ProvisioningError {
     conflict(
-        format!("{} is being written again and again by others", account.entry.path()),
+        format!("{} is being written again and again by others", account.path),
         "find out who else writes there, and try again",
     )
 }
 
 /// No entry.
-pub fn missing(account: &Account<'_>) -> ProvisioningError {
-    let path = account.entry.path();
+pub fn missing(account: &AccountId) -> ProvisioningError {
+    let path = &account.path;
     let message = format!("Vault holds no secret of {} at {path}", account.user_id);
     ProvisioningError { status: Some(404), ..ProvisioningError::new(ErrorKind::Vault, message) }
         .advise("provision the user first, or check vault_path_root")
 }
 
 /// An account that may be ours.
-pub fn undecided(account: &Account<'_>, why: &str) -> ProvisioningError {
-    let path = account.entry.path();
+pub fn undecided(account: &AccountId, why: &str) -> ProvisioningError {
+    let path = &account.path;
     ProvisioningError::new(
         ErrorKind::Undecided,
         format!(

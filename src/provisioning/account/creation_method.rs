@@ -1,12 +1,13 @@
-//! How it is tried to create an account, and what the account is then.
+//! How an account is created, and what it is then.
 
 use serde::{Deserialize, Serialize};
 
-/// One way in which it was tried to create an account.
+/// One attempt to create an account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreationAttempt {
-    /// By which means.
-    pub means: CreationMethod,
+    /// How.
+    #[serde(rename = "means")]
+    pub method: CreationMethod,
     /// What it is to be.
     #[serde(flatten)]
     pub wanted: CreatedAs,
@@ -16,7 +17,7 @@ pub struct CreationAttempt {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CreationMethod {
-    /// By registration with the shared secret, under a password.
+    /// By registration with the shared secret, with a password.
     SharedSecret,
     /// By the admin API, without a password.
     AdminApi,
@@ -33,9 +34,9 @@ pub struct CreatedAs {
 }
 
 impl CreationAttempt {
-    /// What comes out of it: the admin API creates nothing special.
-    pub fn makes(&self) -> CreatedAs {
-        match self.means {
+    /// What the account is then: the admin API creates nothing special.
+    pub fn result(&self) -> CreatedAs {
+        match self.method {
             CreationMethod::SharedSecret => self.wanted.clone(),
             CreationMethod::AdminApi => CreatedAs::default(),
         }

@@ -1,54 +1,93 @@
-//! What is done with an account's entry in Vault, a step at a time.
+//! What is done with an account's entry in Vault.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use secrecy::SecretString;
 use serde_json::{Map, Value};
 
 use super::super::error::ProvisioningError;
-use super::super::patience::Patience;
-use super::super::provisioner::{Account, Provisioner};
+use super::super::retry::retry;
 use super::account_entry::{AccountEntry, Record};
-use crate::homeserver::{AccessToken, Session};
-use crate::vault::{EntryVersion, VaultError, Written};
+use super::account_id::AccountId;
+use super::conflict::contended;
+use crate::retry::Deadline;
+use crate::vault::{EntryVersion, KvEntry, VaultError, Written};
 
-/// How long a session may take to be ended that nobody needs, whatever time its verb has left.
-const FAREWELL: Duration = Duration::from_secs(5);
+/// How often an entry is read again because others write it as well.
+const MAX_ROUNDS: u32 = 20;
 
-impl Provisioner {
+/// How long is waited before that: a node of Vault may be behind, and another call that has begun
+/// may be about to finish.
+const ROUND_INTERVAL: Duration = Duration::from_millis(150);
+
+/// An account's entry in Vault, and the time that there is for what is done with it.
+pub struct EntryStore<'a> {
+    account: AccountId,
+    entry: KvEntry<'a>,
+    deadline: Deadline,
+}
+
+/// An entry as it is now.
+pub struct Current {
+    /// The version, which the next write has to name.
+    pub version: u32,
+    /// What it holds.
+    pub record: Record,
+    /// Whether this is the first round, so that another call may be in the middle of its work.
+    pub is_first: bool,
+}
+
+/// Reads an entry again and again, for one who writes it by check-and-set.
+pub struct Rounds<'s, 'a> {
+    store: &'s EntryStore<'a>,
+    count: u32,
+}
+
+impl<'a> EntryStore<'a> {
+    /// The entry of an account.
+    pub fn new(account: AccountId, entry: KvEntry<'a>, deadline: Deadline) -> Self {
+        Self { account, entry, deadline }
+    }
+
     /// Reads the newest version.
-    pub(crate) async fn read(
-        &self,
-        patience: &Patience,
-        account: &Account<'_>,
-    ) -> Result<EntryVersion, ProvisioningError> {
-        let action = format!("read {}", account.entry.path());
-        patience.insist(&action, || account.entry.read()).await
+    pub async fn read(&self) -> Result<EntryVersion, ProvisioningError> {
+        let action = format!("read {}", self.account.path);
+        retry(self.deadline, &action, || self.entry.read()).await
+    }
+
+    /// The secret of an account that has one.
+    pub async fn secret(&self) -> Result<SecretString, ProvisioningError> {
+        let newest = self.read().await?;
+        Ok(Record::of(newest).entry(&self.account)?.login_secret)
+    }
+
+    /// The entry as it is now, and again each time that somebody else was faster to write it.
+    pub fn rounds(&self) -> Rounds<'_, 'a> {
+        Rounds { store: self, count: 0 }
     }
 
     /// Writes the version that follows `after`; `None` if somebody else has written one since.
-    pub(crate) async fn write(
+    pub async fn write(
         &self,
-        patience: &Patience,
-        account: &Account<'_>,
         fields: Map<String, Value>,
         after: u32,
     ) -> Result<Option<Written>, ProvisioningError> {
-        let action = format!("write {}", account.entry.path());
+        let action = format!("write {}", self.account.path);
         let may_have_applied = AtomicBool::new(false);
-        let writing = || async {
-            let result = account.entry.write(fields.clone(), after).await;
+        let write = || async {
+            let result = self.entry.write(fields.clone(), after).await;
             if result.as_ref().is_err_and(VaultError::may_have_applied) {
                 may_have_applied.store(true, Ordering::Relaxed);
             }
             result
         };
-        let written = patience.insist(&action, writing).await?;
+        let written = retry(self.deadline, &action, write).await?;
         if written.is_some() || !may_have_applied.into_inner() {
             return Ok(written);
         }
-        // Perhaps it was a try of ours whose answer got lost.
-        let newest = self.read(patience, account).await?;
+        // Perhaps it was a request of ours whose answer got lost.
+        let newest = self.read().await?;
         let is_ours =
             newest.fields.as_ref() == Some(&fields) && newest.version.checked_sub(1) == Some(after);
         let EntryVersion { version, created_time, .. } = newest;
@@ -56,49 +95,51 @@ impl Provisioner {
     }
 
     /// Destroys versions.
-    pub(crate) async fn destroy(
-        &self,
-        patience: &Patience,
-        account: &Account<'_>,
-        versions: &[u32],
-    ) -> Result<(), ProvisioningError> {
+    pub async fn destroy(&self, versions: &[u32]) -> Result<(), ProvisioningError> {
         if versions.is_empty() {
             return Ok(());
         }
-        let action = format!("destroy versions {versions:?} of {}", account.entry.path());
-        patience.insist(&action, || account.entry.destroy(versions)).await
+        let action = format!("destroy versions {versions:?} of {}", self.account.path);
+        retry(self.deadline, &action, || self.entry.destroy(versions)).await
     }
 
-    /// Destroys what is left of an intent beside its entry.
-    pub(crate) async fn forget_intent(
-        &self,
-        patience: &Patience,
-        account: &Account<'_>,
-        entry: &AccountEntry,
-    ) -> Result<(), ProvisioningError> {
-        let action = format!("look at the versions of {}", account.entry.path());
+    /// Destroys the intents that an entry says are left of its creation.
+    pub async fn destroy_intents(&self, entry: &AccountEntry) -> Result<(), ProvisioningError> {
+        let action = format!("look at the versions of {}", self.account.path);
         let mut intents = Vec::new();
         for version in &entry.intent_versions {
-            let reading = || account.entry.read_version(*version);
-            let held = patience.insist(&action, reading).await?;
+            let read = || self.entry.read_version(*version);
+            let held = retry(self.deadline, &action, read).await?;
             // In an entry that was copied the numbers may be those of anything.
             if matches!(Record::of(held), Record::Intent(_)) {
                 intents.push(*version);
             }
         }
-        self.destroy(patience, account, &intents).await
+        self.destroy(&intents).await
     }
 
-    /// Ends a session that nobody needs.
-    pub(crate) async fn end(&self, session: Option<Box<Session>>) {
-        if let Some(session) = session {
-            self.forget(&session.access_token).await;
+    /// Removes the entry with all its versions.
+    pub async fn remove(&self) -> Result<(), ProvisioningError> {
+        let action = format!("remove {}", self.account.path);
+        retry(self.deadline, &action, || self.entry.remove()).await
+    }
+}
+
+impl Rounds<'_, '_> {
+    /// Reads the entry. Every time but the first, waits before that.
+    ///
+    /// # Errors
+    /// When Vault does not tell, and when the entry changed so often that something is wrong.
+    pub async fn next(&mut self) -> Result<Current, ProvisioningError> {
+        if self.count == MAX_ROUNDS {
+            return Err(contended(&self.store.account));
         }
-    }
-
-    /// Logs a token out that is thrown away. That it fails matters to nobody.
-    pub(crate) async fn forget(&self, token: &AccessToken) {
-        let patience = Patience::new(FAREWELL);
-        let _ = patience.insist("log out", || self.homeserver.log_out(token)).await;
+        let is_first = self.count == 0;
+        if !is_first {
+            tokio::time::sleep(ROUND_INTERVAL.min(self.store.deadline.left())).await;
+        }
+        self.count = self.count.saturating_add(1);
+        let newest = self.store.read().await?;
+        Ok(Current { version: newest.version, record: Record::of(newest), is_first })
     }
 }

@@ -1,6 +1,16 @@
-//! One account: its entry in Vault, whose it is, and what is set of it.
+//! One account: its entry in Vault, whose it is, its sessions, and what is set of it.
+//!
+//! From the bottom up:
+//! * [`account_id`] says which account is meant, [`conflict`] what is wrong with it.
+//! * [`creation_method`] is how it was created; [`account_entry`] is what Vault holds for it.
+//! * [`entry_store`] reads and writes that; [`account_locks`] keep calls of one process apart.
+//! * [`remote_account`] is the account on the homeserver; [`sessions`] opens and ends its sessions;
+//!   [`attributes`] and [`avatar`] are what is set of it.
+//! * [`claim`] makes sure that the account is ours; [`ownership`] decides whose one is that was
+//!   left half-made.
 
 pub mod account_entry;
+pub mod account_id;
 pub mod account_locks;
 pub mod attributes;
 pub mod avatar;
@@ -9,5 +19,8 @@ pub mod conflict;
 pub mod creation_method;
 pub mod entry_store;
 pub mod ownership;
+pub mod provision_request;
+pub mod remote_account;
+pub mod sessions;
 #[cfg(test)]
 mod stored_entries;

@@ -54,8 +54,8 @@ fn an_intent_to_register() {
     assert_eq!(intent.external_id.as_deref(), Some("7"));
     assert_eq!(intent.started, Some(1_700_000_000));
     assert_eq!(
-        intent.tries,
-        [CreationAttempt { means: CreationMethod::SharedSecret, wanted: admin_bot() }]
+        intent.attempts,
+        [CreationAttempt { method: CreationMethod::SharedSecret, wanted: admin_bot() }]
     );
     assert_eq!(intent.versions(VERSION), [VERSION]);
     assert_eq!(intent.created_by(Some(CreationMethod::SharedSecret)), Some(admin_bot()));
@@ -67,8 +67,8 @@ fn an_intent_to_use_the_admin_api() {
     let intent = intent("intent over the admin API");
     assert_eq!(intent.external_id, None);
     assert_eq!(
-        intent.tries,
-        [CreationAttempt { means: CreationMethod::AdminApi, wanted: CreatedAs::default() }]
+        intent.attempts,
+        [CreationAttempt { method: CreationMethod::AdminApi, wanted: CreatedAs::default() }]
     );
     assert_eq!(intent.entry_fields(1, &CreatedAs::default()), stored("done over the admin API"));
 }
@@ -77,10 +77,10 @@ fn an_intent_to_use_the_admin_api() {
 fn an_intent_that_was_tried_by_both_methods() {
     let intent = intent("intent by both methods");
     assert_eq!(
-        intent.tries,
+        intent.attempts,
         [
-            CreationAttempt { means: CreationMethod::AdminApi, wanted: admin_bot() },
-            CreationAttempt { means: CreationMethod::SharedSecret, wanted: CreatedAs::default() },
+            CreationAttempt { method: CreationMethod::AdminApi, wanted: admin_bot() },
+            CreationAttempt { method: CreationMethod::SharedSecret, wanted: CreatedAs::default() },
         ]
     );
     assert_eq!(intent.versions(VERSION), [1, VERSION]);

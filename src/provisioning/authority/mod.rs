@@ -1,268 +1,172 @@
-//! Looks accounts up and creates them, so that it is known whether an account is of our making.
+//! What lets us create accounts and change those of others: one file for each kind, with the same
+//! functions.
+//!
+//! The kind is chosen from the configuration, without a request. Its credential is read when it is
+//! first used, so that verbs that can do without it never fail because of it.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+mod admin_api;
+mod creation;
+mod credential_source;
+mod lookup;
+mod shared_secret;
 
-use secrecy::SecretString;
-
+use super::account::account_entry::Intent;
+use super::account::attributes::Attributes;
 use super::account::creation_method::{CreatedAs, CreationMethod};
-use super::error::{ErrorKind, ProvisioningError};
-use super::patience::Patience;
-use super::provisioner::Provisioner;
-use crate::homeserver::{
-    self, AccessToken, HomeserverError, Profile, PublicProfile, Registration, Session,
-};
-use crate::user_id::UserId;
+use super::account::remote_account::RemoteAccount;
+use super::error::ProvisioningError;
+use crate::credential::Credential;
+use crate::homeserver::AccessToken;
+use crate::notice::Notices;
+use admin_api::AdminApi;
+pub use creation::{Created, Creation, Evidence, NewAccount};
+use credential_source::CredentialSource;
+pub use lookup::AccountLookup;
+use shared_secret::SharedSecret;
 
-/// What lets us create accounts.
-pub struct Authority {
-    /// For the admin API, which is used for all that it can do.
-    pub admin_token: Option<AccessToken>,
-    /// For registration.
-    pub shared_secret: Option<SecretString>,
+/// What lets us create one account, and change it if it is another's.
+pub enum Authority<'a> {
+    /// Synapse's admin API, by an administrator's access token.
+    AdminApi(AdminApi<'a>),
+    /// Registration by Synapse's shared secret. All else takes a session of the account's own.
+    SharedSecret(SharedSecret<'a>),
 }
 
-/// What the homeserver says of an account.
-pub struct AccountLookup {
-    /// Whether it exists; `None` if the homeserver does not tell without an admin token.
-    pub exists: Option<bool>,
-    /// The homeserver's clock, in seconds since 1970.
-    pub date: Option<u64>,
-    /// What others see of it, as far as the homeserver tells.
-    pub profile: Profile,
-    /// What only an admin token is told.
-    pub details: Option<homeserver::Account>,
+/// Whether attributes were set.
+pub enum SetOutcome {
+    /// They were; the URI of the picture, if there is one.
+    Set(Option<String>),
+    /// It takes a session of the account's own to set them.
+    TakesOwnSession,
 }
 
-/// How the creation of an account ended.
-pub struct Creation {
-    /// What came out of it.
-    pub outcome: Result<Created, ProvisioningError>,
-    /// Whether it may have been done although the outcome does not say so: an answer got lost.
-    pub may_have_applied: bool,
-}
+impl<'a> Authority<'a> {
+    /// The authority over an account. The admin API is used for all that it can do, if both
+    /// credentials are given.
+    pub fn new(
+        admin_token: Option<&'a Credential>,
+        shared_secret: Option<&'a Credential>,
+        notices: &'a Notices,
+        account: RemoteAccount<'a>,
+    ) -> Self {
+        let source = |credential| CredentialSource { credential, notices };
+        match admin_token {
+            Some(token) => Self::AdminApi(AdminApi::new(source(token), account)),
+            None => Self::SharedSecret(SharedSecret::new(shared_secret.map(source), account)),
+        }
+    }
 
-/// Whose account it is.
-pub enum Created {
-    /// It was not there before, and has a session if that was asked for.
-    Ours(Option<Box<Session>>),
-    /// It was there already, and nothing about it has been changed.
-    AlreadyThere,
-}
+    /// Whether it may change accounts without a session of theirs.
+    pub fn is_administrator(&self) -> bool {
+        matches!(self, Self::AdminApi(_))
+    }
 
-/// What an account is created with.
-pub struct NewAccount<'a> {
-    /// Its id.
-    pub user_id: &'a UserId,
-    /// Its password, where it gets one.
-    pub password: &'a SecretString,
-    /// What it is created as, where that can be said.
-    pub created_as: &'a CreatedAs,
-    /// What others see it called.
-    pub display_name: Option<&'a str>,
-    /// Whether the registration is to log in, because there is no other way to a token.
-    pub with_session: bool,
-}
+    /// How it creates accounts.
+    pub fn creation_method(&self) -> CreationMethod {
+        match self {
+            Self::AdminApi(_) => CreationMethod::AdminApi,
+            Self::SharedSecret(_) => CreationMethod::SharedSecret,
+        }
+    }
 
-impl Authority {
-    /// How accounts are created by it.
+    /// Checks that it can create accounts, before anything is changed.
     ///
     /// # Errors
-    /// When there is neither a token nor a secret.
-    pub fn means(&self) -> Result<CreationMethod, ProvisioningError> {
-        match (&self.admin_token, &self.shared_secret) {
-            (Some(_), _) => Ok(CreationMethod::AdminApi),
-            (None, Some(_)) => Ok(CreationMethod::SharedSecret),
-            (None, None) => Err(ProvisioningError::of_key(
-                "admin_access_token",
-                "required to create accounts, or else registration_shared_secret",
-            )),
+    /// When its credential is missing or malformed.
+    pub async fn check(&self) -> Result<(), ProvisioningError> {
+        match self {
+            Self::AdminApi(admin_api) => admin_api.check().await,
+            Self::SharedSecret(shared_secret) => shared_secret.check(),
         }
     }
-}
 
-impl AccountLookup {
-    /// Whether somebody put it out of use.
-    pub fn is_deactivated(&self) -> bool {
-        self.details.as_ref().is_some_and(|account| account.is_deactivated)
-    }
-}
-
-impl Provisioner {
-    /// What lets us create accounts, as it is now.
-    pub(crate) async fn authority(&self) -> Result<Authority, ProvisioningError> {
-        Ok(Authority {
-            admin_token: self.admin_token().await?,
-            shared_secret: self.shared_secret().await,
-        })
+    /// Asks the homeserver about the account.
+    ///
+    /// # Errors
+    /// What kept the homeserver from answering.
+    pub async fn look_up(&self) -> Result<AccountLookup, ProvisioningError> {
+        match self {
+            Self::AdminApi(admin_api) => admin_api.look_up().await,
+            Self::SharedSecret(shared_secret) => shared_secret.look_up().await,
+        }
     }
 
-    /// Asks the homeserver about an account.
-    pub(crate) async fn look_up(
+    /// Creates the account if it is not there. Changes nothing about one that is.
+    pub async fn create(&self, new: &NewAccount<'_>) -> Creation {
+        match self {
+            Self::AdminApi(admin_api) => admin_api.create().await,
+            Self::SharedSecret(shared_secret) => shared_secret.create(new).await,
+        }
+    }
+
+    /// Looks for what speaks against it that the account was created by an intent.
+    ///
+    /// # Errors
+    /// What kept the homeserver from answering.
+    pub async fn evidence(&self, intent: &Intent) -> Result<Evidence, ProvisioningError> {
+        match self {
+            Self::AdminApi(admin_api) => admin_api.evidence(intent).await,
+            Self::SharedSecret(_) => Ok(Evidence::Unknown),
+        }
+    }
+
+    /// What has to be set of an account that was created as `created_as`.
+    ///
+    /// # Errors
+    /// When one of the attributes cannot be set any more.
+    pub fn left_to_set<'t>(
         &self,
-        patience: &Patience,
-        user_id: &UserId,
-        authority: &Authority,
-    ) -> Result<AccountLookup, ProvisioningError> {
-        let action = format!("look {user_id} up");
-        let Some(token) = &authority.admin_token else {
-            let answer = patience
-                .insist(&action, || self.homeserver.profile(user_id.as_str()))
-                .await
-                .map_err(of_another_server)?;
-            let (exists, profile) = match answer.value {
-                PublicProfile::Profile(profile) => (Some(true), profile),
-                PublicProfile::Nothing => (Some(false), Profile::default()),
-                PublicProfile::Undisclosed => (None, Profile::default()),
-            };
-            return Ok(AccountLookup { exists, date: answer.date, profile, details: None });
-        };
-        let admin = self.homeserver.admin(token);
-        let answer = patience
-            .insist(&action, || admin.account(user_id.as_str()))
-            .await
-            .map_err(needs_an_admin)?;
-        let profile = answer.value.as_ref().map(|account| Profile {
-            display_name: account.display_name.clone(),
-            avatar_url: account.avatar_url.clone(),
-        });
-        Ok(AccountLookup {
-            exists: Some(answer.value.is_some()),
-            date: answer.date,
-            profile: profile.unwrap_or_default(),
-            details: answer.value,
-        })
-    }
-
-    /// Refuses an account that the homeserver does not have.
-    pub(crate) async fn must_exist(
-        &self,
-        patience: &Patience,
-        user_id: &UserId,
-        admin_token: &AccessToken,
-    ) -> Result<(), ProvisioningError> {
-        let admin = self.homeserver.admin(admin_token);
-        let action = format!("look {user_id} up");
-        let answer = patience
-            .insist(&action, || admin.account(user_id.as_str()))
-            .await
-            .map_err(needs_an_admin)?;
-        if answer.value.is_some() {
-            return Ok(());
+        attributes: Attributes<'t>,
+        created_as: Option<&CreatedAs>,
+    ) -> Result<Attributes<'t>, ProvisioningError> {
+        match self {
+            Self::AdminApi(_) => Ok(attributes),
+            Self::SharedSecret(_) => shared_secret::left_to_set(attributes, created_as),
         }
-        let message = format!("the homeserver has no account {user_id}");
-        Err(ProvisioningError {
-            status: Some(404),
-            errcode: Some("M_NOT_FOUND".to_owned()),
-            ..ProvisioningError::new(ErrorKind::Homeserver, message)
+    }
+
+    /// Sets attributes of an account that exists.
+    ///
+    /// # Errors
+    /// What the homeserver has against them.
+    pub async fn set(&self, attributes: &Attributes<'_>) -> Result<SetOutcome, ProvisioningError> {
+        match self {
+            Self::AdminApi(admin_api) => admin_api.set(attributes).await.map(SetOutcome::Set),
+            Self::SharedSecret(_) if attributes.is_empty() => Ok(SetOutcome::Set(None)),
+            Self::SharedSecret(_) => Ok(SetOutcome::TakesOwnSession),
         }
-        .advise("provision the user first"))
     }
 
-    /// Creates an account if it is not there. Changes nothing about one that is.
-    pub(crate) async fn create(
-        &self,
-        patience: &Patience,
-        authority: &Authority,
-        new: &NewAccount<'_>,
-    ) -> Creation {
-        let action = format!("create {}", new.user_id);
-        let may_have_applied = AtomicBool::new(false);
-        let outcome = patience
-            .insist(&action, || async {
-                let result = self.try_to_create(authority, new).await;
-                if result.as_ref().is_err_and(HomeserverError::may_have_applied) {
-                    may_have_applied.store(true, Ordering::Relaxed);
-                }
-                result
-            })
-            .await
-            .map_err(|error| advise(error, authority))
-            .and_then(|answer| answer);
-        Creation { outcome, may_have_applied: may_have_applied.into_inner() }
+    /// A token that needs no credentials of the account; `None` if there is no such thing.
+    ///
+    /// # Errors
+    /// What the homeserver has against it.
+    pub async fn token(&self) -> Result<Option<AccessToken>, ProvisioningError> {
+        match self {
+            Self::AdminApi(admin_api) => admin_api.token_for_account().await.map(Some),
+            Self::SharedSecret(_) => Ok(None),
+        }
     }
 
-    /// One try. An answer that trying again would not change is the inner result.
-    async fn try_to_create(
-        &self,
-        authority: &Authority,
-        new: &NewAccount<'_>,
-    ) -> Result<Result<Created, ProvisioningError>, HomeserverError> {
-        let result = match (&authority.admin_token, &authority.shared_secret) {
-            (Some(token), _) => {
-                let is_created = self.homeserver.admin(token).create(new.user_id.as_str()).await;
-                is_created.map(|is_created| is_created.then_some(None))
-            }
-            (None, shared_secret) => {
-                let registration = Registration {
-                    localpart: new.user_id.localpart(),
-                    password: new.password,
-                    is_admin: new.created_as.is_admin,
-                    user_type: new.created_as.user_type.as_deref(),
-                    display_name: new.display_name,
-                    inhibit_login: !new.with_session,
-                };
-                let shared_secret = shared_secret.clone().unwrap_or_default();
-                match self.homeserver.register(&shared_secret, &registration).await {
-                    Ok(registered) if registered.user_id != new.user_id.as_str() => {
-                        self.end(registered.session.map(Box::new)).await;
-                        return Ok(Err(other_name(new.user_id, &registered.user_id)));
-                    }
-                    result => result.map(|registered| Some(registered.session.map(Box::new))),
-                }
-            }
-        };
-        match result {
-            Ok(Some(session)) => Ok(Ok(Created::Ours(session))),
-            Ok(None) => Ok(Ok(Created::AlreadyThere)),
-            // Several requests at once get this also from the admin API.
-            Err(error) if error.errcode() == Some("M_USER_IN_USE") => Ok(Ok(Created::AlreadyThere)),
-            Err(error) => Err(error),
+    /// Ends all sessions of the account.
+    ///
+    /// # Errors
+    /// When it takes an administrator, and what the homeserver has against it.
+    pub async fn end_sessions(&self) -> Result<(), ProvisioningError> {
+        match self {
+            Self::AdminApi(admin_api) => admin_api.end_sessions().await,
+            Self::SharedSecret(_) => Err(shared_secret::needs_administrator()),
+        }
+    }
+
+    /// Closes the account for good.
+    ///
+    /// # Errors
+    /// As for [`Self::end_sessions`].
+    pub async fn deactivate(&self) -> Result<(), ProvisioningError> {
+        match self {
+            Self::AdminApi(admin_api) => admin_api.deactivate().await,
+            Self::SharedSecret(_) => Err(shared_secret::needs_administrator()),
         }
     }
 }
-
-/// Registration takes a localpart, and a homeserver of another name makes another id of it.
-fn other_name(wanted: &UserId, made: &str) -> ProvisioningError {
-    let message = format!("the homeserver's is another one: instead of {wanted} it created {made}");
-    ProvisioningError::of_key("server_name", message)
-        .advise(format!("correct server_name; nobody has the password of {made}"))
-}
-
-/// What the homeserver answers when it cannot ask another one about a user.
-fn of_another_server(error: ProvisioningError) -> ProvisioningError {
-    if error.status == Some(502) && error.errcode.is_some() {
-        return error.advise("check server_name: the homeserver asks another one about this user");
-    }
-    error
-}
-
-/// What to do about a refused creation.
-fn advise(error: ProvisioningError, authority: &Authority) -> ProvisioningError {
-    if authority.admin_token.is_some() {
-        return needs_an_admin(error);
-    }
-    match (error.status, error.errcode.as_deref()) {
-        // What Synapse says of a wrong MAC has no code of its own.
-        (Some(403), Some("M_UNKNOWN")) => error.advise("check registration_shared_secret"),
-        (Some(400), Some("M_UNKNOWN")) => error.advise(
-            "check that registration_shared_secret is set in homeserver.yaml (or give an \
-             admin_access_token), and that the user type is a known one",
-        ),
-        (Some(403 | 404), None | Some("M_UNRECOGNIZED")) => error.advise(HIDDEN),
-        _ => error,
-    }
-}
-
-/// What to do about a token that is none of an administrator's.
-fn needs_an_admin(error: ProvisioningError) -> ProvisioningError {
-    match (error.status, error.errcode.as_deref()) {
-        (Some(403), Some("M_FORBIDDEN")) => {
-            error.advise("admin_access_token must be that of a server administrator")
-        }
-        (Some(403 | 404), None | Some("M_UNRECOGNIZED")) => error.advise(HIDDEN),
-        _ => error,
-    }
-}
-
-const HIDDEN: &str = "/_synapse/admin cannot be reached at this address, as when a proxy hides it: \
-                      give the homeserver's own";

@@ -1,13 +1,12 @@
 //! `Provisioner`: every verb as a call that blocks and as one to await, over one Rust function.
 
-mod answer;
 mod error;
 mod results;
 mod settings;
+mod verb_result;
 mod verbs;
 
 use std::future::Future;
-use std::mem;
 use std::sync::Arc;
 
 use pyo3::IntoPyObjectExt;
@@ -18,14 +17,15 @@ use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
 use super::runtime;
-use answer::{Inbox, VerbResult};
 pub use results::{
     Finding, ListedUser, Login, Profile, ProvisionedUser, RevokedUser, RotatedSecret,
 };
 pub use settings::ProvisioningSettings;
 use synapse_vault_auth_provider_core::notice::Notices;
+use synapse_vault_auth_provider_core::process::ProcessLocal;
 use synapse_vault_auth_provider_core::provisioning::{self, LoginOptions, ProvisionRequest};
 use synapse_vault_auth_provider_core::sync::Mutex;
+use verb_result::{Inbox, VerbResult};
 use verbs::{Core, Finished};
 
 /// Creates accounts, keeps their secrets in Vault, and gets tokens with them.
@@ -37,15 +37,24 @@ pub struct Provisioner {
 }
 
 enum Open {
-    /// No verb has been called: there are no connections and no threads.
+    /// No verb has been called: there are no connections and no tasks.
     NotYet,
-    /// In this process there are.
-    Yes {
-        core: Arc<provisioning::Provisioner>,
-        keeping_token: AbortHandle,
-        process: u32,
-    },
+    /// There are, in the process that made them.
+    Yes(ProcessLocal<Running>),
     NoMore,
+}
+
+/// What the verbs run on. Its connections and its task belong to one process.
+struct Running {
+    core: Arc<provisioning::Provisioner>,
+    /// Keeps the Vault token alive.
+    token_keeper: AbortHandle,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.token_keeper.abort();
+    }
 }
 
 #[pymethods]
@@ -67,13 +76,7 @@ impl Provisioner {
     }
 
     fn close(&self) {
-        match mem::replace(&mut *self.open(), Open::NoMore) {
-            Open::Yes { keeping_token, process, .. } if process == std::process::id() => {
-                keeping_token.abort();
-            }
-            // What a parent had stays the parent's.
-            former => mem::forget(former),
-        }
+        *self.open.lock() = Open::NoMore;
     }
 
     #[pyo3(signature = (user_id, *, display_name=None, avatar=None, is_admin=false, user_type=None,
@@ -288,8 +291,7 @@ impl Provisioner {
         })
     }
 
-    /// The core, which is made when it is first needed, and anew in a forked child: connections
-    /// belong to one process.
+    /// The core, which is made when it is first needed, and again in a forked child.
     fn core(&self, py: Python<'_>) -> PyResult<Core> {
         // Python must not run while the lock is held: whoever waits for it may hold the GIL.
         match self.opened(&runtime::handle()?) {
@@ -300,29 +302,25 @@ impl Provisioner {
     }
 
     fn opened(&self, handle: &Handle) -> Finished<Option<Core>> {
-        let mut open = self.open();
+        let mut open = self.open.lock();
         match &*open {
-            Open::Yes { core, process, .. } if *process == std::process::id() => {
-                return Ok(Some(Arc::clone(core)));
-            }
             Open::NoMore => return Ok(None),
-            Open::NotYet | Open::Yes { .. } => {}
+            Open::Yes(running) => {
+                if let Ok(Running { core, .. }) = running.get() {
+                    return Ok(Some(Arc::clone(core)));
+                }
+            }
+            Open::NotYet => {}
         }
         let inbox = self.inbox.clone();
         let core = Arc::new(provisioning::Provisioner::new(
             self.config.clone(),
             Notices::new(move |notice| inbox.keep(notice)),
         )?);
-        let keeping_token = handle.spawn(core.keep_token_alive()).abort_handle();
-        let process = std::process::id();
-        let present = Open::Yes { core: Arc::clone(&core), keeping_token, process };
-        // What a parent had stays the parent's.
-        mem::forget(mem::replace(&mut *open, present));
+        let token_keeper = handle.spawn(core.keep_token_alive()).abort_handle();
+        let running = Running { core: Arc::clone(&core), token_keeper };
+        *open = Open::Yes(ProcessLocal::new(running));
         Ok(Some(core))
-    }
-
-    fn open(&self) -> std::sync::MutexGuard<'_, Open> {
-        self.open.lock()
     }
 }
 

@@ -1,0 +1,51 @@
+//! Creating an account so that it is known whose it is.
+
+use secrecy::SecretString;
+
+use super::super::account::creation_method::CreatedAs;
+use super::super::error::ProvisioningError;
+use crate::homeserver::{Profile, Session};
+
+/// What an account is created with.
+pub struct NewAccount<'a> {
+    /// Its password, where it gets one.
+    pub password: &'a SecretString,
+    /// What it is created as, where that can be said.
+    pub created_as: &'a CreatedAs,
+    /// What others see it called.
+    pub display_name: Option<&'a str>,
+    /// Whether the registration is to log in, because there is no other way to a token.
+    pub with_session: bool,
+}
+
+/// How the creation of an account ended.
+pub struct Creation {
+    /// Whose account it is.
+    pub outcome: Result<Created, ProvisioningError>,
+    /// A session that came with the creation.
+    pub session: Option<Box<Session>>,
+    /// Whether the account may have been created by us although the outcome does not say so: an
+    /// answer got lost.
+    pub may_have_applied: bool,
+}
+
+/// Whose account it is that was to be created.
+pub enum Created {
+    /// It was not there before.
+    Ours {
+        /// What others see of it.
+        profile: Profile,
+    },
+    /// It was there already, and nothing about it has been changed.
+    AlreadyThere,
+}
+
+/// What speaks against it that an account was created by an intent.
+pub enum Evidence {
+    /// Nothing: nobody has used it, and nobody else can any more.
+    None,
+    /// Something that is said here.
+    Of(String),
+    /// It cannot be found out.
+    Unknown,
+}

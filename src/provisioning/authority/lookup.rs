@@ -1,0 +1,26 @@
+//! What the homeserver says of an account.
+
+use crate::homeserver::{self, Profile};
+
+/// What to do where a proxy hides the admin API.
+pub const ADMIN_API_HIDDEN: &str = "/_synapse/admin cannot be reached at this address, as when a proxy hides it: \
+                      give the homeserver's own";
+
+/// What the homeserver says of an account.
+pub struct AccountLookup {
+    /// Whether it exists; `None` if the homeserver does not tell without an admin token.
+    pub exists: Option<bool>,
+    /// The homeserver's clock, in seconds since 1970.
+    pub date: Option<u64>,
+    /// What others see of it, as far as the homeserver tells.
+    pub profile: Profile,
+    /// What only an administrator is told.
+    pub details: Option<homeserver::Account>,
+}
+
+impl AccountLookup {
+    /// Whether somebody put it out of use.
+    pub fn is_deactivated(&self) -> bool {
+        self.details.as_ref().is_some_and(|account| account.is_deactivated)
+    }
+}
