@@ -120,7 +120,7 @@ def test_vault_is_sealed(site: Site, sealed_openbao: DurableOpenBao) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "found"), [(501, "is not initialized"), (418, "answers 418"), (200, "")]
+    ("code", "detail"), [(501, "is not initialized"), (418, "answers 418"), (200, "")]
 )
 def test_it_is_not_vault_at_all(site: Site, code: int, found: str) -> None:
     server = BrokenVault()
@@ -132,7 +132,7 @@ def test_it_is_not_vault_at_all(site: Site, code: int, found: str) -> None:
     if code == 200:
         assert "failed" in {finding.status for finding in findings}
     else:
-        check_broken(findings, "Vault", found, "")
+        check_broken(findings, "Vault", detail, "")
 
 
 def test_a_dead_token(site: Site) -> None:
