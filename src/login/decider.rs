@@ -209,3 +209,6 @@ impl Progress {
 fn fits_stale() -> Outcome {
     Outcome::new(Code::Ok, "the token hash is right (from memory; Vault does not answer)")
 }
+
+#[cfg(test)]
+mod tests;

@@ -36,15 +36,11 @@ pub struct EntryReader {
 }
 
 impl EntryReader {
-    /// Prepares the connections; connects to nothing.
-    ///
-    /// # Errors
-    /// When TLS cannot be set up.
-    pub fn new(config: Config, server_name: String, notices: Notices) -> Result<Self, VaultError> {
-        let client = Client::new(&config.vault, notices.clone())?;
+    /// Reads the entries of the users of `server_name` through `client`.
+    pub fn new(client: Client, config: Config, server_name: String, notices: Notices) -> Self {
         let max_in_flight = usize::try_from(config.max_concurrent_lookups).unwrap_or(1);
         let max_in_flight = max_in_flight.min(Semaphore::MAX_PERMITS);
-        Ok(Self {
+        Self {
             kv: KvReader::new(client, config.vault.kv_version),
             cache: SecretCache::new(config.cache),
             permits: Semaphore::new(max_in_flight),
@@ -53,7 +49,7 @@ impl EntryReader {
             outage: Outage::new(notices),
             config,
             server_name,
-        })
+        }
     }
 
     /// The way to the entries.

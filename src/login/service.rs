@@ -21,6 +21,7 @@ use crate::process::{self, Forked, ProcessLocal};
 use crate::sync::Mutex;
 use crate::token_hash::PresentedHash;
 use crate::user_id::UserId;
+use crate::vault::{Client, VaultError};
 
 /// How long stopping waits for threads to end. They wait for nothing but Vault, so they end at
 /// once, but for one inside the system's name resolution, which ends with the process.
@@ -54,7 +55,7 @@ pub enum ServiceError {
     System(#[from] std::io::Error),
     /// TLS could not be set up.
     #[error(transparent)]
-    Vault(#[from] crate::vault::VaultError),
+    Vault(#[from] VaultError),
 }
 
 /// Decides logins on threads of its own, from [`start`](Self::start) to [`stop`](Self::stop).
@@ -101,8 +102,9 @@ impl LoginService {
             let completion_queue = Arc::clone(&completion_queue);
             Notices::new(move |notice| completion_queue.post(Event::Noticed(notice)))
         };
-        let server_name = self.server_name.clone();
-        let reader = Arc::new(EntryReader::new(self.config.clone(), server_name, notices.clone())?);
+        let client = Client::new(&self.config.vault, notices.clone())?;
+        let (config, server_name) = (self.config.clone(), self.server_name.clone());
+        let reader = Arc::new(EntryReader::new(client, config, server_name, notices.clone()));
         let decider =
             Arc::new(LoginDecider::new(Arc::clone(&reader), &self.config, notices.clone()));
         runtime.get()?.spawn(keep_running("the Vault token", notices.clone(), {
