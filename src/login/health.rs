@@ -37,6 +37,9 @@ impl Health {
             Err(VaultError::NoAnswer { cause, .. }) if cause.is_of_the_server() => {
                 (false, None, GOOD_FOR)
             }
+            Err(VaultError::ForeignAnswer { .. } | VaultError::WrongAddress(_)) => {
+                (false, None, GOOD_FOR)
+            }
             Err(
                 VaultError::NoAnswer { .. }
                 | VaultError::Unavailable { .. }

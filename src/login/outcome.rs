@@ -188,14 +188,16 @@ impl From<&LookupError> for Outcome {
                 VaultError::NoAnswer { cause: TransportError::TimedOut { .. }, .. } => {
                     Code::Timeout
                 }
+                VaultError::NoAnswer { cause: TransportError::TooLong(_), .. } => Code::VaultError,
+                VaultError::NoAnswer { .. }
+                | VaultError::Unavailable { .. }
+                | VaultError::ForeignAnswer { status: 429, .. } => Code::VaultUnavailable,
                 VaultError::Denied { .. }
                 | VaultError::TokenInvalid { .. }
                 | VaultError::LoginRefused { .. } => Code::VaultDenied,
-                VaultError::NoAnswer { cause: TransportError::TooLong(_), .. }
+                VaultError::ForeignAnswer { .. }
+                | VaultError::WrongAddress(_)
                 | VaultError::Unexpected(_) => Code::VaultError,
-                VaultError::NoAnswer { .. } | VaultError::Unavailable { .. } => {
-                    Code::VaultUnavailable
-                }
             },
         };
         Self::new(code, error.to_string())

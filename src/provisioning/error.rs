@@ -113,6 +113,9 @@ impl ProvisioningError {
             VaultError::LoginRefused { status, .. } => {
                 (ErrorKind::Vault, Some(*status), "check vault_auth")
             }
+            VaultError::ForeignAnswer { .. } | VaultError::WrongAddress(_) => {
+                (ErrorKind::Vault, None, "check vault_url")
+            }
             VaultError::Unexpected(_) => (ErrorKind::Vault, None, ""),
         };
         let message = match error {

@@ -57,6 +57,12 @@ impl Address {
         self.0.is_loopback()
     }
 
+    /// Whether this is where Vault's web interface is, and not its API.
+    #[must_use]
+    pub fn is_web_interface(&self) -> bool {
+        self.0.path().ends_with("/ui")
+    }
+
     /// Whether a URL leads to this server: scheme, host and port are the same.
     #[must_use]
     pub fn has_origin_of(&self, url: &Url) -> bool {

@@ -4,19 +4,24 @@
 //! is asked only while no node is active, as while the cluster elects a leader. Which node is used is
 //! decided in [`election`](super::election).
 
+use std::collections::HashMap;
 use std::pin::pin;
 use std::sync::Arc;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::address::Address;
-use super::election::{self, ChosenNode, Election, Reason, Report, Reports, Role, SLOW_AFTER};
+use super::answer_form;
+use super::election::{
+    self, ChosenNode, Election, HEALTH_TIMEOUT, Health, Reason, Report, Reports, Role, SLOW_AFTER,
+};
 use super::error::VaultError;
 use super::request::{Request, RequestKind};
 use super::request_metrics::RequestMetrics;
 use super::transport::{RequestHeaders, ServerResponse, Transport, unavailable};
+use crate::http::TransportError;
 use crate::sync::Mutex;
 
 /// What one address of the cluster is.
@@ -35,6 +40,8 @@ pub struct Cluster {
     chosen: Mutex<Option<ChosenNode>>,
     /// Held while nodes are asked for their health, so that many failures start one election.
     electing: tokio::sync::Mutex<()>,
+    /// By address, when it was asked whether its health is Vault's, and whether it is not.
+    out_of_sight: tokio::sync::Mutex<HashMap<usize, (Instant, bool)>>,
 }
 
 impl Cluster {
@@ -51,6 +58,7 @@ impl Cluster {
             addresses,
             chosen: Mutex::default(),
             electing: tokio::sync::Mutex::default(),
+            out_of_sight: tokio::sync::Mutex::default(),
         }
     }
 
@@ -83,8 +91,8 @@ impl Cluster {
                 second = self.instead_of_silent(first), if has_others && is_read => Ok(second),
             }
         };
-        let second = match silent_or_failed {
-            Ok(second) => second,
+        let (second, first_error) = match silent_or_failed {
+            Ok(second) => (second, None),
             Err(error) => {
                 let second = self.choose(Reason::Failed(first)).await;
                 // The caller decides whether to repeat what may have been done already. A wrapping
@@ -92,11 +100,18 @@ impl Cluster {
                 if second == first || (!is_read && error.may_have_applied()) {
                     return Err(error);
                 }
-                second
+                (second, Some(error))
             }
         };
         self.metrics.retries.count();
-        self.ask(second, request, headers).await
+        let answer = self.ask(second, request, headers).await;
+        match (first_error, answer) {
+            // A secret in memory may decide only if the errors of both nodes allow it.
+            (Some(first), Err(error)) if error.allows_stale() && !first.allows_stale() => {
+                Err(first)
+            }
+            (_, answer) => answer,
+        }
     }
 
     /// Waits until the node that was asked has taken long and another one is elected in its place,
@@ -115,33 +130,93 @@ impl Cluster {
         }
     }
 
+    /// Asks one node, and the leader if that node names it.
     async fn ask(
         &self,
         index: usize,
         request: &Request,
         headers: RequestHeaders<'_>,
     ) -> Result<ServerResponse, VaultError> {
-        let Some(address) = self.addresses.get(index) else {
-            return Err(VaultError::Unexpected("no address of Vault is configured".to_owned()));
-        };
-        let answer = self.exchange(address, request, headers).await?;
+        let (answer, address) = self.answer_of(index, request, headers).await?;
         let Some(error) = unavailable(&answer, address) else { return Ok(answer) };
         // A standby names the leader. No token is sent to an address that is not configured.
         let leader = answer
             .location
             .as_ref()
-            .and_then(|target| self.addresses.iter().position(|known| known.has_origin_of(target)));
-        match leader.and_then(|leader| Some((leader, self.addresses.get(leader)?))) {
-            Some((leader, address)) if leader != index => {
-                let answer = self.exchange(address, request, headers).await?;
-                if let Some(error) = unavailable(&answer, address) {
-                    return Err(error);
-                }
+            .and_then(|target| self.addresses.iter().position(|known| known.has_origin_of(target)))
+            .filter(|leader| *leader != index)
+            .ok_or(error)?;
+        let (answer, address) = self.answer_of(leader, request, headers).await?;
+        match unavailable(&answer, address) {
+            Some(error) => Err(error),
+            None => {
                 self.use_node(ChosenNode::new(leader, Role::Active, Instant::now()));
                 Ok(answer)
             }
-            _ => Err(error),
         }
+    }
+
+    /// What a node answers, if the answer is Vault's.
+    async fn answer_of(
+        &self,
+        index: usize,
+        request: &Request,
+        headers: RequestHeaders<'_>,
+    ) -> Result<(ServerResponse, &Address), VaultError> {
+        let Some(address) = self.addresses.get(index) else {
+            return Err(VaultError::Unexpected("no address of Vault is configured".to_owned()));
+        };
+        let error = match self.exchange(address, request, headers).await {
+            Ok(answer) => match answer_form::check(&address.to_string(), request, &answer) {
+                Some(error) => error,
+                None => return Ok((answer, address)),
+            },
+            Err(error) => error,
+        };
+        let is_page = match &error {
+            VaultError::ForeignAnswer { .. } => true,
+            VaultError::NoAnswer { cause, .. } => matches!(cause, TransportError::TooLong(_)),
+            _ => false,
+        };
+        if is_page && address.is_web_interface() {
+            return Err(VaultError::WrongAddress(format!(
+                "{address} is Vault's web interface and not its API; \
+                 leave out the \"/ui\" in vault_url"
+            )));
+        }
+        Err(match error {
+            VaultError::ForeignAnswer {
+                address: name, status, content_type, retry_after, ..
+            } => {
+                // A limit on requests is no outage, and many logins can reach it.
+                let allows_stale = status != 429 && self.is_out_of_sight(index, address).await;
+                let address = name;
+                VaultError::ForeignAnswer {
+                    address,
+                    status,
+                    content_type,
+                    retry_after,
+                    allows_stale,
+                }
+            }
+            error => error,
+        })
+    }
+
+    /// Whether a node does not say as Vault how it is either, so that something is in its place. Asked
+    /// at most once in a while, however many requests want to know.
+    async fn is_out_of_sight(&self, index: usize, address: &Address) -> bool {
+        let mut seen = self.out_of_sight.lock().await;
+        if let Some((at, is_out_of_sight)) = seen.get(&index)
+            && at.elapsed() < SLOW_AFTER
+        {
+            return *is_out_of_sight;
+        }
+        let answer = timeout(HEALTH_TIMEOUT, self.health_answer(address)).await;
+        let is_out_of_sight = !matches!(answer, Ok(Ok(answer))
+            if answer_form::health(&answer).is_some() || answer.status.as_u16() == 429);
+        seen.insert(index, (Instant::now(), is_out_of_sight));
+        is_out_of_sight
     }
 
     /// The node to ask first. Starts an election in the background once that node was elected a while
@@ -185,42 +260,49 @@ impl Cluster {
     async fn elect(&self, reason: Reason, previous: Option<ChosenNode>) -> ChosenNode {
         let nodes = self.addresses.len();
         let mut asking: FuturesUnordered<_> =
-            (0..nodes).map(|index| async move { (index, self.role_of(index).await) }).collect();
+            (0..nodes).map(|index| async move { (index, self.health_of(index).await) }).collect();
         let mut reports = Reports { asked: Instant::now(), nodes, heard: Vec::new() };
         loop {
             match election::elect(&reports, reason, previous, Instant::now()) {
                 Election::Elected(node) => return node,
                 Election::Open { until } => {
-                    if let Ok(Some((index, role))) = timeout_at(until, asking.next()).await {
-                        reports.heard.push(Report { index, role, at: Instant::now() });
+                    if let Ok(Some((index, health))) = timeout_at(until, asking.next()).await {
+                        reports.heard.push(Report { index, health, at: Instant::now() });
                     }
                 }
             }
         }
     }
 
-    async fn role_of(&self, index: usize) -> Option<Role> {
-        let address = self.addresses.get(index)?;
-        let answer = self.health_of(address).await.ok()?;
+    async fn health_of(&self, index: usize) -> Health {
+        let Some(address) = self.addresses.get(index) else { return Health::Silent };
+        let Ok(answer) = self.health_answer(address).await else { return Health::Silent };
+        let Some(body) = answer_form::health(&answer) else { return Health::Foreign };
         match answer.status.as_u16() {
-            200 => Some(Role::Active),
+            200 if !body.initialized || body.sealed => Health::NotServing,
+            200 if !body.standby => Health::Serving(Role::Active),
             // 473: a standby of Vault Enterprise that serves reads.
-            429 | 473 => Some(Role::Standby),
-            _ => None,
+            200 | 429 | 473 => Health::Serving(Role::Standby),
+            _ => Health::NotServing,
         }
     }
 
     /// Asks every address for its health, whatever it says.
     pub async fn health_of_all(&self) -> Vec<Node> {
         let asking = self.addresses.iter().map(|address| async {
-            let health = self.health_of(address).await.map(|answer| answer.status.as_u16());
+            let health = self.health_answer(address).await.and_then(|answer| {
+                match answer_form::health(&answer) {
+                    Some(_) => Ok(answer.status.as_u16()),
+                    None => Err(answer_form::foreign_answer(&address.to_string(), &answer)),
+                }
+            });
             Node { address: address.clone(), health }
         });
         futures_util::future::join_all(asking).await
     }
 
     /// API: <https://developer.hashicorp.com/vault/api-docs/system/health>
-    async fn health_of(&self, address: &Address) -> Result<ServerResponse, VaultError> {
+    async fn health_answer(&self, address: &Address) -> Result<ServerResponse, VaultError> {
         let request = Request::get(RequestKind::Health, "sys/health");
         self.exchange(address, &request, RequestHeaders::Nothing).await
     }
@@ -253,13 +335,17 @@ mod tests {
     const C: &str = "http://c:8200";
     const PATH: &str = "kv/entry";
 
+    fn entry() -> Reply {
+        Reply::entry(1, &serde_json::json!({"login_secret": "s"}))
+    }
+
     /// Three nodes, of which the first is active and answers.
     fn nodes() -> (FakeVault, Arc<Cluster>) {
         let vault = FakeVault::new();
         for node in [B, C] {
             vault.on(node, "sys/health", [Reply::health(429)]);
         }
-        vault.on("", PATH, [Reply::json(200, "entry")]);
+        vault.on("", PATH, [entry()]);
         let addresses = [A, B, C].map(|address| Address::parse(address).unwrap()).to_vec();
         let cluster = Cluster::new(vault.transport(), addresses, Arc::default());
         (vault, Arc::new(cluster))
@@ -364,7 +450,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_read_waits_for_a_node_that_is_slow_and_healthy() {
         let (vault, cluster) = nodes();
-        vault.on(A, PATH, [Reply::json(200, "entry").after(Duration::from_millis(3500))]);
+        vault.on(A, PATH, [entry().after(Duration::from_millis(3500))]);
         let began = Instant::now();
         read(&cluster).await.unwrap();
         assert_eq!(began.elapsed(), Duration::from_millis(3500));
@@ -444,5 +530,126 @@ mod tests {
         // At the first read, and then after more than five seconds each.
         assert_eq!(elections(&vault), 3);
         assert_eq!(asked(&vault).len(), 120);
+    }
+
+    const PAGE: &str = "<html>";
+
+    fn page(status: u16) -> Reply {
+        Reply::text(status, "text/html", PAGE.to_owned())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_web_server_among_the_nodes_gets_no_token() {
+        for status in [200, 400, 403, 404] {
+            for health in [page(status), Reply::json(status, serde_json::json!({"status": "ok"}))] {
+                let (vault, cluster) = nodes();
+                vault.on(A, "", [page(status)]);
+                vault.on(A, "sys/health", [health]);
+                vault.on(C, "sys/health", [Reply::health(200)]);
+                for _ in 0..3 {
+                    read(&cluster).await.unwrap();
+                }
+                assert_eq!(asked(&vault), [C, C, C]);
+                // Nor while Vault itself is sealed.
+                for node in [B, C] {
+                    vault.on(node, "", [Reply::errors(503, &["sealed"])]);
+                    vault.on(node, "sys/health", [Reply::health(503)]);
+                }
+                for _ in 0..5 {
+                    read(&cluster).await.err().unwrap();
+                    sleep(Duration::from_secs(3)).await;
+                }
+                assert!(!asked(&vault).contains(&A.to_owned()));
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nodes_whose_health_is_hidden_are_asked_if_there_are_no_others() {
+        let (vault, cluster) = nodes();
+        vault.on("", "sys/health", [page(404)]);
+        read(&cluster).await.unwrap();
+        assert_eq!(asked(&vault), [A]);
+        vault.on(A, PATH, [Reply::unreachable()]);
+        read(&cluster).await.unwrap();
+        assert_eq!(asked(&vault), [A, B]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_not_vaults_is_asked_for_elsewhere() {
+        for status in [200, 400, 403, 404, 429] {
+            let (vault, cluster) = nodes();
+            vault.on(A, PATH, [page(status)]);
+            read(&cluster).await.unwrap();
+            assert_eq!(asked(&vault), [A, B], "{status}");
+        }
+    }
+
+    /// The error of a read that one node answers like this, with this health.
+    async fn error_of(reply: Reply, health: Reply) -> (FakeVault, VaultError) {
+        let vault = FakeVault::new();
+        vault.on("", PATH, [reply]);
+        vault.on("", "sys/health", [health]);
+        let addresses = vec![Address::parse(A).unwrap()];
+        let cluster = Arc::new(Cluster::new(vault.transport(), addresses, Arc::default()));
+        let reads = futures_util::future::join_all((0..10).map(|_| read(&cluster))).await;
+        let error = reads.into_iter().next().unwrap().err().unwrap();
+        (vault, error)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_page_allows_the_stale_cache_only_if_the_health_is_not_vaults_either() {
+        for (reply, health, allows_stale) in [
+            (page(403), Reply::health(200), false),
+            (page(403), Reply::health(503), false),
+            (page(403), page(403), true),
+            (page(403), Reply::unreachable(), true),
+            (page(403), Reply::hang(), true),
+            (page(403), page(429), false),
+            (page(404), Reply::errors(404, &[]), true),
+            (page(200), Reply::health(200), false),
+            (page(200), page(200), true),
+            (page(429), Reply::health(200), false),
+            (page(429), page(429), false),
+            (page(429), Reply::unreachable(), false),
+            (Reply::errors(429, &["quota"]), Reply::unreachable(), false),
+            (Reply::json(403, serde_json::json!({"message": "no"})), Reply::health(200), false),
+        ] {
+            let what = format!("{reply:?} {health:?}");
+            let (vault, error) = error_of(reply, health).await;
+            assert_eq!(error.allows_stale(), allows_stale, "{what}: {error}");
+            assert_eq!(
+                error.is_transient(),
+                what.contains("429") && error.to_string().contains("429")
+            );
+            // However many ask, the health is asked for once.
+            assert!(elections(&vault) <= 1, "{what}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_limit_at_one_node_is_not_made_an_outage_by_another_that_is_down() {
+        for limit in [page(429), page(403)] {
+            let (vault, cluster) = nodes();
+            vault.on(B, "sys/health", [Reply::health(429)]);
+            vault.on(A, PATH, [limit]);
+            vault.on(B, PATH, [Reply::unreachable()]);
+            let error = read(&cluster).await.err().unwrap();
+            assert_eq!(asked(&vault), [A, B]);
+            assert!(!error.allows_stale(), "{error}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_engine_that_is_being_given_versions_is_asked_again_later() {
+        let text = "Upgrading from non-versioned to versioned data. This backend will be unavailable \
+                    for a brief period and will resume service shortly.";
+        let (vault, cluster) = nodes();
+        vault.on(A, PATH, [Reply::errors(400, &[text]), Reply::errors(400, &["invalid"])]);
+        let error = read(&cluster).await.err().unwrap();
+        assert!(error.is_transient() && error.to_string().contains("400 (Upgrading"), "{error}");
+        // Any other 400 is final.
+        assert_eq!(read(&cluster).await.unwrap().status.as_u16(), 400);
+        assert_eq!(asked(&vault), [A, A]);
     }
 }

@@ -13,7 +13,7 @@ const ACTIVE_CHECKED_EVERY: Duration = Duration::from_secs(5);
 const STANDBY_CHECKED_EVERY: Duration = Duration::from_secs(1);
 
 /// How long the nodes may take to report.
-const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
+pub const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long a read may take until its node has to report its health, and how often from then on.
 pub const SLOW_AFTER: Duration = Duration::from_secs(1);
@@ -32,6 +32,19 @@ pub enum Role {
     Standby,
     /// No node reported either, and one has to be asked.
     Unknown,
+}
+
+/// What a node says of its health.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// It answers requests, in this role.
+    Serving(Role),
+    /// It is Vault, and says that it answers none: it is sealed, not initialized, or the like.
+    NotServing,
+    /// There was no answer.
+    Silent,
+    /// The answer was not Vault's. A proxy may hide Vault's health, or something else is there.
+    Foreign,
 }
 
 /// Why nodes are asked for their health.
@@ -80,8 +93,8 @@ pub struct Reports {
 pub struct Report {
     /// Which of the cluster's addresses it has.
     pub index: usize,
-    /// What it says it is; `None` if it is sealed, cannot be reached, or the like.
-    pub role: Option<Role>,
+    /// What it says of its health.
+    pub health: Health,
     /// When that came in.
     pub at: Instant,
 }
@@ -142,17 +155,37 @@ impl Reports {
     /// The first node to report this role, but for one that has just failed.
     fn first(&self, role: Role, failed: Option<usize>) -> Option<Report> {
         let mut heard = self.heard.iter().copied();
-        heard.find(|report| report.role == Some(role) && Some(report.index) != failed)
+        heard.find(|report| report.health == Health::Serving(role) && Some(report.index) != failed)
     }
 
     fn role_of(&self, index: usize) -> Option<Role> {
-        self.heard.iter().find(|report| report.index == index)?.role
+        match self.heard.iter().find(|report| report.index == index)?.health {
+            Health::Serving(role) => Some(role),
+            _ => None,
+        }
+    }
+
+    /// Whether a token may be sent there: not to what gave no answer of Vault's, while another node did.
+    fn may_be_asked(&self, index: usize) -> bool {
+        let is_vaults =
+            |report: &Report| matches!(report.health, Health::Serving(_) | Health::NotServing);
+        let is_foreign =
+            |report: &Report| report.index == index && report.health == Health::Foreign;
+        !self.heard.iter().any(is_foreign) || !self.heard.iter().any(is_vaults)
+    }
+
+    /// The first address from this one on that may be asked, after the last one the first again.
+    fn next_from(&self, start: usize) -> usize {
+        let nodes = self.nodes.max(1);
+        let mut in_turn = (start..start + nodes).map(|index| index % nodes);
+        in_turn.find(|index| self.may_be_asked(*index)).unwrap_or(start % nodes)
     }
 }
 
 /// Elects the active node as soon as it reports. If none does in time, a standby is elected, at best
 /// the one in use. A node that has just failed is elected only if no other one serves. If none
-/// serves, the next address takes the place of one that has failed, and otherwise nothing changes.
+/// serves, the next address takes the place of one that has failed, and otherwise nothing changes. What
+/// gives no answer of Vault's is elected only if no node does.
 pub fn elect(
     reports: &Reports,
     reason: Reason,
@@ -185,10 +218,12 @@ pub fn elect(
             (None, Some(failed), _) => match reports.role_of(failed) {
                 Some(role) => (failed, role),
                 // The next failure is another node's.
-                None => ((failed + 1) % reports.nodes.max(1), Role::Unknown),
+                None => (reports.next_from(failed + 1), Role::Unknown),
             },
-            (None, None, Some(previous)) => (previous.index, previous.role),
-            (None, None, None) => (0, Role::Unknown),
+            (None, None, Some(previous)) if reports.may_be_asked(previous.index) => {
+                (previous.index, previous.role)
+            }
+            (None, None, _) => (reports.next_from(0), Role::Unknown),
         }
     };
     let despite_failure = match (failed, previous) {
@@ -203,16 +238,16 @@ pub fn elect(
 mod tests {
     use super::*;
 
-    const ACTIVE: Option<Role> = Some(Role::Active);
-    const STANDBY: Option<Role> = Some(Role::Standby);
+    const ACTIVE: Health = Health::Serving(Role::Active);
+    const STANDBY: Health = Health::Serving(Role::Standby);
 
     /// Three nodes report so, a second after each other; what follows at the time of the last report.
-    fn after(heard: &[(usize, Option<Role>)], reason: Reason, in_use: Option<usize>) -> Election {
+    fn after(heard: &[(usize, Health)], reason: Reason, in_use: Option<usize>) -> Election {
         let asked = Instant::now();
         let at = |place: usize| asked + Duration::from_millis(100) * u32::try_from(place).unwrap();
-        let reports = heard.iter().enumerate().map(|(place, (index, role))| Report {
+        let reports = heard.iter().enumerate().map(|(place, (index, health))| Report {
             index: *index,
-            role: *role,
+            health: *health,
             at: at(place),
         });
         let reports = Reports { asked, nodes: 3, heard: reports.collect() };
@@ -220,11 +255,7 @@ mod tests {
         elect(&reports, reason, previous, at(heard.len().saturating_sub(1)))
     }
 
-    fn elected(
-        heard: &[(usize, Option<Role>)],
-        reason: Reason,
-        in_use: Option<usize>,
-    ) -> (usize, Role) {
+    fn elected(heard: &[(usize, Health)], reason: Reason, in_use: Option<usize>) -> (usize, Role) {
         match after(heard, reason, in_use) {
             Election::Elected(node) => (node.index, node.role),
             Election::Open { .. } => panic!("the election is open"),
@@ -241,7 +272,7 @@ mod tests {
 
     #[test]
     fn a_standby_is_elected_if_none_is_active() {
-        let heard = [(0, None), (2, STANDBY), (1, STANDBY)];
+        let heard = [(0, Health::NotServing), (2, STANDBY), (1, STANDBY)];
         assert_eq!(elected(&heard, Reason::First, None), (2, Role::Standby));
         // At best the one in use.
         assert_eq!(elected(&heard, Reason::Routine, Some(1)), (1, Role::Standby));
@@ -251,15 +282,15 @@ mod tests {
 
     #[test]
     fn a_node_that_has_just_failed_is_elected_only_if_no_other_serves() {
-        let heard = [(0, ACTIVE), (1, STANDBY), (2, None)];
+        let heard = [(0, ACTIVE), (1, STANDBY), (2, Health::Silent)];
         assert_eq!(elected(&heard, Reason::Failed(0), Some(0)), (1, Role::Standby));
-        let heard = [(0, ACTIVE), (1, None), (2, None)];
+        let heard = [(0, ACTIVE), (1, Health::Silent), (2, Health::Silent)];
         assert_eq!(elected(&heard, Reason::Failed(0), Some(0)), (0, Role::Active));
     }
 
     #[test]
     fn if_none_serves_the_next_address_takes_the_place_of_one_that_failed() {
-        let heard = [(0, None), (1, None), (2, None)];
+        let heard = [(0, Health::NotServing), (1, Health::Silent), (2, Health::Silent)];
         assert_eq!(elected(&heard, Reason::Failed(1), Some(1)), (2, Role::Unknown));
         assert_eq!(elected(&heard, Reason::Failed(2), Some(2)), (0, Role::Unknown));
         // And if nothing has failed, the one in use keeps it.
@@ -269,11 +300,27 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_vaults_is_elected_only_if_no_node_is() {
+        const FOREIGN: Health = Health::Foreign;
+        let sealed = Health::NotServing;
+        // A sealed node is asked before a web server, whichever was asked before.
+        let heard = [(0, FOREIGN), (1, sealed), (2, FOREIGN)];
+        assert_eq!(elected(&heard, Reason::First, None), (1, Role::Unknown));
+        assert_eq!(elected(&heard, Reason::Routine, Some(0)), (1, Role::Unknown));
+        assert_eq!(elected(&heard, Reason::Failed(0), Some(0)), (1, Role::Unknown));
+        assert_eq!(elected(&heard, Reason::Failed(1), Some(1)), (1, Role::Unknown));
+        // Behind proxies that hide the health of all nodes.
+        let heard = [(0, FOREIGN), (1, FOREIGN), (2, Health::Silent)];
+        assert_eq!(elected(&heard, Reason::First, None), (0, Role::Unknown));
+        assert_eq!(elected(&heard, Reason::Failed(0), Some(0)), (1, Role::Unknown));
+    }
+
+    #[test]
     fn once_a_standby_has_reported_the_active_node_has_a_grace() {
         let asked = Instant::now();
         for (reason, heard, milliseconds) in [
             (Reason::First, vec![], 2000),
-            (Reason::First, vec![(1, None)], 2000),
+            (Reason::First, vec![(1, Health::Silent)], 2000),
             (Reason::First, vec![(1, STANDBY)], 1000),
             (Reason::Failed(0), vec![(1, STANDBY), (2, STANDBY)], 250),
             // The failed node says it serves, which does not end the wait.
@@ -281,7 +328,8 @@ mod tests {
             (Reason::Slow(0), vec![(1, STANDBY)], 2000),
             (Reason::Routine, vec![(1, STANDBY)], 2000),
         ] {
-            let heard = heard.into_iter().map(|(index, role)| Report { index, role, at: asked });
+            let heard =
+                heard.into_iter().map(|(index, health)| Report { index, health, at: asked });
             let reports = Reports { asked, nodes: 3, heard: heard.collect() };
             let until = asked + Duration::from_millis(milliseconds);
             assert_eq!(elect(&reports, reason, None, asked), Election::Open { until });
@@ -292,7 +340,7 @@ mod tests {
 
     #[test]
     fn a_node_elected_despite_its_failure_answers_for_failures_before_that() {
-        let heard = [(0, ACTIVE), (1, None), (2, None)];
+        let heard = [(0, ACTIVE), (1, Health::Silent), (2, Health::Silent)];
         let Election::Elected(node) = after(&heard, Reason::Failed(0), Some(0)) else { panic!() };
         let at = node.despite_failure.unwrap();
         let (before, later) = (at - Duration::from_millis(1), at + Duration::from_millis(1));
@@ -303,7 +351,7 @@ mod tests {
         let reports = Reports {
             asked: later,
             nodes: 1,
-            heard: vec![Report { index: 0, role: ACTIVE, at: later }],
+            heard: vec![Report { index: 0, health: ACTIVE, at: later }],
         };
         let checked = elect(&reports, Reason::Routine, Some(node), later);
         let Election::Elected(checked) = checked else { panic!() };

@@ -33,6 +33,28 @@ pub enum VaultError {
         /// How long Vault asks us to wait.
         retry_after: Option<Duration>,
     },
+    /// An answer that is not of Vault's form, such as the page of a web server or firewall. It says
+    /// nothing about the token or a secret.
+    #[error(
+        "what {address} gave is not an answer of Vault's ({status}{}); \
+         check the address and what stands before it",
+        content_type.iter().map(|text| format!(", {text}")).collect::<String>()
+    )]
+    ForeignAnswer {
+        /// The address tried.
+        address: String,
+        /// The status of the answer.
+        status: u16,
+        /// What the answer says it is, such as `text/html`.
+        content_type: Option<String>,
+        /// How long whoever answered asks to wait.
+        retry_after: Option<Duration>,
+        /// Whether a secret that was read earlier may decide a login.
+        allows_stale: bool,
+    },
+    /// An address that leads to something else than Vault's API, and how to write it.
+    #[error("{0}")]
+    WrongAddress(String),
     /// A 403 for a token that is alive: a policy refuses.
     #[error("no policy of the module's token allows it to read the secret: 403{quote}")]
     Denied {
@@ -73,6 +95,8 @@ impl VaultError {
         match self {
             Self::NoAnswer { cause, .. } => cause.is_transient(),
             Self::Unavailable { .. } => true,
+            // A limit on requests, whoever keeps it.
+            Self::ForeignAnswer { status, .. } => *status == 429,
             _ => false,
         }
     }
@@ -80,9 +104,10 @@ impl VaultError {
     /// Whether another node of the cluster might answer better.
     pub(super) fn is_of_the_node(&self) -> bool {
         match self {
-            Self::NoAnswer { cause, .. } => cause.is_of_the_server(),
-            // A quota (429) and an index that has not arrived (412) are the cluster's.
-            Self::Unavailable { status, .. } => !matches!(status, 412 | 429),
+            Self::NoAnswer { .. } | Self::ForeignAnswer { .. } | Self::WrongAddress(_) => true,
+            // A quota (429), an index that has not arrived (412) and an engine that is being given
+            // versions (400) are the cluster's.
+            Self::Unavailable { status, .. } => !matches!(status, 400 | 412 | 429),
             _ => false,
         }
     }
@@ -90,22 +115,35 @@ impl VaultError {
     /// Whether Vault may have done what it was asked to.
     #[must_use]
     pub fn may_have_applied(&self) -> bool {
-        matches!(self, Self::NoAnswer { cause, .. } if cause.may_have_applied())
+        match self {
+            Self::NoAnswer { cause, .. } => cause.may_have_applied(),
+            // A page with an error came in Vault's place. One with a success may have come after it.
+            Self::ForeignAnswer { status, .. } => *status < 300,
+            _ => false,
+        }
     }
 
     /// Whether a secret that was read earlier may decide a login, if that is configured: Vault did not
-    /// answer, or says that it cannot now. A limit on requests (429) and an index that has not
-    /// arrived (412) are answers.
+    /// answer, or says that it cannot now. An index that has not arrived (412) is an answer. So is a
+    /// limit on requests (429), whoever keeps it: anybody can reach a limit by many logins.
     #[must_use]
     pub fn allows_stale(&self) -> bool {
-        self.is_of_the_node()
+        match self {
+            Self::NoAnswer { cause, .. } => cause.is_of_the_server(),
+            Self::Unavailable { status, .. } => !matches!(status, 412 | 429),
+            Self::ForeignAnswer { allows_stale, .. } => *allows_stale,
+            Self::WrongAddress(_) => true,
+            _ => false,
+        }
     }
 
     /// How long Vault asks to wait before the next request.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Unavailable { retry_after, .. } => *retry_after,
+            Self::Unavailable { retry_after, .. } | Self::ForeignAnswer { retry_after, .. } => {
+                *retry_after
+            }
             _ => None,
         }
     }

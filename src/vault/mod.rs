@@ -16,6 +16,7 @@
 //! * [`diagnosis`] asks what else may be wrong.
 
 mod address;
+mod answer_form;
 mod client;
 mod cluster;
 mod config;

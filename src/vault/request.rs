@@ -58,6 +58,18 @@ impl RequestKind {
     }
 }
 
+impl RequestKind {
+    fn reads(self) -> &'static [&'static str] {
+        match self {
+            Self::Read | Self::Unwrap => &["/data"],
+            Self::Mount => &["/data/path"],
+            Self::LookupSelf => &["/data/ttl"],
+            Self::RenewSelf | Self::Login => &["/auth/client_token"],
+            Self::Health | Self::Other => &[],
+        }
+    }
+}
+
 /// A request to Vault, for any node and with any token. Its body may hold secrets.
 pub struct Request {
     /// What it is for.
@@ -72,6 +84,8 @@ pub struct Request {
     pub body: Option<Vec<u8>>,
     /// How many bytes the body of an answer may have.
     pub longest_answer: usize,
+    /// What a success has that is Vault's: JSON pointers (RFC 6901), all of which lead to something.
+    pub reads: &'static [&'static str],
 }
 
 impl Request {
@@ -110,7 +124,8 @@ impl Request {
 
     fn new(kind: RequestKind, method: Method, path: &str) -> Self {
         let path = path.to_owned();
-        Self { kind, method, path, query: None, body: None, longest_answer: LONGEST_BODY }
+        let reads = kind.reads();
+        Self { kind, method, path, query: None, body: None, longest_answer: LONGEST_BODY, reads }
     }
 
     /// Whether it changes nothing, so that it does no harm to send it twice.

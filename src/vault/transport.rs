@@ -2,7 +2,7 @@
 //! later.
 
 use futures_util::future::BoxFuture;
-use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
 use reqwest::{ClientBuilder, StatusCode};
 
 use super::Address;
@@ -12,6 +12,9 @@ use super::header::Token;
 use super::request::Request;
 pub use crate::http::ServerResponse;
 use crate::http::{self, HttpClient};
+
+/// The module, for whoever reads the logs of Vault or of a proxy.
+const PRODUCT: &str = concat!("synapse-vault-auth-provider/", env!("CARGO_PKG_VERSION"));
 
 const X_VAULT_INCONSISTENT: HeaderName = HeaderName::from_static("x-vault-inconsistent");
 const X_VAULT_INDEX: HeaderName = HeaderName::from_static("x-vault-index");
@@ -112,6 +115,7 @@ impl HttpTransport {
         let url = address.api_url(&request.path, request.query.as_deref())?;
         let mut http = reqwest::Request::new(request.method.clone(), url);
         let headers = http.headers_mut();
+        headers.insert(USER_AGENT, HeaderValue::from_static(PRODUCT));
         headers.insert(X_VAULT_REQUEST, HeaderValue::from_static("true"));
         if let RequestHeaders::Token(token) | RequestHeaders::TokenAfter { token, .. } = credentials
         {
@@ -157,6 +161,7 @@ pub fn unavailable(answer: &ServerResponse, address: &Address) -> Option<VaultEr
         | StatusCode::PRECONDITION_FAILED
         | StatusCode::TOO_MANY_REQUESTS => {}
         status if status.is_server_error() => {}
+        StatusCode::BAD_REQUEST if is_being_given_versions(answer) => {}
         status if status.is_redirection() => {
             return Some(VaultError::Unexpected(format!(
                 "Vault at {address} answered with a redirect ({}); \
@@ -171,5 +176,13 @@ pub fn unavailable(answer: &ServerResponse, address: &Address) -> Option<VaultEr
         status: answer.status.as_u16(),
         quote: error::quote(&answer.body),
         retry_after: answer.retry_after,
+    })
+}
+
+/// Whether a KV engine of version 1 is on the way to version 2, or one of version 2 prepares its
+/// storage, as in OpenBao after each unseal. The only 400 that is gone a moment later.
+fn is_being_given_versions(answer: &ServerResponse) -> bool {
+    error::messages(&answer.body).is_some_and(|messages| {
+        messages.iter().any(|message| message.contains("from non-versioned to versioned data"))
     })
 }
