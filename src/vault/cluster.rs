@@ -259,8 +259,9 @@ impl Cluster {
     /// Asks all nodes for their health until the election is decided.
     async fn elect(&self, reason: Reason, previous: Option<ChosenNode>) -> ChosenNode {
         let nodes = self.addresses.len();
-        let mut asking: FuturesUnordered<_> =
-            (0..nodes).map(|index| async move { (index, self.health_of(index).await) }).collect();
+        let mut asking: FuturesUnordered<_> = (0..nodes)
+            .map(|index| async move { (index, self.health_of(index, previous).await) })
+            .collect();
         let mut reports = Reports { asked: Instant::now(), nodes, heard: Vec::new() };
         loop {
             match election::elect(&reports, reason, previous, Instant::now()) {
@@ -274,11 +275,20 @@ impl Cluster {
         }
     }
 
-    async fn health_of(&self, index: usize) -> Health {
+    async fn health_of(&self, index: usize, previous: Option<ChosenNode>) -> Health {
         let Some(address) = self.addresses.get(index) else { return Health::Silent };
         let Ok(answer) = self.health_answer(address).await else { return Health::Silent };
-        let Some(body) = answer_form::health(&answer) else { return Health::Foreign };
-        match answer.status.as_u16() {
+        let status = answer.status.as_u16();
+        let Some(body) = answer_form::health(&answer) else {
+            // The node in use has reported in full before, and its status alone is enough to keep it.
+            let was_vaults = previous
+                .is_some_and(|previous| previous.index == index && previous.role != Role::Unknown);
+            return match status {
+                200 if answer.body.is_empty() && was_vaults => Health::Serving(Role::Active),
+                _ => Health::Foreign,
+            };
+        };
+        match status {
             200 if !body.initialized || body.sealed => Health::NotServing,
             200 if !body.standby => Health::Serving(Role::Active),
             // 473: a standby of Vault Enterprise that serves reads.
@@ -562,6 +572,23 @@ mod tests {
                 assert!(!asked(&vault).contains(&A.to_owned()));
             }
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_health_without_a_body_keeps_a_node_and_makes_none() {
+        let (vault, cluster) = nodes();
+        let blank = Reply::text(200, "text/plain", String::new());
+        vault.on(B, "sys/health", [blank.clone()]);
+        read(&cluster).await.unwrap();
+        vault.on(A, "sys/health", [blank]);
+        for _ in 0..3 {
+            sleep(Duration::from_secs(6)).await;
+            read(&cluster).await.unwrap();
+        }
+        assert_eq!(asked(&vault), [A; 4]);
+        vault.on(A, "", [Reply::unreachable()]);
+        read(&cluster).await.unwrap();
+        assert_eq!(asked(&vault), [A, C]);
     }
 
     #[tokio::test(start_paused = true)]
