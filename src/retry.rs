@@ -34,6 +34,8 @@ pub struct Deadline {
 pub struct Backoff {
     bounds: ExponentialBackoff,
     longest: Duration,
+    /// The part of a bound by which a wait is shorter at most.
+    jitter: f64,
 }
 
 /// Why a repeated request has no answer.
@@ -80,13 +82,21 @@ impl Backoff {
             .with_max_delay(longest)
             .without_max_times()
             .build();
-        Self { bounds, longest }
+        Self { bounds, longest, jitter: 1.0 }
+    }
+
+    /// The same with waits that are shorter than their bound by this part at most, for work in the
+    /// background that nobody waits for.
+    #[must_use]
+    pub fn with_jitter(self, jitter: f64) -> Self {
+        Self { jitter, ..self }
     }
 
     /// The next wait.
     #[must_use]
     pub fn next_wait(&mut self) -> Duration {
-        self.bounds.next().unwrap_or(self.longest).mul_f64(fastrand::f64())
+        let part = 1.0 - self.jitter * fastrand::f64();
+        self.bounds.next().unwrap_or(self.longest).mul_f64(part)
     }
 }
 

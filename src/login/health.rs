@@ -46,9 +46,11 @@ impl Health {
                 | VaultError::Unexpected(_),
             ) => (true, None, GOOD_FOR),
             Err(VaultError::Denied { .. }) => (true, Some(true), GOOD_FOR_IF_FORBIDDEN),
-            Err(VaultError::TokenInvalid { .. } | VaultError::LoginRefused { .. }) => {
-                (true, Some(false), GOOD_FOR_IF_FORBIDDEN)
-            }
+            Err(
+                VaultError::TokenInvalid { .. }
+                | VaultError::TokenRefused { .. }
+                | VaultError::LoginRefused { .. },
+            ) => (true, Some(false), GOOD_FOR_IF_FORBIDDEN),
         };
         Self {
             vault_reachable,

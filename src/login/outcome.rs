@@ -194,6 +194,7 @@ impl From<&LookupError> for Outcome {
                 | VaultError::ForeignAnswer { status: 429, .. } => Code::VaultUnavailable,
                 VaultError::Denied { .. }
                 | VaultError::TokenInvalid { .. }
+                | VaultError::TokenRefused { .. }
                 | VaultError::LoginRefused { .. } => Code::VaultDenied,
                 VaultError::ForeignAnswer { .. }
                 | VaultError::WrongAddress(_)

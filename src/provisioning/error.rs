@@ -105,7 +105,7 @@ impl ProvisioningError {
                 Some(403),
                 "`synapse-vault policy --for provisioning` prints the policy that is needed",
             ),
-            VaultError::TokenInvalid { .. } => (
+            VaultError::TokenInvalid { .. } | VaultError::TokenRefused { .. } => (
                 ErrorKind::Vault,
                 Some(403),
                 "give another token (VAULT_TOKEN), a token file, or vault_auth",

@@ -48,7 +48,7 @@ pub fn read(mut section: Section<'_>, tls: &Tls) -> Result<AuthMethod, SettingsE
     };
     let mount = mount.trim_matches('/').trim_start_matches("auth/").to_owned();
     let mount = Mount::parse(&mount).map_err(|error| section.wrong("mount", &error))?;
-    Ok(AuthMethod { mount: mount.to_string(), credentials })
+    Ok(AuthMethod { mount: mount.to_string(), namespace: None, credentials })
 }
 
 fn approle(section: &mut Section<'_>) -> Result<AuthCredentials, SettingsError> {

@@ -14,7 +14,7 @@ use super::request::Request;
 use super::request_metrics::RequestMetrics;
 use super::token::lease::TokenExpiry;
 use super::token::lifetime_watcher;
-use super::token::manager::{ActiveToken, TokenManager};
+use super::token::manager::{ActiveToken, ForbiddenBy, TokenManager};
 use super::transport::{HttpTransport, Index, RequestHeaders, ServerResponse, Transport};
 use crate::notice::Notices;
 
@@ -87,12 +87,12 @@ impl Client {
         self.manager.notices()
     }
 
-    /// Sends a request; once more with another token if this one turns out to be dead.
+    /// Sends a request, and again with another token if this one turns out to be dead.
     ///
     /// # Errors
-    /// [`VaultError::Denied`] for a 403 that is a policy's, [`VaultError::TokenInvalid`] and
-    /// [`VaultError::LoginRefused`] for a dead token with no other, and what kept Vault from
-    /// answering.
+    /// [`VaultError::Denied`] for a 403 that is a policy's. [`VaultError::TokenInvalid`],
+    /// [`VaultError::TokenRefused`] and [`VaultError::LoginRefused`] for a dead token with no other.
+    /// What kept Vault from answering.
     pub async fn send(&self, request: &Request) -> Result<ServerResponse, VaultError> {
         self.send_after(None, request).await
     }
@@ -106,20 +106,17 @@ impl Client {
         index: Option<&Index>,
         request: &Request,
     ) -> Result<ServerResponse, VaultError> {
-        let active = self.manager.token().await?;
-        let answer = self.exchange(index, &active, request).await?;
-        if answer.status.as_u16() != 403 {
-            return Ok(answer);
+        loop {
+            let active = self.manager.token_for_request().await?;
+            let answer = self.exchange(index, &active, request).await?;
+            if answer.status != StatusCode::FORBIDDEN {
+                active.has_worked();
+                return Ok(answer);
+            }
+            if self.manager.after_forbidden(&active).await? == ForbiddenBy::Policy {
+                return Err(denied(&answer));
+            }
         }
-        let Some(other) = self.manager.after_forbidden(&active).await? else {
-            return Err(denied(&answer));
-        };
-        let answer = self.exchange(index, &other, request).await?;
-        if answer.status.as_u16() != 403 {
-            return Ok(answer);
-        }
-        self.manager.after_second_refusal(&other).await?;
-        Err(denied(&answer))
     }
 
     /// What is mounted where the secrets should be.
@@ -140,9 +137,9 @@ impl Client {
         active: &ActiveToken,
         request: &Request,
     ) -> Result<ServerResponse, VaultError> {
-        let (cluster, token) = (self.manager.cluster(), &active.token);
-        let Some(index) = index else {
-            return cluster.send(request, RequestHeaders::Token(token)).await;
+        let cluster = self.manager.cluster();
+        let (Some(index), Some(token)) = (index, &active.token) else {
+            return cluster.send(request, active.headers()).await;
         };
         let is_forwarded = self.forwards.load(Ordering::Relaxed);
         let after = RequestHeaders::TokenAfter { token, index, is_forwarded };

@@ -10,7 +10,7 @@ use super::cluster::Node;
 use super::error::VaultError;
 use super::error::quote;
 use super::request::{Request, RequestKind};
-use super::token::lease::{self, Lookup};
+use super::token::lease::{self, Lookup, Refusal};
 
 /// What is known of the token in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,13 +47,20 @@ impl Client {
     /// # Errors
     /// When no token can be obtained, or Vault does not answer.
     pub async fn token_state(&self) -> Result<TokenState, VaultError> {
-        let active = self.token_manager().token().await?;
-        Ok(match lease::look_up(self.token_manager().cluster(), &active.token).await? {
+        let manager = self.token_manager();
+        let active = manager.token().await?;
+        if active.token.is_none() {
+            return Ok(TokenState::Unknown);
+        }
+        match lease::look_up(manager.cluster(), manager.headers(&active)).await? {
             Lookup::Alive(lease) => {
-                TokenState::Alive { left: lease.left(), renewable: lease.renewable }
+                Ok(TokenState::Alive { left: lease.left(), renewable: lease.renewable })
             }
-            Lookup::Forbidden => TokenState::Unknown,
-        })
+            Lookup::Refused(Refusal { status: 403, .. }) => Ok(TokenState::Unknown),
+            Lookup::Refused(Refusal { status, quote, .. }) => Err(VaultError::Unexpected(format!(
+                "Vault answered {status} to a token that looked itself up{quote}"
+            ))),
+        }
     }
 
     /// What the token in use may do with a path; its mount comes first.

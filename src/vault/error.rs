@@ -67,6 +67,12 @@ pub enum VaultError {
         /// What to do about it.
         advice: String,
     },
+    /// Vault answers 403 to all that the token asks for, and has never done otherwise.
+    #[error("Vault refuses all that the module's token asks for: {advice}")]
+    TokenRefused {
+        /// The likely causes.
+        advice: String,
+    },
     /// Vault does not let us log in.
     #[error("Vault refuses the module's {method} login: {status}{quote}; check vault_auth")]
     LoginRefused {

@@ -134,6 +134,7 @@ impl FakeVault {
     fn receive(&self, address: &Address, request: &Request, headers: RequestHeaders<'_>) -> Reply {
         let token = match headers {
             RequestHeaders::Token(token) | RequestHeaders::TokenAfter { token, .. } => Some(token),
+            RequestHeaders::Auth { token, .. } => token,
             RequestHeaders::Namespace | RequestHeaders::Nothing => None,
         };
         let query = request.query.as_ref().map(|query| format!("?{query}")).unwrap_or_default();

@@ -104,7 +104,7 @@ fn check_answer(mount: &Mount, answer: &ServerResponse) {
     }
     check_words(&mounted.map(drop), &body);
 
-    let granted = lease::granted(answer);
+    let granted = lease::granted("approle", answer);
     if let Ok(granted) = &granted {
         assert!(!format!("{:?}", granted.token).contains(SECRET));
     }

@@ -8,7 +8,7 @@ use reqwest::{ClientBuilder, StatusCode};
 use super::Address;
 use super::connection_config::ConnectionConfig;
 use super::error::{self, VaultError};
-use super::header::Token;
+use super::header::{Namespace, Token};
 use super::request::Request;
 pub use crate::http::ServerResponse;
 use crate::http::{self, HttpClient};
@@ -63,7 +63,10 @@ pub enum RequestHeaders<'a> {
     /// The same, for a node that has the writes up to this index. One that has not forwards the
     /// request to the active node if `is_forwarded`, and otherwise answers 412.
     TokenAfter { token: &'a Token, index: &'a Index, is_forwarded: bool },
-    /// The configured namespace alone, to log in.
+    /// What an auth method needs: the token if there is one already, and the namespace of the method,
+    /// which is the configured one if `None`.
+    Auth { token: Option<&'a Token>, namespace: Option<&'a Namespace> },
+    /// The configured namespace alone.
     Namespace,
     /// Neither, for what Vault answers to everybody.
     Nothing,
@@ -117,7 +120,9 @@ impl HttpTransport {
         let headers = http.headers_mut();
         headers.insert(USER_AGENT, HeaderValue::from_static(PRODUCT));
         headers.insert(X_VAULT_REQUEST, HeaderValue::from_static("true"));
-        if let RequestHeaders::Token(token) | RequestHeaders::TokenAfter { token, .. } = credentials
+        if let RequestHeaders::Token(token)
+        | RequestHeaders::TokenAfter { token, .. }
+        | RequestHeaders::Auth { token: Some(token), .. } = credentials
         {
             headers.insert(X_VAULT_TOKEN, token.to_header());
         }
@@ -128,10 +133,13 @@ impl HttpTransport {
                 headers.insert(X_VAULT_INCONSISTENT, active);
             }
         }
-        if let Some(namespace) = &self.namespace
-            && !matches!(credentials, RequestHeaders::Nothing)
-        {
-            headers.insert(X_VAULT_NAMESPACE, namespace.clone());
+        let namespace = match credentials {
+            RequestHeaders::Nothing => None,
+            RequestHeaders::Auth { namespace: Some(namespace), .. } => Some(namespace.to_header()),
+            _ => self.namespace.clone(),
+        };
+        if let Some(namespace) = namespace {
+            headers.insert(X_VAULT_NAMESPACE, namespace);
         }
         if let Some(body) = &request.body {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -13,17 +13,19 @@ use super::wrapping::unwrap;
 use crate::credential::{Credential, same};
 use crate::notice::Notices;
 use crate::sync::Mutex;
-use crate::vault::VaultError;
 use crate::vault::cluster::Cluster;
 use crate::vault::error::quote;
 use crate::vault::request::{Request, RequestKind};
 use crate::vault::transport::{RequestHeaders, ServerResponse};
+use crate::vault::{Namespace, Token, VaultError};
 
 /// An auth method of Vault, and what the module logs in with.
 #[derive(Clone, Debug)]
 pub struct AuthMethod {
     /// The path at which the method is enabled, without `auth/`.
     pub mount: String,
+    /// The namespace in which the method is enabled, if it is not the configured one.
+    pub namespace: Option<Namespace>,
     /// What the module logs in with.
     pub credentials: AuthCredentials,
 }
@@ -107,7 +109,7 @@ impl AuthMethod {
                 let role_id = role_id.read(notices).await.expose_secret().to_owned();
                 let mut secret_id = secret_id.read(notices).await;
                 if let Some(unwrapped) = unwrapped {
-                    secret_id = unwrapped.secret_id(cluster, secret_id).await?;
+                    secret_id = unwrapped.secret_id(self, cluster, secret_id).await?;
                 }
                 let secret_id = secret_id.expose_secret().to_owned();
                 let request = LoginWithApproleRequest { mount, role_id, secret_id };
@@ -146,11 +148,16 @@ impl AuthMethod {
         cluster: &Arc<Cluster>,
         request: Result<Request, VaultError>,
     ) -> Result<Granted, VaultError> {
-        let answer = cluster.send(&request?, RequestHeaders::Namespace).await?;
+        let answer = cluster.send(&request?, self.headers(None)).await?;
         if answer.status.is_client_error() {
             return Err(self.refused(&answer));
         }
-        granted(&answer)
+        granted(self.name(), &answer)
+    }
+
+    /// The headers of requests to this method, or about a token of it.
+    pub fn headers<'a>(&'a self, token: Option<&'a Token>) -> RequestHeaders<'a> {
+        RequestHeaders::Auth { token, namespace: self.namespace.as_ref() }
     }
 
     fn refused(&self, answer: &ServerResponse) -> VaultError {
@@ -166,6 +173,7 @@ impl Unwrapped {
     /// The secret id that `wrapping_token` wraps. Vault is asked once for each wrapping token.
     async fn secret_id(
         &self,
+        method: &AuthMethod,
         cluster: &Arc<Cluster>,
         wrapping_token: SecretString,
     ) -> Result<SecretString, VaultError> {
@@ -174,7 +182,9 @@ impl Unwrapped {
         {
             return Ok(secret_id.clone());
         }
-        match (unwrap(cluster, &wrapping_token, "secret_id").await, self.known()) {
+        let unwrapped =
+            unwrap(cluster, method.namespace.as_ref(), &wrapping_token, "secret_id").await;
+        match (unwrapped, self.known()) {
             (Ok(secret_id), _) => {
                 *self.lock() = Some((wrapping_token, secret_id.clone()));
                 Ok(secret_id)

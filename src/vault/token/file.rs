@@ -83,7 +83,7 @@ impl TokenFile {
         };
         let token = match parse(&content) {
             Ok(Content::Token(token)) => Ok(token),
-            Ok(Content::Wrapped(token)) => match unwrap(cluster, &token, "token").await {
+            Ok(Content::Wrapped(token)) => match unwrap(cluster, None, &token, "token").await {
                 Ok(token) => Ok(token),
                 Err(error) if last_good.is_none() => return Err(error),
                 Err(error) => Err(format!("cannot be unwrapped: {error}")),

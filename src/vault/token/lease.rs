@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use secrecy::SecretString;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use tokio::time::Instant;
 use vaultrs::api::token::requests::{LookupTokenSelfRequest, RenewTokenSelfRequest};
 
@@ -20,6 +21,8 @@ pub struct Granted {
     pub token: Token,
     /// How long it lives.
     pub lease: Lease,
+    /// How many requests it is good for; `None` for a token without such a limit.
+    pub uses: Option<u64>,
 }
 
 /// How long a token lives.
@@ -80,6 +83,12 @@ struct AuthPart {
     client_token: SecretString,
     lease_duration: u64,
     renewable: bool,
+    /// Zero for a token that may be used without limit.
+    #[serde(default)]
+    num_uses: u64,
+    /// There if the login waits for a second factor. There is no token then.
+    #[serde(default)]
+    mfa_requirement: Option<IgnoredAny>,
 }
 
 /// The part of a token's own entry that is used.
@@ -101,54 +110,93 @@ struct LookupPart {
 pub enum Lookup {
     /// The token is alive, with this lease.
     Alive(Lease),
-    /// A 403: the token is dead, or no policy lets it look itself up.
-    Forbidden,
+    /// A 4xx. With a 403 the token is dead, or no policy lets it look itself up.
+    Refused(Refusal),
 }
 
-/// Asks how long a token lives.
+/// The answer to a token that renews itself.
+pub enum Renewal {
+    /// The token has this lease now.
+    Renewed(Lease),
+    /// A 4xx.
+    Refused(Refusal),
+}
+
+/// A 4xx to a request about the token. It says nothing about later requests.
+pub struct Refusal {
+    /// The status of the answer.
+    pub status: u16,
+    /// What Vault said, if it said anything.
+    pub quote: String,
+    /// How long Vault asks us to wait.
+    pub retry_after: Option<Duration>,
+}
+
+impl Refusal {
+    fn of(answer: &ServerResponse) -> Option<Self> {
+        answer.status.is_client_error().then(|| Self {
+            status: answer.status.as_u16(),
+            quote: quote(&answer.body),
+            retry_after: answer.retry_after,
+        })
+    }
+}
+
+/// Asks how long the token of these headers lives.
 ///
 /// API: <https://developer.hashicorp.com/vault/api-docs/auth/token#lookup-a-token-self>
-pub async fn look_up(cluster: &Arc<Cluster>, token: &Token) -> Result<Lookup, VaultError> {
+pub async fn look_up(
+    cluster: &Arc<Cluster>,
+    headers: RequestHeaders<'_>,
+) -> Result<Lookup, VaultError> {
     let request = Request::of(RequestKind::LookupSelf, &LookupTokenSelfRequest::default())?;
-    let answer = cluster.send(&request, RequestHeaders::Token(token)).await?;
-    match answer.status.as_u16() {
-        200 => {
-            let LookupAnswer { data } =
-                serde_json::from_slice(&answer.body).map_err(|_| not_understood())?;
-            let seconds = u64::try_from(data.ttl).unwrap_or(0);
-            let has_end = data.expire_time.is_some();
-            Ok(Lookup::Alive(Lease::of(seconds, data.renewable, has_end)))
-        }
-        403 => Ok(Lookup::Forbidden),
-        status => Err(VaultError::Unexpected(format!(
-            "Vault answered {status} to a token that looked itself up{}",
-            quote(&answer.body)
-        ))),
+    let answer = cluster.send(&request, headers).await?;
+    if let Some(refusal) = Refusal::of(&answer) {
+        return Ok(Lookup::Refused(refusal));
     }
+    let LookupAnswer { data } =
+        serde_json::from_slice(&answer.body).map_err(|_| not_understood())?;
+    let seconds = u64::try_from(data.ttl).unwrap_or(0);
+    let has_end = data.expire_time.is_some();
+    Ok(Lookup::Alive(Lease::of(seconds, data.renewable, has_end)))
 }
 
-/// Renews a token; `None` if Vault refuses to.
+/// Renews the token of these headers.
 ///
 /// API: <https://developer.hashicorp.com/vault/api-docs/auth/token#renew-a-token-self>
-pub async fn renew(cluster: &Arc<Cluster>, token: &Token) -> Result<Option<Lease>, VaultError> {
+pub async fn renew(
+    cluster: &Arc<Cluster>,
+    headers: RequestHeaders<'_>,
+) -> Result<Renewal, VaultError> {
     let request = Request::of(RequestKind::RenewSelf, &RenewTokenSelfRequest::default())?;
-    let answer = cluster.send(&request, RequestHeaders::Token(token)).await?;
-    if answer.status.is_client_error() {
-        return Ok(None);
+    let answer = cluster.send(&request, headers).await?;
+    match Refusal::of(&answer) {
+        Some(refusal) => Ok(Renewal::Refused(refusal)),
+        None => granted("token", &answer).map(|granted| Renewal::Renewed(granted.lease)),
     }
-    granted(&answer).map(|granted| Some(granted.lease))
 }
 
-/// Reads the token out of the answer to a login or a renewal.
-pub fn granted(answer: &ServerResponse) -> Result<Granted, VaultError> {
+/// Reads the token out of the answer to a login by this method, or to a renewal.
+pub fn granted(method: &'static str, answer: &ServerResponse) -> Result<Granted, VaultError> {
     let auth = serde_json::from_slice::<AuthAnswer>(&answer.body)
         .ok()
         .and_then(|answer| answer.auth)
         .ok_or_else(not_understood)?;
+    if auth.mfa_requirement.is_some() {
+        return Err(VaultError::LoginRefused {
+            method,
+            status: answer.status.as_u16(),
+            quote:
+                " (it asks for a second factor, which the module does not have; exempt the role \
+                    from the MFA enforcement of logins)"
+                    .to_owned(),
+        });
+    }
     let token = Token::parse(&auth.client_token)
         .map_err(|error| VaultError::Unexpected(format!("the token that Vault granted {error}")))?;
     let lease = Lease::of(auth.lease_duration, auth.renewable, auth.lease_duration > 0);
-    Ok(Granted { token, lease })
+    let uses = (auth.num_uses > 0).then_some(auth.num_uses);
+    Ok(Granted { token, lease, uses })
 }
 
 // The message of the parser is left out: it may quote the token.

@@ -1,5 +1,6 @@
 //! The token in use: where it comes from, and what replaces it when it is dead.
 
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use tokio::time::Instant;
 
 use super::auth::AuthMethod;
 use super::file::TokenFile;
-use super::lease::{self, Lease, TokenExpiry};
+use super::lease::{self, Lease, Lookup, TokenExpiry};
 use crate::notice::Notices;
 use crate::sync::Mutex;
 use crate::vault::cluster::Cluster;
@@ -16,11 +17,11 @@ use crate::vault::mounts::{self, Mounted};
 use crate::vault::transport::RequestHeaders;
 use crate::vault::{Mount, Token, VaultError};
 
-/// How long a replacement that is refused like the dead token before it is not replaced itself.
+/// How often a token is replaced that has got nothing but 403.
 ///
 /// If a policy forbids a living token even to look itself up, it looks like a dead one. Without this
 /// limit every login of a user would then log in to Vault.
-const REPLACEMENT_REFUSED_FOR: Duration = Duration::from_secs(30);
+const REFUSED_REPLACED_EVERY: Duration = Duration::from_secs(30);
 
 /// How long Vault's refusal of a login is its answer to all who want a token. Vault locks out
 /// whoever logs in again and again with a wrong password.
@@ -35,6 +36,8 @@ pub enum TokenSource {
     File(TokenFile),
     /// An auth method.
     Login(AuthMethod),
+    /// A proxy of Vault's own in front of it, which adds a token of its own to each request.
+    Proxy,
 }
 
 /// Holds the token in use and gets another one.
@@ -56,35 +59,81 @@ struct State {
     generation: u64,
     /// What was last found out about the token of this generation.
     verdict: Option<(u64, Verdict)>,
+    /// When a token was last replaced that had got nothing but 403.
+    refused_replaced: Option<Instant>,
 }
 
 /// What was found out about a token.
 enum Verdict {
     /// It is alive, by a check that began at this time. So a 403 comes from a policy.
     Alive(Instant),
-    /// It is refused like the dead token that it replaced, since this time.
+    /// It looks dead and is not replaced, as the token that was replaced at this time looked dead from
+    /// the beginning as well.
     ReplacementRefused(Instant),
     /// No other token could be obtained, by an attempt that began at this time.
     NotReplaced(Instant, VaultError),
 }
 
+/// What a 403 comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ForbiddenBy {
+    /// The token is alive, and no policy of it allows the request.
+    Policy,
+    /// The token was dead. By now there is another one to try with.
+    DeadToken,
+}
+
 /// The token in use, as one who sends a request sees it.
 #[derive(Clone)]
 pub struct ActiveToken {
-    /// The token.
-    pub token: Token,
+    /// The token; `None` if a proxy adds one.
+    pub token: Option<Token>,
     /// Its number among the tokens that this process has had.
     pub generation: u64,
     /// Its lease, as far as Vault has told.
     pub lease: Option<Lease>,
+    usage: Arc<Usage>,
+}
+
+/// What a token has been used for, by all who use it.
+struct Usage {
+    /// Whether Vault has ever answered it with anything but 403.
+    has_worked: AtomicBool,
+    /// The requests that it is good for yet; `None` for a token without such a limit.
+    left: Option<AtomicU64>,
+}
+
+impl ActiveToken {
+    /// The headers of a request for secrets.
+    pub fn headers(&self) -> RequestHeaders<'_> {
+        self.token.as_ref().map_or(RequestHeaders::Namespace, RequestHeaders::Token)
+    }
+
+    /// Vault has answered it with something else than 403.
+    pub fn has_worked(&self) {
+        self.usage.has_worked.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it is good for a limited number of requests only.
+    pub fn has_limited_uses(&self) -> bool {
+        self.usage.left.is_some()
+    }
+
+    /// Counts a request with it. Returns false if it is good for none any more.
+    fn take_use(&self) -> bool {
+        self.usage.left.as_ref().is_none_or(|left| {
+            left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1))
+                .is_ok()
+        })
+    }
 }
 
 /// Why a token is asked for.
 enum TokenRequestReason {
     /// There is none yet, or the file may hold another one.
     Any,
-    /// This one was answered with a 403.
-    InsteadOfForbidden(ActiveToken),
+    /// This one was answered with a 403, when it looked itself up or with another request.
+    InsteadOfForbidden { former: ActiveToken, is_looked_up: bool },
     /// This one nears its end.
     InsteadOfEnding(ActiveToken),
 }
@@ -130,46 +179,60 @@ impl TokenManager {
         let _ = generation.wait_for(|generation| *generation != former.generation).await;
     }
 
-    /// The token to send. Obtains one if there is none.
+    /// The token in use. Obtains one if there is none.
     ///
     /// # Errors
     /// Why there is none to be had.
     pub async fn token(self: &Arc<Self>) -> Result<ActiveToken, VaultError> {
         let may_have_changed = match &self.source {
             TokenSource::File(file) => file.is_to_be_checked(),
-            TokenSource::Static(_) | TokenSource::Login(_) => false,
+            TokenSource::Static(_) | TokenSource::Login(_) | TokenSource::Proxy => false,
         };
         match self.active().filter(|_| !may_have_changed) {
             Some(active) => Ok(active),
-            None => self.get(TokenRequestReason::Any).await?.ok_or_else(no_token),
+            None => self.obtained(TokenRequestReason::Any).await,
         }
     }
 
-    /// What to do about a 403: another token to try with, or `None` if this one is alive and a
-    /// policy refuses.
+    /// The token for one request. Obtains one if there is none that is good for another request.
+    ///
+    /// # Errors
+    /// Why there is none to be had.
+    pub async fn token_for_request(self: &Arc<Self>) -> Result<ActiveToken, VaultError> {
+        loop {
+            let active = self.token().await?;
+            if active.take_use() {
+                return Ok(active);
+            }
+            self.discard(&active);
+        }
+    }
+
+    /// What a 403 comes from that came for this token.
     ///
     /// The texts for a dead token and for a policy that refuses are no contract. So the token is
     /// checked: a living one may look itself up, or at least read something in the mount.
     ///
     /// # Errors
-    /// [`VaultError::TokenInvalid`] when the token is dead and there is no other, or what keeps us
-    /// from checking it or from obtaining another one.
+    /// [`VaultError::TokenInvalid`] when the token is dead and there is no other,
+    /// [`VaultError::TokenRefused`] when tokens get nothing but 403, or what keeps us from checking
+    /// the token or from obtaining another one.
     pub async fn after_forbidden(
         self: &Arc<Self>,
         forbidden: &ActiveToken,
-    ) -> Result<Option<ActiveToken>, VaultError> {
-        self.get(TokenRequestReason::InsteadOfForbidden(forbidden.clone())).await
+    ) -> Result<ForbiddenBy, VaultError> {
+        self.forbidden_by(forbidden, false).await
     }
 
-    /// Keeps what a second 403 means, which came for the token that replaced a dead one.
+    /// The same after a 403 for the look-up of the token itself.
     ///
     /// # Errors
-    /// What keeps us from checking the token.
-    pub async fn after_second_refusal(&self, replacement: &ActiveToken) -> Result<(), VaultError> {
-        if !self.is_alive(&replacement.token).await? {
-            self.record(replacement.generation, Verdict::ReplacementRefused(Instant::now()));
-        }
-        Ok(())
+    /// Those of [`after_forbidden`](Self::after_forbidden).
+    pub async fn after_forbidden_lookup(
+        self: &Arc<Self>,
+        forbidden: &ActiveToken,
+    ) -> Result<ForbiddenBy, VaultError> {
+        self.forbidden_by(forbidden, true).await
     }
 
     /// Logs in again. Until that works, the token that nears its end stays in use.
@@ -180,7 +243,15 @@ impl TokenManager {
         self: &Arc<Self>,
         ending: &ActiveToken,
     ) -> Result<ActiveToken, VaultError> {
-        self.get(TokenRequestReason::InsteadOfEnding(ending.clone())).await?.ok_or_else(no_token)
+        self.obtained(TokenRequestReason::InsteadOfEnding(ending.clone())).await
+    }
+
+    /// The headers of a request about the token itself.
+    pub fn headers<'a>(&'a self, active: &'a ActiveToken) -> RequestHeaders<'a> {
+        match &self.source {
+            TokenSource::Login(method) => method.headers(active.token.as_ref()),
+            TokenSource::Static(_) | TokenSource::File(_) | TokenSource::Proxy => active.headers(),
+        }
     }
 
     /// Keeps the lease that a renewal or a look-up told, if the token is still in use.
@@ -190,6 +261,34 @@ impl TokenManager {
         {
             active.lease = Some(lease);
         }
+    }
+
+    /// Stops using a token that is good for no request any more.
+    fn discard(&self, spent: &ActiveToken) {
+        let mut state = self.state();
+        if state.active.as_ref().is_some_and(|active| active.generation == spent.generation) {
+            state.active = None;
+        }
+    }
+
+    async fn forbidden_by(
+        self: &Arc<Self>,
+        forbidden: &ActiveToken,
+        is_looked_up: bool,
+    ) -> Result<ForbiddenBy, VaultError> {
+        let former = forbidden.clone();
+        let reason = TokenRequestReason::InsteadOfForbidden { former, is_looked_up };
+        Ok(match self.get(reason).await? {
+            Some(_) => ForbiddenBy::DeadToken,
+            None => ForbiddenBy::Policy,
+        })
+    }
+
+    async fn obtained(
+        self: &Arc<Self>,
+        reason: TokenRequestReason,
+    ) -> Result<ActiveToken, VaultError> {
+        self.get(reason).await?.ok_or_else(no_token)
     }
 
     /// Gets a token in a task of its own. A login that gives up waiting must not cut off what the
@@ -219,20 +318,45 @@ impl TokenManager {
         if let Some(known) = self.known(&reason, asked) {
             return known.map(|()| None);
         }
-        let started = Instant::now();
-        if let TokenRequestReason::InsteadOfForbidden(former) = &reason
-            && self.is_alive(&former.token).await?
-        {
-            self.record(former.generation, Verdict::Alive(started));
-            return Ok(None);
+        if let TokenRequestReason::InsteadOfForbidden { former, is_looked_up } = &reason {
+            let started = Instant::now();
+            if self.is_alive(former, *is_looked_up).await? {
+                former.has_worked();
+                self.record(former.generation, Verdict::Alive(started));
+                return Ok(None);
+            }
+            self.check_is_replaced(former)?;
         }
         let started = Instant::now();
         let obtained = self.obtain(&reason).await;
-        if let Err(error) = &obtained {
+        if let Err(error) = &obtained
+            // This token stays in use until it has ended.
+            && !matches!(reason, TokenRequestReason::InsteadOfEnding(_))
+        {
             let generation = self.state().generation;
             self.record(generation, Verdict::NotReplaced(started, error.clone()));
         }
         obtained.map(Some)
+    }
+
+    /// Fails for a token that looks dead, has got nothing but 403, and came in place of such a one a
+    /// short while ago.
+    fn check_is_replaced(&self, former: &ActiveToken) -> Result<(), VaultError> {
+        let is_login = matches!(self.source, TokenSource::Login(_));
+        if !is_login || former.usage.has_worked.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let mut state = self.state();
+        match state.refused_replaced {
+            Some(since) if since.elapsed() < REFUSED_REPLACED_EVERY => {
+                state.verdict = Some((former.generation, Verdict::ReplacementRefused(since)));
+                Err(self.source.refused())
+            }
+            _ => {
+                state.refused_replaced = Some(Instant::now());
+                Ok(())
+            }
+        }
     }
 
     /// Whether somebody else has already obtained what is asked for.
@@ -240,7 +364,7 @@ impl TokenManager {
         match reason {
             // The file may hold another token than the one in use.
             TokenRequestReason::Any => !matches!(self.source, TokenSource::File(_)),
-            TokenRequestReason::InsteadOfForbidden(former)
+            TokenRequestReason::InsteadOfForbidden { former, .. }
             | TokenRequestReason::InsteadOfEnding(former) => active.generation != former.generation,
         }
     }
@@ -251,15 +375,17 @@ impl TokenManager {
         let state = self.state();
         let (generation, verdict) = state.verdict.as_ref()?;
         let is_forbidden = match reason {
-            TokenRequestReason::InsteadOfForbidden(former) => former.generation == *generation,
+            TokenRequestReason::InsteadOfForbidden { former, .. } => {
+                former.generation == *generation
+            }
             TokenRequestReason::Any | TokenRequestReason::InsteadOfEnding(_) => false,
         };
         match verdict {
             Verdict::Alive(since) if is_forbidden && *since >= asked => Some(Ok(())),
             Verdict::ReplacementRefused(since)
-                if is_forbidden && since.elapsed() < REPLACEMENT_REFUSED_FOR =>
+                if is_forbidden && since.elapsed() < REFUSED_REPLACED_EVERY =>
             {
-                Some(Ok(()))
+                Some(Err(self.source.refused()))
             }
             Verdict::NotReplaced(since, error) => {
                 let is_login_refused = matches!(error, VaultError::LoginRefused { .. });
@@ -273,40 +399,48 @@ impl TokenManager {
 
     /// Gets a token from its source.
     async fn obtain(&self, reason: &TokenRequestReason) -> Result<ActiveToken, VaultError> {
-        let is_dead = matches!(reason, TokenRequestReason::InsteadOfForbidden(_));
-        match &self.source {
-            TokenSource::Static(_) if is_dead => {
-                Err(VaultError::TokenInvalid { advice: self.source.advice() })
+        let dead = match reason {
+            TokenRequestReason::InsteadOfForbidden { former, .. } => Some(former),
+            TokenRequestReason::Any | TokenRequestReason::InsteadOfEnding(_) => None,
+        };
+        match (&self.source, dead) {
+            (TokenSource::Static(_) | TokenSource::Proxy, Some(dead)) => {
+                Err(self.source.invalid(dead))
             }
-            TokenSource::Static(token) => Ok(self.activate(token.clone(), None)),
-            TokenSource::File(file) => {
+            (TokenSource::Static(token), None) => Ok(self.activate(Some(token), None, None)),
+            (TokenSource::Proxy, None) => Ok(self.activate(None, None, None)),
+            (TokenSource::File(file), dead) => {
                 let token = file.read(&self.cluster, &self.notices).await?;
-                match self.active() {
-                    Some(active) if active.token == token && !is_dead => Ok(active),
-                    Some(active) if active.token == token => Err(VaultError::TokenInvalid {
-                        advice: format!("{} still holds it; put a new one there", file.path()),
-                    }),
-                    _ => Ok(self.activate(token, None)),
+                match (self.active(), dead) {
+                    (Some(active), None) if active.token.as_ref() == Some(&token) => Ok(active),
+                    (_, Some(dead)) if dead.token.as_ref() == Some(&token) => {
+                        Err(self.source.invalid(dead))
+                    }
+                    _ => Ok(self.activate(Some(&token), None, None)),
                 }
             }
-            TokenSource::Login(method) => {
-                if is_dead {
+            (TokenSource::Login(method), dead) => {
+                if dead.is_some() {
                     // If the login fails, the next request must not begin with a dead token.
                     self.state().active = None;
                 }
                 let granted = method.login(&self.cluster, &self.notices).await?;
-                Ok(self.activate(granted.token, Some(granted.lease)))
+                Ok(self.activate(Some(&granted.token), Some(granted.lease), granted.uses))
             }
         }
     }
 
     /// Whether Vault knows the token.
-    async fn is_alive(&self, token: &Token) -> Result<bool, VaultError> {
-        if let lease::Lookup::Alive(_) = lease::look_up(&self.cluster, token).await? {
+    async fn is_alive(&self, active: &ActiveToken, is_looked_up: bool) -> Result<bool, VaultError> {
+        // A proxy may answer a look-up from its cache.
+        if active.token.is_some()
+            && !is_looked_up
+            && let Lookup::Alive(_) = lease::look_up(&self.cluster, self.headers(active)).await?
+        {
             return Ok(true);
         }
         let request = mounts::request(&self.mount);
-        let answer = self.cluster.send(&request, RequestHeaders::Token(token)).await?;
+        let answer = self.cluster.send(&request, active.headers()).await?;
         Ok(!matches!(mounts::parse_response(&self.mount, &answer)?, Mounted::Unknown))
     }
 
@@ -314,11 +448,22 @@ impl TokenManager {
         self.state().verdict = Some((generation, verdict));
     }
 
-    fn activate(&self, token: Token, lease: Option<Lease>) -> ActiveToken {
+    fn activate(
+        &self,
+        token: Option<&Token>,
+        lease: Option<Lease>,
+        uses: Option<u64>,
+    ) -> ActiveToken {
+        let usage = Usage { has_worked: AtomicBool::new(false), left: uses.map(AtomicU64::new) };
         let active = {
             let mut state = self.state();
             state.generation += 1;
-            let active = ActiveToken { token, generation: state.generation, lease };
+            let active = ActiveToken {
+                token: token.cloned(),
+                generation: state.generation,
+                lease,
+                usage: Arc::new(usage),
+            };
             state.active = Some(active.clone());
             // What was found out is about a token before.
             state.verdict = None;
@@ -342,10 +487,42 @@ impl TokenSource {
     pub fn advice(&self) -> String {
         match self {
             Self::File(file) => format!("put a new one into {}", file.path()),
-            Self::Static(_) | Self::Login(_) => {
+            Self::Static(_) => {
                 "put a new one into vault_token (or VAULT_TOKEN) and restart Synapse".to_owned()
             }
+            Self::Login(_) => "check the role's policies".to_owned(),
+            Self::Proxy => "it is the proxy at vault_url that adds one; the proxy may still use a \
+                            dead token from its cache, so see its log and restart it"
+                .to_owned(),
         }
+    }
+
+    /// The error for a token that is dead and has no replacement.
+    pub fn invalid(&self, dead: &ActiveToken) -> VaultError {
+        let has_worked = dead.usage.has_worked.load(Ordering::Relaxed);
+        match self {
+            Self::File(file) if has_worked => VaultError::TokenInvalid {
+                advice: format!("{} still holds it; put a new one there", file.path()),
+            },
+            Self::Proxy => VaultError::TokenInvalid { advice: self.advice() },
+            _ if has_worked => VaultError::TokenInvalid { advice: self.advice() },
+            _ => self.refused(),
+        }
+    }
+
+    /// The error for tokens that have got nothing but 403.
+    fn refused(&self) -> VaultError {
+        let advice = match self {
+            Self::Login(_) => "its token_bound_cidrs may exclude this host, or its policies allow \
+                               nothing in the mount; check the role that vault_auth names"
+                .to_owned(),
+            Self::Static(_) | Self::File(_) | Self::Proxy => format!(
+                "it is unknown to Vault or has expired, its token_bound_cidrs exclude this host, \
+                 or its namespace is not vault_namespace; if need be, {}",
+                self.advice()
+            ),
+        };
+        VaultError::TokenRefused { advice }
     }
 }
 

@@ -13,4 +13,6 @@ pub mod file;
 pub mod lease;
 pub mod lifetime_watcher;
 pub mod manager;
+#[cfg(test)]
+mod tests;
 mod wrapping;

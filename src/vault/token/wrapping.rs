@@ -11,9 +11,10 @@ use crate::vault::cluster::Cluster;
 use crate::vault::error::quote;
 use crate::vault::request::{Request, RequestKind};
 use crate::vault::transport::RequestHeaders;
-use crate::vault::{Token, VaultError};
+use crate::vault::{Namespace, Token, VaultError};
 
-/// Exchanges a wrapping token for the field `name` of what it wraps.
+/// Exchanges a wrapping token for the field `name` of what it wraps. `namespace` is where it was made,
+/// if not in the configured one.
 ///
 /// API: <https://developer.hashicorp.com/vault/api-docs/system/wrapping-unwrap>
 ///
@@ -22,13 +23,15 @@ use crate::vault::{Token, VaultError};
 /// somebody else used it.
 pub async fn unwrap(
     cluster: &Arc<Cluster>,
+    namespace: Option<&Namespace>,
     wrapping_token: &SecretString,
     name: &str,
 ) -> Result<SecretString, VaultError> {
     let token = Token::parse(wrapping_token)
         .map_err(|error| VaultError::Unexpected(format!("the wrapping token {error}")))?;
     let request = Request::of(RequestKind::Unwrap, &UnwrapRequest { token: None })?;
-    let answer = cluster.send(&request, RequestHeaders::Token(&token)).await?;
+    let answer =
+        cluster.send(&request, RequestHeaders::Auth { token: Some(&token), namespace }).await?;
     if answer.status.is_client_error() {
         return Err(VaultError::LoginRefused {
             method: "wrapped secret",

@@ -7,30 +7,34 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::super::lease::{self, Lease, Lookup};
-use super::super::manager::{ActiveToken, TokenManager, TokenSource};
+use super::super::lease::{self, Lease, Lookup, Refusal, Renewal};
+use super::super::manager::{ActiveToken, ForbiddenBy, TokenManager, TokenSource};
+use super::announcement::{ANNOUNCED_EVERY, Announcement, JUST_ENDED};
 use super::outage::TokenOutage;
-use super::renewal::{renew, wait_for_renewal};
+use super::renewal::{SHORTEST_WAIT, renew, wait_for_renewal};
+use crate::retry::Backoff;
 use crate::vault::VaultError;
 
 /// A token can no longer be renewed once a renewal puts its end off by less than this part of its
 /// lifetime.
 const WORTH_RENEWING: f64 = 0.1;
 
-/// How long before its end a token that cannot be renewed is announced, and how often from then on.
+/// How long before its end a token that cannot be renewed is announced.
 const ANNOUNCED_BEFORE: Duration = Duration::from_secs(24 * 3600);
-const ANNOUNCED_EVERY: Duration = Duration::from_secs(3600);
 
 /// The part of its lifetime that a token has left at most when it is announced, if Vault refuses to
-/// renew it. Somebody else may be about to renew it.
+/// renew it. Later renewals may work, and somebody else may renew it.
 const LAST_PART: f64 = 0.1;
 
-/// A token with less time left than this counts as ended: Vault tells whole seconds.
-const JUST_ENDED: Duration = Duration::from_secs(1);
+/// The waits after a refusal: the first, and the longest before another renewal and before another
+/// look-up. Nobody waits for them, so they have little jitter.
+const FIRST_WAIT: Duration = Duration::from_secs(10);
+const LONGEST_WAIT_FOR_RENEWAL: Duration = Duration::from_secs(300);
+const LONGEST_WAIT_FOR_LOOKUP: Duration = Duration::from_secs(3600);
+const JITTER: f64 = 0.1;
 
-/// How much later a token must end to count as renewed: Vault tells whole seconds, rounded either
-/// way.
-const JUST_RENEWED: Duration = Duration::from_secs(2);
+/// The part of the time left that is waited at most before another renewal.
+const PART_OF_TIME_LEFT: f64 = 0.1;
 
 /// How often a token file is looked at while no login does.
 const FILE_CHECKED_EVERY: Duration = Duration::from_secs(10);
@@ -52,46 +56,78 @@ async fn watch_token(
 ) -> Result<(), VaultError> {
     let active = manager.token().await?;
     let had_ended = active.lease.is_some_and(|lease| lease.left() == Some(Duration::ZERO));
-    let lease = match active.lease {
-        Some(lease) if !had_ended && !outage.is_going_on => Some(lease),
+    let lookup = match active.lease {
+        Some(lease) if !had_ended && !outage.is_going_on => Lookup::Alive(lease),
         // Vault has told nothing yet, or Vault was away, or somebody else may have renewed it.
         _ => look_up(manager, &active).await?,
     };
-    if let Some(lease) = lease
+    if let Lookup::Alive(lease) = &lookup
         && lease.left().is_some_and(|left| left < JUST_ENDED)
         && (had_ended || !lease.renewable)
     {
         // For a moment Vault still answers for a token that has ended.
-        return Err(VaultError::TokenInvalid { advice: manager.source().advice() });
+        return Err(manager.source().invalid(&active));
     }
     outage.end(manager.notices());
+    let stay = async {
+        let lease = match lookup {
+            Lookup::Alive(lease) => lease,
+            Lookup::Refused(refusal) => {
+                manager.notices().info(format!(
+                    "Vault does not let the module's token look itself up: {}{}. Until it does, \
+                     the token is not renewed and its end is not announced",
+                    refusal.status, refusal.quote
+                ));
+                wait_for_lease(manager, &active, refusal.retry_after).await?
+            }
+        };
+        renew_until_expiry(manager, &active, lease).await
+    };
     tokio::select! {
-        result = renew_until_expiry(manager, &active, lease) => result,
+        result = stay => result,
         error = watch_file(manager) => Err(error),
         () = manager.replaced(&active) => Ok(()),
     }
 }
 
-/// The lease of the token; `None` if it is alive and no policy lets it look itself up.
-async fn look_up(
+/// Looks the token up. A refusal is for a token that is alive, as far as is known.
+async fn look_up(manager: &Arc<TokenManager>, active: &ActiveToken) -> Result<Lookup, VaultError> {
+    let lookup = lease::look_up(manager.cluster(), manager.headers(active)).await?;
+    match &lookup {
+        Lookup::Alive(lease) => {
+            active.has_worked();
+            manager.learn(active.generation, *lease);
+        }
+        Lookup::Refused(refusal) if refusal.status == 403 => {
+            if manager.after_forbidden_lookup(active).await? == ForbiddenBy::DeadToken {
+                // There is another one by now, so the wait for it is over at once.
+                return Ok(lookup);
+            }
+        }
+        Lookup::Refused(_) => {}
+    }
+    Ok(lookup)
+}
+
+/// Looks the token up again and again, until Vault lets it.
+async fn wait_for_lease(
     manager: &Arc<TokenManager>,
     active: &ActiveToken,
-) -> Result<Option<Lease>, VaultError> {
-    match lease::look_up(manager.cluster(), &active.token).await? {
-        Lookup::Alive(lease) => {
-            manager.learn(active.generation, lease);
-            Ok(Some(lease))
-        }
-        Lookup::Forbidden => {
-            if manager.after_forbidden(active).await?.is_none() {
-                manager.notices().info(
-                    "No policy lets the module's Vault token look itself up, \
-                     so it is not renewed and its end is not announced",
-                );
+    retry_after: Option<Duration>,
+) -> Result<Lease, VaultError> {
+    let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT_FOR_LOOKUP).with_jitter(JITTER);
+    let mut retry_after = retry_after.unwrap_or_default();
+    loop {
+        sleep(backoff.next_wait().max(retry_after)).await;
+        retry_after = match look_up(manager, active).await {
+            Ok(Lookup::Alive(lease)) => {
+                manager.notices().info("Vault lets the module's token look itself up now");
+                return Ok(lease);
             }
-            // If there is another one by now, the wait for it is over at once.
-            Ok(None)
-        }
+            Ok(Lookup::Refused(refusal)) => refusal.retry_after.unwrap_or_default(),
+            Err(error) if error.is_transient() => error.retry_after().unwrap_or_default(),
+            Err(error) => return Err(error),
+        };
     }
 }
 
@@ -108,71 +144,68 @@ async fn watch_file(manager: &Arc<TokenManager>) -> VaultError {
     }
 }
 
-/// Renews the token, and announces its end once that does no more good. Returns when it has ended.
+/// Renews the token, and announces its end once its lease says that this does no more good. Returns
+/// when it has ended, or when somebody else has renewed it.
 async fn renew_until_expiry(
     manager: &TokenManager,
     active: &ActiveToken,
-    lease: Option<Lease>,
+    lease: Lease,
 ) -> Result<(), VaultError> {
-    let Some((lease, mut end)) = lease.and_then(|lease| Some((lease, lease.end?))) else {
-        // It has no end, or none that it may ask for.
-        return pending().await;
-    };
-    let lifetime = lease.ttl;
-    let mut announced_before = ANNOUNCED_BEFORE;
+    let Some(mut end) = lease.end else { return pending().await };
+    let mut announcement = Announcement::new(manager, active);
     let mut is_renewable = lease.renewable;
     while is_renewable {
         wait_for_renewal(end).await;
-        let Some(lease) = renew(manager, active, end).await? else {
-            announced_before = ANNOUNCED_BEFORE.min(lifetime.mul_f64(LAST_PART));
-            break;
+        let renewed = match renew(manager, active, end).await? {
+            Renewal::Renewed(renewed) => renewed,
+            Renewal::Refused(refusal) => {
+                manager.notices().warning(format!(
+                    "Vault refuses to renew the module's token: {}{}. The module goes on trying",
+                    refusal.status, refusal.quote
+                ));
+                let renewed =
+                    renew_again(manager, active, lease.ttl, end, refusal, &mut announcement)
+                        .await?;
+                let Some(renewed) = renewed else { return Ok(()) };
+                manager.notices().info("Vault renews the module's token again");
+                renewed
+            }
         };
-        let Some(new_end) = lease.end else { return pending().await };
-        let is_worth = new_end.saturating_duration_since(end) >= lifetime.mul_f64(WORTH_RENEWING);
-        (is_renewable, end) = (lease.renewable && is_worth, new_end);
+        let Some(new_end) = renewed.end else { return pending().await };
+        let put_off = new_end.saturating_duration_since(end);
+        is_renewable = renewed.renewable && put_off >= lease.ttl.mul_f64(WORTH_RENEWING);
+        end = new_end;
     }
-    announce_end(manager, active, end, announced_before).await;
+    let left = || end.saturating_duration_since(Instant::now());
+    sleep(left().saturating_sub(ANNOUNCED_BEFORE)).await;
+    while !left().is_zero() && !announcement.repeat(end).await {
+        sleep(ANNOUNCED_EVERY.min(left())).await;
+    }
     Ok(())
 }
 
-/// Says in time that the token will end. Returns when it has ended, or when somebody else has renewed
-/// it.
-async fn announce_end(
+/// Renews a token that Vault has just refused to renew, as soon as Vault does it. Announces its end
+/// in the meantime. `None` when it has ended, or when somebody else has renewed it.
+async fn renew_again(
     manager: &TokenManager,
     active: &ActiveToken,
+    lifetime: Duration,
     end: Instant,
-    announced_before: Duration,
-) {
-    let left = || end.saturating_duration_since(Instant::now());
-    let advice = manager.source().advice();
-    let text = |left: Duration| {
-        format!(
-            "The module's Vault token ends in {} and cannot be renewed: {advice}",
-            humantime::format_duration(Duration::from_secs(left.as_secs()))
-        )
-    };
-    sleep(left().saturating_sub(announced_before)).await;
-    let mut is_announced = false;
-    while !left().is_zero() && !is_put_off(manager, active, end).await {
-        let left = left();
-        match is_announced {
-            _ if left < JUST_ENDED => {}
-            false => manager.notices().warning(text(left)),
-            true => manager.notices().error(text(left)),
+    mut refusal: Refusal,
+    announcement: &mut Announcement<'_>,
+) -> Result<Option<Lease>, VaultError> {
+    let announced_before = ANNOUNCED_BEFORE.min(lifetime.mul_f64(LAST_PART));
+    let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT_FOR_RENEWAL).with_jitter(JITTER);
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() || (left <= announced_before && announcement.repeat(end).await) {
+            return Ok(None);
         }
-        is_announced = true;
-        sleep(ANNOUNCED_EVERY.min(left)).await;
-    }
-}
-
-/// Whether somebody else has renewed the token, so that it ends later than `end` or never.
-async fn is_put_off(manager: &TokenManager, active: &ActiveToken, end: Instant) -> bool {
-    match lease::look_up(manager.cluster(), &active.token).await {
-        Ok(Lookup::Alive(lease)) if lease.end.is_none_or(|now| now > end + JUST_RENEWED) => {
-            manager.learn(active.generation, lease);
-            true
-        }
-        // What cannot be found out now is found out when the token has ended.
-        _ => false,
+        let wait = backoff.next_wait().min(left.mul_f64(PART_OF_TIME_LEFT)).max(SHORTEST_WAIT);
+        sleep(wait.max(refusal.retry_after.unwrap_or_default()).min(left)).await;
+        refusal = match renew(manager, active, end).await? {
+            Renewal::Renewed(lease) => return Ok(Some(lease)),
+            Renewal::Refused(refusal) => refusal,
+        };
     }
 }

@@ -4,6 +4,7 @@
 use std::future::pending;
 use std::sync::Arc;
 
+use super::super::lease::Renewal;
 use super::super::manager::{ActiveToken, TokenManager};
 use super::outage::TokenOutage;
 use super::renewal::{renew, wait_for_renewal};
@@ -45,12 +46,13 @@ async fn renew_until_expiry(manager: &TokenManager, active: &ActiveToken) {
         return pending().await;
     };
     let granted = lease.ttl;
-    let mut is_renewable = lease.renewable;
+    // A renewal is one of the requests that a token with limited uses is good for.
+    let mut is_renewable = lease.renewable && !active.has_limited_uses();
     while is_renewable {
         wait_for_renewal(end).await;
         let lease = match renew(manager, active, end).await {
-            Ok(Some(lease)) => lease,
-            Ok(None) => break,
+            Ok(Renewal::Renewed(lease)) => lease,
+            Ok(Renewal::Refused(_)) => break,
             Err(_) => return,
         };
         let Some(new_end) = lease.end else { return pending().await };

@@ -2,9 +2,10 @@
 //!
 //! * [`login`] watches the tokens of an auth method: it can always get another one.
 //! * [`given`] watches a token that others provide, in the configuration or in a file. It can only be
-//!   renewed.
+//!   renewed. [`announcement`] says that it will end.
 //! * [`renewal`] and [`outage`] are what both do.
 
+mod announcement;
 mod given;
 mod login;
 mod outage;
@@ -19,5 +20,7 @@ pub async fn watch(manager: Arc<TokenManager>) {
     match manager.source() {
         TokenSource::Login(_) => login::watch(&manager).await,
         TokenSource::Static(_) | TokenSource::File(_) => given::watch(&manager).await,
+        // The proxy watches its own token.
+        TokenSource::Proxy => std::future::pending().await,
     }
 }

@@ -35,7 +35,8 @@ impl TokenOutage {
         self.throttle.say(Some(wrong), |_| {
             notices.error(format!("The module has no Vault token to work with: {error}"));
         });
-        sleep(self.backoff.next_wait()).await;
+        let retry_after = error.retry_after().unwrap_or_default();
+        sleep(self.backoff.next_wait().max(retry_after)).await;
     }
 
     /// Vault has accepted the token.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::super::lease::{self, Lease};
+use super::super::lease::{self, Renewal};
 use super::super::manager::{ActiveToken, TokenManager};
 use super::outage::backoff;
 use crate::vault::VaultError;
@@ -13,25 +13,27 @@ use crate::vault::VaultError;
 const RENEWED_AFTER: f64 = 2.0 / 3.0;
 
 /// The shortest wait for a renewal.
-const SHORTEST_WAIT: Duration = Duration::from_millis(500);
+pub const SHORTEST_WAIT: Duration = Duration::from_millis(500);
 
-/// Renews the token; `None` if Vault refuses. Errors that may pass are waited out until `end`.
+/// Renews the token. Errors that may pass are waited out until `end`.
 pub async fn renew(
     manager: &TokenManager,
     active: &ActiveToken,
     end: Instant,
-) -> Result<Option<Lease>, VaultError> {
+) -> Result<Renewal, VaultError> {
     let mut backoff = backoff();
     loop {
-        let error = match lease::renew(manager.cluster(), &active.token).await {
-            Ok(Some(lease)) => {
-                manager.learn(active.generation, lease);
-                return Ok(Some(lease));
+        let error = match lease::renew(manager.cluster(), manager.headers(active)).await {
+            Ok(renewal) => {
+                if let Renewal::Renewed(lease) = &renewal {
+                    active.has_worked();
+                    manager.learn(active.generation, *lease);
+                }
+                return Ok(renewal);
             }
-            Ok(None) => return Ok(None),
             Err(error) => error,
         };
-        let wait = backoff.next_wait();
+        let wait = backoff.next_wait().max(error.retry_after().unwrap_or_default());
         if !error.is_transient() || Instant::now() + wait >= end {
             return Err(error);
         }
