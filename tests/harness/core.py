@@ -9,6 +9,7 @@ from tests.servers.synapse import SERVER_NAME
 
 from .accounts import PATH_ROOT, Account
 from .login_service import LoginDriver
+from .waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,6 +65,15 @@ class Core(LoginDriver):
         account = self.confidential.add_account(Account.of(user_id, login_secret))
         self.openbao.write(f"{PATH_ROOT}/{user_id}", {"login_secret": account.login_secret})
         return account
+
+    def wait_for_notice(self, text: str) -> None:
+        """Wait until the core has said something with this in it."""
+
+        def is_said() -> bool:
+            self.collect(0.1)
+            return any(text in notice for notice in self.notices)
+
+        wait_until(f"it is said: {text}", is_said)
 
     def outcome(self, number: int) -> Outcome:
         """Wait for a login to end, and return how it did."""
