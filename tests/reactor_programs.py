@@ -6,6 +6,8 @@ check they assert; one that ends well ends with 0 and says nothing.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import logging
 import os
 import socket
@@ -164,6 +166,96 @@ def the_outcome_of_a_cancelled_login_is_dropped() -> None:
         assert (await decide(logins)).failed
         assert watched.collected == [0, 1]
 
+    run_reactor(watched, program)
+
+
+class Silent(Watched):
+    """A login service that decides nothing: it never says that it has something, nor says it."""
+
+    def begin(self, *_: object) -> None:
+        return None
+
+    def begin_check(self, _: int) -> None:
+        return None
+
+
+def a_log_that_fails_costs_no_login() -> None:
+    raised: list[str] = []
+
+    class Raises(logging.Filter):
+        def filter(self, record: logging.LogRecord) -> bool:
+            raised.append(record.getMessage())
+            raise ValueError("a filter that fails")
+
+    logging.getLogger("synapse_vault_auth_provider").addFilter(Raises())
+
+    async def program(logins: ReactorLogins) -> None:
+        from synapse_vault_auth_provider.outcomes import OutcomeLog
+
+        # That there is no Vault is noticed again and again meanwhile.
+        while not raised:
+            assert (await decide(logins)).code == "vault_unavailable"
+        for _ in range(3):
+            outcome = await decide(logins)
+            assert outcome.code == "vault_unavailable"
+            OutcomeLog().record(ALICE, outcome, 0.1)
+        assert (await logins.check()).reason is not None
+
+    with contextlib.redirect_stderr(io.StringIO()) as stderr:
+        run_reactor(service("50ms"), program)
+    # It is told where it can be, and once.
+    told = stderr.getvalue()
+    assert told.count("Cannot write the log") == 1, told
+    assert told.count("ValueError: a filter that fails") == 1, told
+
+
+def a_login_that_the_core_never_decides_is_a_timeout() -> None:
+    async def program(logins: ReactorLogins) -> None:
+        started = time.monotonic()
+        deciding = [decide(logins) for _ in range(3)]
+        checking = logins.check()
+        for login in deciding:
+            outcome = await login
+            assert (outcome.code, outcome.failed) == ("timeout", True)
+        health = await checking
+        assert health.reason is not None
+        assert not health.vault_reachable
+        assert 2 < time.monotonic() - started < 10
+        # Those who come later are served as well.
+        assert (await decide(logins)).code == "timeout"
+
+    run_reactor(Silent(service("50ms")), program)
+
+
+def what_was_decided_while_the_reactor_was_blocked_is_no_timeout() -> None:
+    async def program(logins: ReactorLogins) -> None:
+        deciding = [decide(logins) for _ in range(50)]
+        checking = logins.check()
+        # Longer than the reactor waits for the core; its timers are the first to run after that.
+        time.sleep(3)
+        for login in deciding:
+            assert "please report this" not in (await login).reason
+        assert "please report this" not in ((await checking).reason or "")
+
+    run_reactor(service("50ms"), program)
+
+
+def a_core_that_was_held_up_with_the_reactor_has_time_to_decide() -> None:
+    watched = Watched(service("50ms"))
+
+    def drain() -> tuple[list[Any], ...]:
+        # As when the process was stopped: the core needs a moment after it goes on.
+        if time.monotonic() < goes_on:
+            return [], [], []
+        return watched.logins.drain()
+
+    async def program(logins: ReactorLogins) -> None:
+        deciding = decide(logins)
+        time.sleep(3)
+        assert "please report this" not in (await deciding).reason
+
+    goes_on = time.monotonic() + 3.5
+    watched.drain = drain  # type: ignore[method-assign]
     run_reactor(watched, program)
 
 

@@ -167,6 +167,10 @@ class Settings:
 class Outcome:
     """How a login ended."""
 
+    @staticmethod
+    def unanswered() -> Outcome:
+        """Return that of a login which the service never answers."""
+
     @property
     def code(self) -> str:
         """The outcome's name in logs and metrics, such as ``ok`` or ``bad_hash``."""
@@ -204,6 +208,10 @@ class Outcome:
 @final
 class Health:
     """Whether logins could be decided when it was asked."""
+
+    @staticmethod
+    def unanswered() -> Health:
+        """Return that of a check which the service never answers."""
 
     @property
     def vault_reachable(self) -> bool:
@@ -266,6 +274,10 @@ class LoginService:
             settings: Where the secrets lie.
             server_name: The homeserver's name. Users of others are refused.
         """
+
+    @property
+    def login_timeout(self) -> float:
+        """The time that one login has, in seconds."""
 
     def start(self) -> None:
         """Start the threads, after the last fork. Asks nothing of Vault. Idempotent.

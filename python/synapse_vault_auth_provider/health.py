@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
-from .outcomes import logger
+from .log import logger
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred

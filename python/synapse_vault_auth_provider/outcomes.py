@@ -5,8 +5,7 @@ import time
 from collections.abc import Callable
 
 from ._core import Outcome
-
-logger = logging.getLogger("synapse_vault_auth_provider")
+from .log import logger
 
 LONGEST_USER_ID = 300
 """Longest user id that is written to the log, in characters."""

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from ._core import LoginService, Outcome, Settings, is_token_hash
 from .config import parse_config
-from .outcomes import OutcomeLog, logger
+from .log import logger
+from .outcomes import OutcomeLog
 from .registration import register
 from .synapse_version import warn_of_old_synapse
 

@@ -1,22 +1,39 @@
 """The reactor's side of the login service: logins out, outcomes back in."""
 
+from __future__ import annotations
+
 import itertools
-from collections.abc import Callable
-from typing import Protocol
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReadDescriptor
-from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from ._core import Health, LoginService, Outcome
-from .outcomes import logger
+from ._core import Health, Outcome
+from .log import logger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from twisted.python.failure import Failure
+
+    from ._core import LoginService
+
+MARGIN = 2.0
+"""How much later than `login_timeout` the reactor ends a login by itself, in seconds."""
+
+LATE_AFTER = 0.5
+"""How late a timer fires in a reactor or process that was held up, in seconds."""
 
 
 class Reactor(Protocol):
-    """What is needed of Twisted's reactor: parts of ``IReactorCore`` and ``IReactorFDSet``."""
+    """What is needed of Twisted's reactor, which offers it by several of its interfaces."""
 
     def callWhenRunning(self, function: Callable[[], None], /) -> object: ...  # noqa: N802, D102
+
+    def callLater(self, delay: float, function: Callable[[], None], /) -> object: ...  # noqa: N802, D102
 
     def addSystemEventTrigger(  # noqa: N802, D102
         self, phase: str, event: str, function: Callable[[], None], /
@@ -27,6 +44,16 @@ class Reactor(Protocol):
     def removeReader(self, reader: object, /) -> None: ...  # noqa: N802, D102
 
 
+@dataclass(slots=True)
+class _Waiting:
+    """A login or a check that the core has not answered yet."""
+
+    deferred: Deferred[Any]
+    deadline: float
+    unanswered: Callable[[], object]
+    """Makes the result if the core never answers."""
+
+
 @implementer(IReadDescriptor)
 class ReactorLogins:
     """Runs a login service for as long as the reactor runs.
@@ -34,15 +61,19 @@ class ReactorLogins:
     The service's threads start with the reactor, after Synapse has forked into the background, and
     end with it. Outcomes are collected on the reactor's thread when the service's descriptor says
     that there are some, so no other thread enters Python.
+
+    The core keeps to `login_timeout`. Should it fail to, the reactor ends the login a little later.
     """
 
     def __init__(self, service: LoginService, reactor: Reactor) -> None:
         """Tie the service to the reactor's life, now if it runs, else when it does."""
         self._service = service
+        self._time_limit = service.login_timeout + MARGIN
         self._reactor = reactor
         self._numbers = itertools.count()
-        self._waiting: dict[int, Deferred[Outcome]] = {}
-        self._checks: dict[int, Deferred[Health]] = {}
+        # The oldest first. All have the same time, so these are also the first to run out of it.
+        self._waiting: dict[int, _Waiting] = {}
+        self._is_timer_set = False
         reactor.callWhenRunning(self._start)
 
     def decide(
@@ -61,11 +92,7 @@ class ReactorLogins:
         """
         number = next(self._numbers)
         outcome = self._service.begin(number, user_id, is_registered, token_hash)
-        if outcome is not None:
-            return outcome
-        waiting: Deferred[Outcome] = Deferred(canceller=lambda _: self._forget(number))
-        self._waiting[number] = waiting
-        return waiting
+        return outcome if outcome is not None else self._wait(number, Outcome.unanswered)
 
     def check(self) -> Deferred[Health]:
         """Start to find out whether logins could be decided now.
@@ -74,16 +101,19 @@ class ReactorLogins:
             A deferred of what is found. It is not called back once the reactor stops.
         """
         number = next(self._numbers)
-        checking: Deferred[Health] = Deferred()
         health = self._service.begin_check(number)
-        if health is not None:
-            checking.callback(health)
-        else:
-            self._checks[number] = checking
-        return checking
+        if health is None:
+            return self._wait(number, Health.unanswered)
+        checked: Deferred[Health] = Deferred()
+        checked.callback(health)
+        return checked
 
-    def _forget(self, number: int) -> None:
-        self._waiting.pop(number, None)
+    def _wait(self, number: int, unanswered: Callable[[], object]) -> Deferred[Any]:
+        deferred: Deferred[Any] = Deferred(canceller=lambda _: self._waiting.pop(number, None))
+        deadline = time.monotonic() + self._time_limit
+        self._waiting[number] = _Waiting(deferred, deadline, unanswered)
+        self._set_timer()
+        return deferred
 
     def _start(self) -> None:
         self._service.start()
@@ -96,15 +126,55 @@ class ReactorLogins:
 
     def doRead(self) -> None:  # noqa: N802 (Twisted's name)
         """Hand what is ready to those who wait for it, and notices to the log."""
+        self._collect()
+
+    def _collect(self) -> bool:
+        """Do what `doRead` does; return whether there was anything."""
         decided, notices, checked = self._service.drain()
-        for level, text in notices:
-            logger.log(level, "%s", text)
-        for number, outcome in decided:
+        for number, result in (*decided, *checked):
             waiting = self._waiting.pop(number, None)
             if waiting is not None:
-                waiting.callback(outcome)
-        for number, health in checked:
-            self._checks.pop(number).callback(health)
+                waiting.deferred.callback(result)
+        for level, text in notices:
+            logger.log(level, "%s", text)
+        return bool(decided or checked or notices)
+
+    def _set_timer(self, at_least: float = 0.0) -> None:
+        """Have the deadlines looked at when the first one passes: one timer serves all logins."""
+        if self._is_timer_set or not self._waiting:
+            return
+        self._is_timer_set = True
+        oldest = next(iter(self._waiting.values()))
+        # By the monotonic clock: the reactor's own is set when somebody sets the system's.
+        now = time.monotonic()
+        due = max(oldest.deadline, now + at_least)
+        is_postponed = due > oldest.deadline
+        self._reactor.callLater(due - now, lambda: self._timer_fired(due, is_postponed))
+
+    def _timer_fired(self, due: float, is_postponed: bool) -> None:
+        postpone_by = 0.0
+        try:
+            # Timers fire before readers, so what was decided long ago may not be collected yet.
+            while self._collect():
+                pass
+            now = time.monotonic()
+            if now - due > LATE_AFTER and not is_postponed:
+                # The reactor or the whole process was held up, and the core perhaps with it.
+                postpone_by = MARGIN
+            else:
+                self._end_overdue(now)
+        finally:
+            # Not before: what is called back may begin another login.
+            self._is_timer_set = False
+            self._set_timer(postpone_by)
+
+    def _end_overdue(self, now: float) -> None:
+        while self._waiting:
+            number, oldest = next(iter(self._waiting.items()))
+            if oldest.deadline > now:
+                break
+            del self._waiting[number]
+            oldest.deferred.callback(oldest.unanswered())
 
     def fileno(self) -> int:
         """Return the descriptor that the reactor is to watch."""

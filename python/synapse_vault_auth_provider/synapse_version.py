@@ -3,7 +3,7 @@
 import re
 from importlib.metadata import PackageNotFoundError, version
 
-from .outcomes import logger
+from .log import logger
 
 OLDEST_SYNAPSE = (1, 100)
 """Oldest version that the end-to-end tests are run with. `requirements/oldest.in` has it too."""

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::outcome::UNANSWERED;
 use crate::vault::VaultError;
 
 /// How long an answer is good for. It takes one request to Vault, or two while it is not known
@@ -64,11 +65,21 @@ impl Health {
     /// Of a service that does not run.
     #[must_use]
     pub fn not_running() -> Self {
+        Self::unknown("the homeserver is starting or stopping")
+    }
+
+    /// Of a service that does not answer.
+    #[must_use]
+    pub fn unanswered() -> Self {
+        Self::unknown(UNANSWERED)
+    }
+
+    fn unknown(reason: &str) -> Self {
         Self {
             vault_reachable: false,
             token_valid: None,
             kv_readable: false,
-            reason: Some("the homeserver is starting or stopping".to_owned()),
+            reason: Some(reason.to_owned()),
             good_for: Duration::ZERO,
         }
     }

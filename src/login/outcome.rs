@@ -125,6 +125,10 @@ impl Code {
     }
 }
 
+/// Why there is no answer of a service that keeps to its time.
+pub(super) const UNANSWERED: &str =
+    "the login service did not answer within login_timeout; please report this";
+
 /// How one login ended, and why, in words that hold no secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
@@ -143,6 +147,12 @@ impl Outcome {
     #[must_use]
     pub fn new(code: Code, reason: impl Into<String>) -> Self {
         Self { code, reason: reason.into(), path: None, display_name: None }
+    }
+
+    /// A login that the service never answered, although it keeps to `login_timeout`.
+    #[must_use]
+    pub fn unanswered() -> Self {
+        Self::new(Code::Timeout, UNANSWERED)
     }
 
     /// This login, after the homeserver would not register the user.

@@ -87,6 +87,12 @@ impl LoginService {
         Self { config, server_name: server_name.into(), running: Mutex::new(None) }
     }
 
+    /// The time that one login has.
+    #[must_use]
+    pub fn login_timeout(&self) -> Duration {
+        self.config.login_timeout
+    }
+
     /// Starts the threads. Call it after the last fork.
     ///
     /// # Errors

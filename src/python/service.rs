@@ -52,6 +52,11 @@ impl Outcome {
         self.0.code == login::Code::Registered
     }
 
+    #[staticmethod]
+    fn unanswered() -> Self {
+        Self(login::Outcome::unanswered())
+    }
+
     fn refused_registration(&self, reason: &str) -> Self {
         Self(self.0.refused_registration(reason))
     }
@@ -71,6 +76,11 @@ pub struct Health(login::Health);
 
 #[pymethods]
 impl Health {
+    #[staticmethod]
+    fn unanswered() -> Self {
+        Self(login::Health::unanswered())
+    }
+
     #[getter]
     fn vault_reachable(&self) -> bool {
         self.0.vault_reachable
@@ -115,6 +125,11 @@ impl LoginService {
     #[new]
     fn new(settings: &Settings, server_name: String) -> Self {
         Self(login::LoginService::new(settings.0.login.clone(), server_name))
+    }
+
+    #[getter]
+    fn login_timeout(&self) -> f64 {
+        self.0.login_timeout().as_secs_f64()
     }
 
     fn start(&self) -> PyResult<()> {
