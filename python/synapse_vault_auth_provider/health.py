@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
 from twisted.web.resource import Resource
@@ -13,12 +13,23 @@ from twisted.web.server import NOT_DONE_YET
 from .log import logger
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from twisted.internet.defer import Deferred
     from twisted.python.failure import Failure
 
     from ._core import Health
 
 PATH = "/_synapse/client/vault_auth/health"
+
+ANSWERED_AT_ONCE = 50
+"""How many requests are answered before the homeserver's others have their turn."""
+
+
+class Reactor(Protocol):
+    """What is needed of Twisted's reactor."""
+
+    def callLater(self, delay: float, function: Callable[[], None], /) -> object: ...  # noqa: N802, D102
 
 
 class Request(Protocol):
@@ -47,22 +58,27 @@ class HealthResource(Resource):
     def __init__(
         self,
         check: Callable[[], Deferred[Health]],
+        reactor: Reactor,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Check nothing before somebody asks.
 
         Args:
             check: Finds out whether logins can be decided.
+            reactor: Twisted's.
             clock: The time in seconds, from any start.
         """
         super().__init__()  # type: ignore[no-untyped-call]
         self._check = check
+        self._reactor = reactor
         self._clock = clock
         self._health: Health | None = None
         self._good_until = 0.0
         self._was_good = True
         self._is_checking = False
-        self._waiting: list[Request] = []
+        # Dictionaries, as any request may leave: that must not take longer the more there are.
+        self._waiting: dict[Request, None] = {}
+        self._to_answer: dict[Request, Health] = {}
 
     def render(self, request: Request) -> int:
         """Answer a request, at once or when the check that is under way has ended."""
@@ -72,7 +88,7 @@ class HealthResource(Resource):
         elif self._health is not None and self._clock() < self._good_until:
             _tell(request, self._health)
         else:
-            self._waiting.append(request)
+            self._waiting[request] = None
             request.notifyFinish().addErrback(self._forget, request)
             if not self._is_checking:
                 self._is_checking = True
@@ -81,21 +97,31 @@ class HealthResource(Resource):
 
     def _forget(self, _: Failure, request: Request) -> None:
         """Do not answer somebody who has gone."""
-        if request in self._waiting:
-            self._waiting.remove(request)
+        self._waiting.pop(request, None)
+        self._to_answer.pop(request, None)
 
     def _checked(self, health: Health) -> None:
         self._is_checking = False
         self._health = health
         self._good_until = self._clock() + health.good_for
+        is_first = not self._to_answer
+        self._to_answer.update(dict.fromkeys(self._waiting, health))
+        self._waiting.clear()
+        if is_first:
+            self._answer_some()
         if health.reason is not None and self._was_good:
             logger.error("Logins cannot be decided, says the health check: %s", health.reason)
         elif health.reason is None and not self._was_good:
             logger.info("Logins can be decided again, says the health check")
         self._was_good = health.reason is None
-        waiting, self._waiting = self._waiting, []
-        for request in waiting:
-            _tell(request, health)
+
+    def _answer_some(self) -> None:
+        for request in list(islice(self._to_answer, ANSWERED_AT_ONCE)):
+            health = self._to_answer.pop(request, None)
+            if health is not None:
+                _tell(request, health)
+        if self._to_answer:
+            self._reactor.callLater(0, self._answer_some)
 
 
 def _tell(request: Request, health: Health) -> None:

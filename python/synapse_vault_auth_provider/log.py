@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 import traceback
@@ -30,18 +31,17 @@ class GuardedLogger(LoggerAdapter):
         try:
             # The line is of whoever called `info` and the like, above the adapter.
             self.logger.log(level, msg, *args, **{"stacklevel": 2, **kwargs})
-        except Exception:
+        except Exception:  # noqa: BLE001 (they may raise anything)
             self._tell_once()
 
     def _tell_once(self) -> None:
         if self._has_failed:
             return
         self._has_failed = True
-        try:
-            print("Cannot write the log of synapse_vault_auth_provider:", file=sys.stderr)
+        # In a process without standard error there is no place left to say it.
+        with contextlib.suppress(Exception):
+            sys.stderr.write("Cannot write the log of synapse_vault_auth_provider:\n")
             traceback.print_exc()
-        except Exception:  # noqa: S110 (there is no place left to say it)
-            pass
 
 
 logger = GuardedLogger("synapse_vault_auth_provider")

@@ -69,7 +69,7 @@ class VaultAuthProvider:
         if config.health_endpoint:
             from .health import PATH, HealthResource
 
-            self._api.register_web_resource(PATH, HealthResource(self._logins.check))
+            self._api.register_web_resource(PATH, HealthResource(self._logins.check, reactor))
         self._log = OutcomeLog()
         self._metrics = LoginMetrics(self._api.server_name, self._service)
         if api is not None:

@@ -109,11 +109,14 @@ class ReactorLogins:
         return checked
 
     def _wait(self, number: int, unanswered: Callable[[], object]) -> Deferred[Any]:
-        deferred: Deferred[Any] = Deferred(canceller=lambda _: self._waiting.pop(number, None))
+        deferred: Deferred[Any] = Deferred(canceller=lambda _: self._forget(number))
         deadline = time.monotonic() + self._time_limit
         self._waiting[number] = _Waiting(deferred, deadline, unanswered)
         self._set_timer()
         return deferred
+
+    def _forget(self, number: int) -> None:
+        self._waiting.pop(number, None)
 
     def _start(self) -> None:
         self._service.start()
