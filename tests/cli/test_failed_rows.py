@@ -69,10 +69,52 @@ def test_it_can_be_fed_in_again_and_again() -> None:
 
 def test_there_is_no_file_if_nothing_is_left() -> None:
     Path("users.csv").write_text(CSV)
-    Path("users.csv.failed").write_text("of an earlier run")
     with left_of("users.csv"):
         pass
     assert names() == ["users.csv"]
+
+
+def test_what_an_earlier_run_has_left_is_neither_removed_nor_replaced() -> None:
+    Path("users.csv").write_text(CSV)
+    Path("users.csv.failed").write_text("of an earlier run")
+    with left_of("users.csv"):
+        pass
+    assert names() == ["users.csv", "users.csv.failed"]
+    for number in (2, 3):
+        with left_of("users.csv") as (left, rows):
+            left.add(rows[1].record)
+        assert left.path == Path(f"users.csv.failed.{number}")
+        assert left.path.read_text() == "display_name,user_id\nD,b\n"
+    assert Path("users.csv.failed").read_text() == "of an earlier run"
+
+
+@pytest.mark.parametrize("has_hard_links", [True, False])
+def test_runs_at_the_same_time_take_different_names(
+    monkeypatch: pytest.MonkeyPatch, has_hard_links: bool
+) -> None:
+    def no_hard_links(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    if not has_hard_links:
+        monkeypatch.setattr("os.link", no_hard_links)
+    Path("users.csv").write_text(CSV)
+    with left_of("users.csv") as (first, rows), left_of("users.csv") as (second, _):
+        first.add(rows[0].record)
+        second.add(rows[1].record)
+    assert second.path == Path("users.csv.failed")
+    assert first.path == Path("users.csv.failed.2")
+    assert second.path.read_text() == "display_name,user_id\nD,b\n"
+    assert first.path.stat().st_mode & 0o777 == 0o600
+    assert names() == ["users.csv", "users.csv.failed", "users.csv.failed.2"]
+
+
+def test_a_file_that_appears_meanwhile_is_not_replaced() -> None:
+    Path("users.csv").write_text(CSV)
+    with left_of("users.csv", Path("failed")) as (left, rows):
+        left.add(rows[1].record)
+        Path("failed").write_text("of somebody else")
+    assert left.path == Path("failed.2")
+    assert Path("failed").read_text() == "of somebody else"
 
 
 def test_what_is_left_is_kept_whatever_goes_wrong() -> None:

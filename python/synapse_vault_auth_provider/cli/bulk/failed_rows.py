@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import tempfile
 from contextlib import contextmanager
@@ -41,6 +42,8 @@ class FailedRows:
 def failed_rows(source: Source, wanted: Path | None) -> Iterator[FailedRows]:
     """Make the file, for its owner alone; it appears in its place when all is done, if not empty.
 
+    Nothing that is there already is replaced or removed: where a name is taken, a number is added.
+
     Args:
         source: Where the rows come from. The file has the same format.
         wanted: Where to put it, if not beside the source.
@@ -56,9 +59,7 @@ def failed_rows(source: Source, wanted: Path | None) -> Iterator[FailedRows]:
         )
     if path.exists() and not path.is_file():
         raise CommandError(f"cannot write {path}: it is there and no regular file", ADVICE)
-    # Only a file that is named after the source is known to be of an earlier run with it.
-    is_of_earlier_run = wanted is None and source.path is not None
-    if not is_of_earlier_run and path.exists() and path.stat().st_size:
+    if wanted is not None and path.exists() and path.stat().st_size:
         raise CommandError(
             f"the failed rows would replace {path}, which is not empty",
             f"Move it away, or feed it in. {ADVICE}",
@@ -72,14 +73,32 @@ def failed_rows(source: Source, wanted: Path | None) -> Iterator[FailedRows]:
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
             kept = FailedRows(source, path, file)
             yield kept
-        if is_of_earlier_run and not kept.rows:
-            # It would tell of failures that are no more.
-            path.unlink(missing_ok=True)
     finally:
         if kept.rows:
-            temporary.replace(path)
+            kept.path = _put(temporary, path)
         else:
             temporary.unlink()
+
+
+def _put(temporary: Path, wanted: Path) -> Path:
+    """Give a file the first name that is free, in one step, so that no two can have the same."""
+    numbered = (wanted.with_name(f"{wanted.name}.{number}") for number in itertools.count(2))
+    for path in itertools.chain([wanted], numbered):
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            continue
+        except OSError:
+            # A file system without hard links: the empty file takes the name.
+            try:
+                path.open("x").close()
+            except FileExistsError:
+                continue
+            temporary.replace(path)
+            return path
+        temporary.unlink()
+        return path
+    raise AssertionError("the numbers do not end")
 
 
 def _beside(source: Source) -> Path:
