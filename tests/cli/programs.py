@@ -43,7 +43,9 @@ def provision_until_stopped() -> int:
     """Provision users that end with standard input."""
 
     class Ledger:
-        def done(self, result: str) -> None:
+        wants_more = True
+
+        def done(self, row: Row, result: str) -> None:  # noqa: ARG002 (the listener's form)
             say(f"done {result}")
 
         def failed(self, row: Row, error: ProvisioningError) -> None: ...

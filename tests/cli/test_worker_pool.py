@@ -32,10 +32,12 @@ def rows(count: int) -> Iterator[Row]:
 class Ledger:
     """Remembers what became of each row, by its line."""
 
+    wants_more = True
+
     def __init__(self) -> None:
         self.lines: dict[str, list[int]] = {"done": [], "failed": [], "left": []}
 
-    def done(self, result: int) -> None:
+    def done(self, _: Row, result: int) -> None:
         self.lines["done"].append(result)
 
     def failed(self, row: Row, error: ProvisioningError) -> None:
@@ -193,7 +195,9 @@ def test_memory_stays_flat(is_stopped: bool) -> None:
     class Counter:
         count = 0
 
-        def done(self, _: int) -> None:
+        wants_more = True
+
+        def done(self, _: Row, __: int) -> None:
             self.count += 1
 
         def failed(self, row: Row, error: ProvisioningError) -> None: ...

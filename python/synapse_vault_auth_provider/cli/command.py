@@ -118,6 +118,9 @@ def synapse_vault(context: click.Context, /, **options: Any) -> None:
     Options of a command can be set in the environment too: SYNAPSE_VAULT_PROVISION_WORKERS is
     --workers of provision. Results go to standard output, everything else to standard error.
     """
+    if sys.stdout is None and context.invoked_subcommand != "exec":
+        # Nothing is opened or changed whose result would go nowhere.
+        raise CommandError("there is no standard output to write the result to")
     context.obj = Connection(**options)
 
 

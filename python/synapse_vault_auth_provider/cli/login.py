@@ -3,7 +3,7 @@
 import click
 
 from .connection import Connection
-from .output import show
+from .output import hand_over, show
 from .verb import json_option, pass_connection, user_argument
 
 
@@ -26,4 +26,8 @@ def login(
         result = provisioner.login(
             user, device_id=device_id, device_name=device_name, logout_others=logout_others
         )
-    show(result.as_dict(), as_json=connection.as_json)
+        hand_over(
+            provisioner,
+            result.access_token,
+            lambda: show(result.as_dict(), as_json=connection.as_json),
+        )

@@ -1,9 +1,18 @@
 """Results on standard output, in JSON or in lines that `grep` and `cut` take apart."""
 
+from __future__ import annotations
+
 import json
-from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 import click
+
+from ..provisioning import ProvisioningError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from ..provisioning import Provisioner
 
 
 def printable(text: str) -> str:
@@ -52,6 +61,35 @@ def show_one_of_many(
 def show_json(value: object) -> None:
     """Print a value as JSON in one line, in ASCII, so that every terminal can take it."""
     click.echo(json.dumps(value))
+
+
+def hand_over(provisioner: Provisioner, token: str | None, write: Callable[[], None]) -> None:
+    """Write a result with the token of a new session; log out again if that does not work.
+
+    Otherwise a session would be open that nobody knows.
+
+    Args:
+        provisioner: What logged in.
+        token: The session's token, if there is one.
+        write: Writes the result to standard output.
+
+    Raises:
+        OSError: The result could not be written.
+    """
+    try:
+        write()
+    except OSError:
+        if token is not None:
+            log_out(provisioner, token)
+        raise
+
+
+def log_out(provisioner: Provisioner, token: str) -> None:
+    """End a session whose token could not be handed over; say if that does not work either."""
+    try:
+        provisioner.logout(token)
+    except ProvisioningError as error:
+        warn(f"a session that nobody knows stays open: {error.message}")
 
 
 def warn(text: str) -> None:

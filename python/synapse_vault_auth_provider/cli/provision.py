@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .bulk.command import provision_all
-from .output import show
+from .output import hand_over, show
 from .verb import json_option, pass_connection
 
 if TYPE_CHECKING:
@@ -88,7 +88,11 @@ def provision(
         result = provisioner.provision_user(
             user or "", with_token=with_token is not False, **arguments
         )
-    show(result.as_dict(), as_json=connection.as_json)
+        hand_over(
+            provisioner,
+            result.access_token,
+            lambda: show(result.as_dict(), as_json=connection.as_json),
+        )
     return 0
 
 

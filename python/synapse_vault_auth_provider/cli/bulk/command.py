@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..failure import CommandError, report
-from ..output import printable, show_one_of_many
+from ..output import log_out, printable, show_one_of_many
 from .checking import check_all
 from .failed_rows import FailedRows, failed_rows
 from .progress import Progress
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from ...provisioning import ProvisionedUser, ProvisioningError
+    from ...provisioning import ProvisionedUser, Provisioner, ProvisioningError
     from ..connection import Connection
     from .source import Source
 
@@ -64,7 +64,7 @@ def provision_all(
             failed_rows(users, failed_to) as left,
             Progress(total) as progress,
         ):
-            ledger = Ledger(users, left, progress, as_json=connection.as_json)
+            ledger = Ledger(provisioner, users, left, progress, as_json=connection.as_json)
             run = Run(provision, workers, ledger, signals)
             result = run.over(_as_checked(users, provisioner.server_name))
         ledger.sum_up(result)
@@ -73,6 +73,8 @@ def provision_all(
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(128 + (signals.signal or 0))
+    if ledger.output_error is not None:
+        raise ledger.output_error
     if signals.signal is not None:
         return 128 + signals.signal
     return 1 if left.rows else 0
@@ -82,16 +84,30 @@ class Ledger:
     """Writes down what becomes of each row."""
 
     def __init__(
-        self, source: Source, left: FailedRows, progress: Progress, *, as_json: bool
+        self,
+        provisioner: Provisioner,
+        source: Source,
+        left: FailedRows,
+        progress: Progress,
+        *,
+        as_json: bool,
     ) -> None:
         """Start with nothing done."""
+        self.output_error: OSError | None = None
+        """Why results cannot be written any more."""
+        self._provisioner = provisioner
         self._source = source
         self._left = left
         self._progress = progress
         self._as_json = as_json
         self._created = self._present = self._failed = self._not_done = 0
 
-    def done(self, result: ProvisionedUser) -> None:
+    @property
+    def wants_more(self) -> bool:
+        """Whether what becomes of further rows could be told."""
+        return self.output_error is None
+
+    def done(self, row: Row, result: ProvisionedUser) -> None:
         """Print a user."""
         if result.already_exists:
             self._present += 1
@@ -103,7 +119,16 @@ class Ledger:
         ]
         if result.access_token is not None:
             columns += [result.access_token, result.device_id]
-        self._step(lambda: show_one_of_many(result.as_dict(), columns, as_json=self._as_json))
+        try:
+            if self.output_error is not None:
+                raise self.output_error
+            self._step(lambda: show_one_of_many(result.as_dict(), columns, as_json=self._as_json))
+        except OSError as error:
+            # The user is there, and the token that was wanted is not: the row is to do again.
+            self.output_error = error
+            self._left.add(row.record)
+            if result.access_token is not None:
+                log_out(self._provisioner, result.access_token)
 
     def failed(self, row: Row, error: ProvisioningError) -> None:
         """Say why, and keep the row."""

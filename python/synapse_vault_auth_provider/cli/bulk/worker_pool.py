@@ -29,7 +29,11 @@ MOST_IN_VAIN = 3
 class Listener(Protocol[Told]):
     """What becomes of the rows is told to one of these, on one thread."""
 
-    def done(self, result: Told) -> None:
+    @property
+    def wants_more(self) -> bool:
+        """Whether further rows are to be begun."""
+
+    def done(self, row: Row, result: Told) -> None:
         """Take note of a user."""
 
     def failed(self, row: Row, error: ProvisioningError) -> None:
@@ -104,7 +108,8 @@ class Run(Generic[Result]):
         return self._in_vain >= MOST_IN_VAIN * self._workers
 
     def _begin(self, row: Row, executor: ThreadPoolExecutor) -> None:
-        if self._signals.signal is not None or self._gave_up:
+        is_over = self._signals.signal is not None or not self._listener.wants_more
+        if is_over or self._gave_up:
             self._listener.left(row)
             return
         future = executor.submit(self._provision, row)
@@ -131,5 +136,5 @@ class Run(Generic[Result]):
             self._listener.failed(row, error)
         else:
             self._in_vain = 0
-            self._listener.done(result)
+            self._listener.done(row, result)
         del self._under_way[future]
