@@ -73,7 +73,7 @@ def test_synapses_configuration_says_where(
 
 
 def test_the_path_root_must_be_known(command: Callable[..., Ended]) -> None:
-    command("policy").check_refused("vault_path_root", "SYNAPSE_VAULT_PATH_ROOT")
+    command("policy").check_refused("vault_path_root", "Give --path-root")
 
 
 @pytest.mark.usefixtures("path_root")
@@ -82,3 +82,43 @@ def test_no_other_version_is_known(
 ) -> None:
     monkeypatch.setenv("SYNAPSE_VAULT_KV_VERSION", "3")
     command("policy").check_refused("error: SYNAPSE_VAULT_KV_VERSION: must be auto, 1 or 2")
+
+
+@pytest.mark.usefixtures("path_root")
+@pytest.mark.parametrize("user", ["bot", "@bot:example.org"])
+def test_a_bot_reads_its_own_secret_alone(command: Callable[..., Ended], user: str) -> None:
+    ended = command("--server-name", "example.org", "policy", "--for-user", user)
+    assert ended.out.splitlines()[1:] == [
+        'path "secret/data/matrix/users/@bot:example.org" { capabilities = ["read"] }'
+    ]
+    as_json = json.loads(
+        command("--server-name=example.org", "policy", "--json", "--for-user", user).out
+    )
+    assert as_json == {"@bot:example.org": ended.out}
+
+
+@pytest.mark.usefixtures("path_root")
+@pytest.mark.parametrize("user", ["@a/+/b:x", "@a/+:x", "@*:x", "@a*b:x", "@{{identity:x", "+/a"])
+def test_a_policy_never_opens_more_than_it_says(command: Callable[..., Ended], user: str) -> None:
+    ended = command("--server-name", "x", "policy", "--for-user", user)
+    if user in ("@a/+:x", "+/a"):
+        # The part is longer than the plus.
+        assert (ended.code, ended.out.count("path ")) == (0, 1)
+    else:
+        ended.check_refused("which mean more in a policy", "other users' secrets")
+
+
+@pytest.mark.parametrize("root", ["a/+/b", "users*", "{{identity.entity.id}}"])
+@pytest.mark.parametrize("user", [(), ("--for-user", "@bot:example.org")], ids=["module", "user"])
+def test_nor_does_the_path_of_the_entries(
+    command: Callable[..., Ended], root: str, user: tuple[str, ...]
+) -> None:
+    options = ("--server-name", "example.org", "--path-root", root)
+    command(*options, "policy", *user).check_refused("the path of the entries has")
+
+
+@pytest.mark.usefixtures("path_root")
+def test_a_user_is_one_of_a_homeserver(command: Callable[..., Ended]) -> None:
+    command("policy", "--for-user", "bot").check_refused("add --server-name")
+    command("--server-name=x.org", "policy", "--for-user", "@a:y.org").check_refused("homeserver")
+    command("policy", "--for", "module", "--for-user", "@a:x").check_refused("either", code=2)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import click
 
+from .._core import parse_user_id
 from .failure import CommandError
 from .output import show_json, warn
 from .verb import json_option, pass_connection
@@ -17,20 +19,19 @@ if TYPE_CHECKING:
 MODULE = "module"
 PROVISIONING = "provisioning"
 
-CAPABILITIES = {
-    1: {
-        MODULE: {"": ["read"]},
-    },
-    2: {
-        MODULE: {"data/": ["read"]},
-        PROVISIONING: {
+READS = {1: {"": ["read"]}, 2: {"data/": ["read"]}}
+
+CAPABILITIES: Mapping[str, Mapping[int, Mapping[str, list[str]]]] = {
+    MODULE: READS,
+    PROVISIONING: {
+        2: {
             "data/": ["create", "read", "update"],
             "destroy/": ["update"],
             "metadata/": ["delete", "list"],
         },
     },
 }
-"""For each version of the KV engine who needs what: the part of the API's path behind the mount,
+"""What each needs for each version of the KV engine: the part of the API's path behind the mount,
 and the capabilities there. Provisioning needs version 2.
 
 https://developer.hashicorp.com/vault/docs/secrets/kv/kv-v2/setup#acl-rules
@@ -42,43 +43,95 @@ https://developer.hashicorp.com/vault/docs/secrets/kv/kv-v2/setup#acl-rules
     "--for",
     "whose",
     type=click.Choice([MODULE, PROVISIONING]),
-    help="Whose policy to print; both if not given.",
+    help="Whose policy to print; without it, both.",
+)
+@click.option(
+    "--for-user",
+    "user",
+    metavar="USER",
+    help="Print the policy of a bot that logs in as this user: it reads this user's secret alone.",
 )
 @json_option
 @pass_connection
-def policy(connection: Connection, whose: str | None) -> None:
+def policy(connection: Connection, whose: str | None, user: str | None) -> None:
     """Print the least policy that the tokens for Vault need.
 
-    One policy is for the module in Synapse, which only reads. The other is for this command and
-    other uses of provisioning, which write. To put one into Vault:
+    One is for the module in Synapse, which reads. The other is for this command and for other uses
+    of provisioning, which write. With --for-user, it is that of a bot, which reads its own secret.
+    To put one into Vault:
 
     \b
     synapse-vault policy --for module | vault policy write synapse-login -
     """  # noqa: D301 (click's mark for lines that are not to be filled)
-    mount, version, root = connection.settings().kv_location()
-    wanted = [whose] if whose else [MODULE, PROVISIONING]
-    if version == 1 and PROVISIONING in wanted:
-        without = "provisioning needs a KV engine of version 2"
+    mount, version, root = connection.kv_location()
+    _refuse_wildcards(f"{mount}/{root}", "the path of the entries")
+    if user is not None:
         if whose:
-            raise CommandError(without, "`vault kv enable-versioning` makes one of version 1 one.")
-        warn(without)
-        wanted = [MODULE]
-    texts = {one: _policy(one, mount, version, root) for one in wanted}
+            raise click.UsageError("Give either --for or --for-user.")
+        user_id = _user_id(connection, user)
+        text = _policy(f"for {user_id} alone", mount, version, f"{root}/{user_id}", READS)
+        texts = {user_id: text}
+    else:
+        wanted = [whose] if whose else [MODULE, PROVISIONING]
+        if version == 1 and PROVISIONING in wanted:
+            without = "provisioning needs a KV engine of version 2"
+            if whose:
+                raise CommandError(
+                    without, "`vault kv enable-versioning` makes one of version 1 one."
+                )
+            warn(without)
+            wanted = [MODULE]
+        texts = {
+            one: _policy(f"for the {one}", mount, version, f"{root}/*", CAPABILITIES[one])
+            for one in wanted
+        }
     if connection.as_json:
         show_json(texts)
     else:
         click.echo("\n".join(texts.values()), nl=False)
 
 
-def _policy(whose: str, mount: str, version: int | None, root: str) -> str:
+def _user_id(connection: Connection, user: str) -> str:
+    server_name = connection.server_name
+    if server_name is None and not user.startswith("@"):
+        raise CommandError(
+            "the server name is not known, and the whole user id is in the path",
+            "Give the user as @name:server, or add --server-name.",
+        )
+    try:
+        user_id, _ = parse_user_id(user, server_name)
+    except ValueError as error:
+        raise CommandError(str(error)) from None
+    _refuse_wildcards(user_id, "the user id")
+    return user_id
+
+
+def _refuse_wildcards(path: str, what: str) -> None:
+    """Refuse a path that a policy would take for a pattern, and so open more than it says.
+
+    https://developer.hashicorp.com/vault/docs/concepts/policies#policy-syntax
+    """
+    if "*" in path or "{{" in path or "+" in path.split("/"):
+        raise CommandError(
+            f'{what} has a "*", a "{{{{" or a part that is "+", which mean more in a policy',
+            "Such a policy would open other users' secrets too, so none is printed.",
+        )
+
+
+def _policy(
+    whom: str,
+    mount: str,
+    version: int | None,
+    below: str,
+    capabilities: Mapping[int, Mapping[str, list[str]]],
+) -> str:
     known = f"version {version}"
     if not version:
         known = "version 2. For version 1, set SYNAPSE_VAULT_KV_VERSION=1"
-    comment = f"# For the {whose}, with a KV engine of {known}.\n"
+    comment = f"# {whom[0].upper()}{whom[1:]}, with a KV engine of {known}.\n"
     return comment + "".join(
-        f"path {_quoted(f'{mount}/{part}{root}/*')} "
-        f"{{ capabilities = {json.dumps(capabilities)} }}\n"
-        for part, capabilities in CAPABILITIES[version or 2][whose].items()
+        f"path {_quoted(f'{mount}/{part}{below}')} {{ capabilities = {json.dumps(able)} }}\n"
+        for part, able in capabilities[version or 2].items()
     )
 
 
