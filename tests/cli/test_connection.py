@@ -103,6 +103,21 @@ def test_a_key_that_cannot_be_read_is_named(configured: Callable[..., Connection
         configured({"vault_kv_mount": "kv"}).open()
 
 
+def test_options_of_the_whole_command_may_stand_behind_the_verb(
+    command: Callable[..., Ended], tmp_path: Path
+) -> None:
+    (tmp_path / "homeserver.yaml").write_text("server_name: of.file\n")
+    hashed = command("hash", "alice", "--json", "-c", "homeserver.yaml", stdin="s3cret")
+    assert json.loads(hashed.out)["matrix_user_id"] == "@alice:of.file"
+    hashed = command("hash", "--server-name", "of.option", "--json", "alice", stdin="s3cret")
+    assert json.loads(hashed.out)["matrix_user_id"] == "@alice:of.option"
+    policy = command("policy", "--for=module", "--path-root", "users", "--mount=kv")
+    assert '"kv/data/users/*"' in policy.out
+    # What comes behind the command of exec is that command's.
+    command("exec", "-c", "nowhere", "alice", "--", "true").check_refused("cannot read nowhere")
+    command("exec", "alice", "true", "-c", "nowhere").check_refused("homeserver: required")
+
+
 def test_every_option_is_taken_from_the_environment_too(
     command: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

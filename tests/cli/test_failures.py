@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from synapse_vault_auth_provider.cli.failure import report
+from synapse_vault_auth_provider.provisioning import ConflictError, HomeserverError
 
 from tests.servers.port import ReservedPort
 
@@ -167,3 +169,42 @@ def test_a_file_of_users_that_is_not_there_is_named(configured: Callable[..., En
     configured("provision", "--from", "nowhere.csv").check_refused(
         "error: cannot read nowhere.csv: No such file or directory\n"
     )
+
+
+def test_what_debians_service_reads_as_well_is_named(
+    command: Callable[..., Ended], tmp_path: Path
+) -> None:
+    synapse = {"listeners": [{"type": "http", "port": 8008, "resources": [{"names": ["client"]}]}]}
+    (tmp_path / "homeserver.yaml").write_text(json.dumps(synapse))
+    (tmp_path / "conf.d").mkdir()
+    refused = command("-c", "homeserver.yaml", "list")
+    refused.check_refused("server_name: required", "add -c conf.d")
+    command("-c", "homeserver.yaml", "doctor")
+    (tmp_path / "conf.d" / "server_name.yaml").write_text("server_name: example.org\n")
+    complete = command("-c", "homeserver.yaml", "-c", "conf.d", "list")
+    complete.check_refused("vault_url: required")
+
+
+def test_a_homeserver_that_is_not_found_is_told_with_the_reasons(
+    command: Callable[..., Ended], tmp_path: Path
+) -> None:
+    listener = {"type": "http", "path": "/run/x.sock", "resources": [{"names": ["client"]}]}
+    synapse = {"server_name": "example.org", "listeners": [listener]}
+    (tmp_path / "homeserver.yaml").write_text(json.dumps(synapse))
+    command("-c", "homeserver.yaml", "list").check_refused(
+        "Give its address with --homeserver.\nthe listener at /run/x.sock is not used: "
+    )
+
+
+@pytest.mark.parametrize(("wait", "said"), [(0.2, "1 second."), (6.1, "7 seconds.")])
+def test_how_long_to_wait_is_told(
+    capsys: pytest.CaptureFixture[str], wait: float, said: str
+) -> None:
+    error = HomeserverError("too many logins", advice="slow down", status=429, retry_after=wait)
+    report(error)
+    assert capsys.readouterr().err == f"error: too many logins\nslow down\nTry again in {said}\n"
+
+
+def test_errors_speak_of_options(capsys: pytest.CaptureFixture[str]) -> None:
+    report(ConflictError("it is there", advice="if it is yours, call again with adopt"))
+    assert capsys.readouterr().err.endswith("\nif it is yours, run this again with --adopt\n")

@@ -29,13 +29,14 @@ OPTIONS = {
     "list": ["--json"],
     "hash": ["--json"],
     "doctor": ["[USER]", "--json"],
-    "policy": ["--for", "--json"],
+    "policy": ["--for", "--for-user", "--json"],
     "completion": ["bash|zsh|fish", "--json"],
 }  # fmt: skip
 
 OPTIONS_OF_ALL = [
     "-c,", "--homeserver", "--server-name", "--admin-token-file",
-    "--registration-shared-secret-file", "--vault-token-file", "--timeout", "--json", "--version",
+    "--registration-shared-secret-file", "--vault-token-file", "--mount", "--path-root",
+    "--timeout", "--json", "--version",
 ]  # fmt: skip
 
 each_help = pytest.mark.parametrize("flag", ["-h", "--help"])

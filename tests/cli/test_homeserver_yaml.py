@@ -45,7 +45,7 @@ def test_files_are_merged_as_synapse_merges_them(tmp_path: Path) -> None:
     secret = synapses["registration_shared_secret"]
     assert ours.registration_shared_secret == secret == "from b"
     assert ours.url == synapses["public_baseurl"] == "https://hidden"
-    assert ours.module is None
+    assert ours.module() is None
 
 
 def test_nothing_is_known_without_a_file() -> None:
@@ -54,7 +54,7 @@ def test_nothing_is_known_without_a_file() -> None:
     assert nothing.registration_shared_secret is None
     assert nothing.registration_shared_secret_path is None
     assert nothing.url is None
-    assert nothing.module is None
+    assert nothing.module() is None
 
 
 @pytest.mark.parametrize(
@@ -69,6 +69,15 @@ def test_nothing_is_known_without_a_file() -> None:
         ([{**HTTP, "bind_addresses": ["::1"]}], "http://[::1]:8008"),
         ([{**HTTP, "bind_address": "127.0.0.1"}], "http://127.0.0.1:8008"),
         ([{**HTTP, "tls": True}, {**LOCAL, "port": 8009}], "http://127.0.0.1:8009"),
+        ([{**HTTP, "tls": True, "port": 8448}], "https://public:8448"),
+        ([{**HTTP, "bind_addresses": ["127.0.0.2"]}], "http://127.0.0.2:8008"),
+        ([{**HTTP, "bind_addresses": ["192.0.2.1", "127.8.0.1"]}], "http://127.8.0.1:8008"),
+        ([{**HTTP, "bind_addresses": ["0:0:0:0:0:0:0:1"]}], "http://[::1]:8008"),
+        ([{**HTTP, "bind_addresses": ["::ffff:127.0.0.1"]}], "http://127.0.0.1:8008"),
+        ([{**HTTP, "bind_addresses": ["ip6-localhost"]}], "http://[::1]:8008"),
+        ([{**HTTP, "bind_addresses": [""]}], "http://127.0.0.1:8008"),
+        ([{**HTTP, "bind_addresses": "127.0.0.1"}], "http://127.0.0.1:8008"),
+        ([{**HTTP, "bind_addresses": ["synapse.internal"]}], "https://public"),
         ([{**LOCAL, "port": 8009}, LOCAL], "http://127.0.0.1:8009"),
         ([{**LOCAL, "resources": [{"names": ["federation"]}]}], "https://public"),
         ([{**LOCAL, "resources": [{"names": ["federation"]}, {"names": ["client"]}]}], None),
@@ -89,16 +98,64 @@ def test_the_url_is_that_of_a_listener_on_loopback_or_else_the_public_one(
     assert found == (url or "http://127.0.0.1:8008")
 
 
+def test_a_listener_with_tls_is_asked_for_by_the_name_in_its_certificate() -> None:
+    listener = {**HTTP, "tls": True, "port": 8448, "bind_addresses": ["0.0.0.0"]}
+    for names, url in {
+        ("public_baseurl", "https://matrix.example.org:8443/"): "https://matrix.example.org:8448",
+        ("server_name", "example.org:8443"): "https://example.org:8448",
+    }.items():
+        assert HomeserverYaml({"listeners": [listener], names[0]: names[1]}).url == url
+    unnamed = HomeserverYaml({"listeners": [listener]})
+    assert unnamed.url is None
+    assert "neither public_baseurl nor server_name" in unnamed.why_no_url[0]
+
+
+def test_a_listener_that_is_not_used_is_told_with_the_reason() -> None:
+    listeners = [
+        {**HTTP, "port": None, "path": "/run/synapse.sock"},
+        {**HTTP, "bind_addresses": ["192.0.2.1"]},
+        {**HTTP, "type": "metrics"},
+    ]
+    found = HomeserverYaml({"listeners": listeners})
+    assert found.url is None
+    socket, other = found.why_no_url
+    assert socket.startswith("the listener at /run/synapse.sock is not used: ")
+    assert other.startswith("the listener at port 8008 is not used: without TLS")
+
+
+MAIN = {
+    "vault_path_root": "/matrix//users/",
+    "vault_kv_mount_point": "secret/",
+}
+BOTS = {"vault_path_root": "bots", "vault_kv_mount_point": "kv"}
+
+
+def test_one_of_two_instances_is_chosen_by_its_place() -> None:
+    entries = [{"module": MODULE["module"], "config": config} for config in (MAIN, BOTS)]
+    found = HomeserverYaml({"modules": entries})
+    assert found.module("secret") == found.module(None, "matrix/users/") == MAIN
+    assert found.module("kv") == found.module(None, "bots") == found.module("kv", "bots") == BOTS
+    for mount, root in [(None, None), ("other", None), ("kv", "matrix/users")]:
+        with pytest.raises(CommandError, match="more than once") as caught:
+            found.module(mount, root)
+        assert caught.value.advice == (
+            "Choose one with --mount and --path-root: --mount kv --path-root bots, "
+            "or --mount secret --path-root matrix/users"
+        )
+    # One alone is taken whatever else is said: options replace its settings.
+    assert HomeserverYaml({"modules": entries[:1]}).module("kv", "bots") == MAIN
+
+
 @pytest.mark.parametrize("entry", [MODULE, OF_2018], ids=["today", "2018"])
 @pytest.mark.parametrize("section", ["modules", "password_providers"])
 def test_the_module_is_found_among_others(section: str, entry: dict[str, Any]) -> None:
     others = [{"module": "ldap_auth_provider.LdapAuthProvider", "config": {"vault_url": "y"}}, None]
-    config = HomeserverYaml({section: [*others, entry]}).module
+    config = HomeserverYaml({section: [*others, entry]}).module()
     assert config == {"vault_url": "x"}
 
 
 def test_a_module_without_a_config_has_an_empty_one() -> None:
-    assert HomeserverYaml({"modules": [{"module": MODULE["module"]}]}).module == {}
+    assert HomeserverYaml({"modules": [{"module": MODULE["module"]}]}).module() == {}
 
 
 @pytest.mark.parametrize(
@@ -113,7 +170,7 @@ def test_a_module_without_a_config_has_an_empty_one() -> None:
 )
 def test_a_module_that_is_not_clear(values: dict[str, Any], expectation: str) -> None:
     with pytest.raises(CommandError, match=expectation) as caught:
-        _ = HomeserverYaml(values).module
+        HomeserverYaml(values).module()
     assert "s3cret" not in str(caught.value)
 
 

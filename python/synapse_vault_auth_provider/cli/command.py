@@ -25,6 +25,7 @@ from .profile import profile
 from .provision import provision
 from .revoke import revoke
 from .rotate import rotate
+from .verb import accept_behind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,6 +93,19 @@ FILE = click.Path(path_type=Path)
     help="File with the token for Vault.",
 )
 @click.option(
+    "--mount",
+    envvar="SYNAPSE_VAULT_KV_MOUNT_POINT",
+    show_envvar=True,
+    metavar="MOUNT",
+    help="Mount of the KV engine that has the secrets; chooses one of several modules too.",
+)
+@click.option(
+    "--path-root",
+    show_envvar=True,
+    metavar="PATH",
+    help="Path below the mount that has an entry for each user; chooses one of several too.",
+)
+@click.option(
     "--timeout",
     show_envvar=True,
     metavar="DURATION",
@@ -137,6 +151,7 @@ for verb in (
     policy,
     completion,
 ):
+    accept_behind(verb, synapse_vault.params)
     synapse_vault.add_command(verb)
 
 

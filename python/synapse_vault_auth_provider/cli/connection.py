@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ..provisioning import Provisioner, provisioning_settings
+from ..provisioning import ConfigurationError, Provisioner, provisioning_settings
 from .homeserver_yaml import HomeserverYaml
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from .._core import ProvisioningSettings
+
+
+WHERE_TO_GIVE = {
+    "vault_path_root": "Give --path-root, or name Synapse's configuration with -c.",
+}
+"""For settings that an error does not tell it of: how they are given to this command."""
 
 
 @dataclass
@@ -27,6 +34,8 @@ class Connection:
     admin_token_file: Path | None = None
     registration_shared_secret_file: Path | None = None
     vault_token_file: Path | None = None
+    mount: str | None = None
+    path_root: str | None = None
     timeout: str | None = None
     as_json: bool = False
 
@@ -40,6 +49,15 @@ class Connection:
         return HomeserverYaml.read(self.config_paths)
 
     @property
+    def module(self) -> Mapping[str, Any] | None:
+        """The module's configuration; `None` if Synapse's has none.
+
+        Raises:
+            CommandError: Synapse's configuration cannot be read, or names several.
+        """
+        return self.synapse.module(self.mount, self.path_root)
+
+    @property
     def server_name(self) -> str | None:
         """The name of the homeserver, if anything says it."""
         return self.server_name_option or self.synapse.server_name
@@ -51,7 +69,7 @@ class Connection:
             CommandError: Synapse's configuration cannot be read.
             ProvisioningError: Something is missing or wrong.
         """
-        return Provisioner.with_settings(self.settings())
+        return self._open(self.settings())
 
     def open_as_module(self) -> Provisioner:
         """Return a provisioner with the access to Vault that the module itself has.
@@ -60,7 +78,7 @@ class Connection:
             CommandError: Synapse's configuration cannot be read.
             ProvisioningError: Something is missing or wrong.
         """
-        return Provisioner.with_settings(self.settings(as_module=True))
+        return self._open(self.settings(as_module=True))
 
     def settings(self, *, as_module: bool = False) -> ProvisioningSettings:
         """Return what options, environment and Synapse's configuration say.
@@ -78,6 +96,8 @@ class Connection:
             "admin_access_token_file": _path(self.admin_token_file),
             "registration_shared_secret_file": _path(self.registration_shared_secret_file),
             "vault_token_file": _path(self.vault_token_file),
+            "vault_kv_mount_point": self.mount,
+            "vault_path_root": self.path_root,
             "timeout": self.timeout,
         }
         homeserver = {
@@ -89,9 +109,42 @@ class Connection:
         return provisioning_settings(
             _present(options),
             homeserver=_present(homeserver),
-            module=self.synapse.module,
+            module=self.module,
             as_module=as_module,
         )
+
+    def kv_location(self) -> tuple[str, int | None, str]:
+        """Return the mount, the version of its engine if it is known, and the path of the entries.
+
+        Raises:
+            CommandError: Synapse's configuration cannot be read.
+            ProvisioningError: Something is missing or wrong.
+        """
+        with self._advice():
+            return self.settings().kv_location()
+
+    def _open(self, settings: ProvisioningSettings) -> Provisioner:
+        with self._advice():
+            return Provisioner.with_settings(settings)
+
+    @contextmanager
+    def _advice(self) -> Iterator[None]:
+        """Say of a setting that is missing where it may be."""
+        try:
+            yield
+        except ConfigurationError as error:
+            if ": required: " in error.message:
+                error.advice = self._where_to_give(error.key)
+            raise
+
+    def _where_to_give(self, key: str | None) -> str | None:
+        """Say where a setting that is missing may be, or how it is given to this command."""
+        directory = self.synapse.missing_directory
+        if key == "homeserver" and self.synapse.why_no_url:
+            return "\n".join(["Give its address with --homeserver.", *self.synapse.why_no_url])
+        if key in ("homeserver", "server_name", "vault_path_root") and directory:
+            return f"Synapse's service may read more than you gave: add -c {directory}"
+        return WHERE_TO_GIVE.get(key or "")
 
     @property
     def former_secret_lives(self) -> timedelta | None:

@@ -61,11 +61,14 @@ def _configured(connection: Connection) -> dict[str, Any]:
     """Check the whole configuration of the module, with what only its logins know."""
     files = ", ".join(map(str, connection.config_paths))
     try:
-        module = connection.synapse.module
+        module = connection.module
         if module is None:
+            more = connection.synapse.missing_directory
             raise CommandError(
                 f"{files} does not name the module",
-                "Add synapse_vault_auth_provider.VaultAuthProvider to modules.",
+                f"Add -c {more}, or synapse_vault_auth_provider.VaultAuthProvider to modules."
+                if more
+                else "Add synapse_vault_auth_provider.VaultAuthProvider to modules.",
             )
         Settings.parse(to_json(module), environment())
     except CommandError as error:

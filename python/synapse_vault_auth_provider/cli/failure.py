@@ -1,14 +1,22 @@
-"""What can be mended by whoever runs the command, and how it is said."""
+"""Failures that whoever runs the command can do something about, and how they are said."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
 
 import click
 
-from ..provisioning import ConfigurationError, ProvisioningError
+from ..provisioning import ProvisioningError
 from .output import printable
 
-WHERE_TO_GIVE = {
-    "vault_path_root": "Set SYNAPSE_VAULT_PATH_ROOT, or name Synapse's configuration with -c.",
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+IN_OUR_WORDS = {
+    "call again with adopt": "run this again with --adopt",
 }
-"""For settings that an error does not tell it of: how they are given to this command."""
+"""What errors say to who writes Python, and what it is here."""
 
 
 class CommandError(Exception):
@@ -19,7 +27,7 @@ class CommandError(Exception):
 
         Args:
             what: In one line, without a full stop.
-            advice: How to mend it, in a sentence.
+            advice: How to fix it, in a sentence.
         """
         super().__init__(what)
         self.message = what
@@ -35,16 +43,20 @@ def report(error: CommandError | ProvisioningError, subject: str | None = None) 
     """
     about = f"{printable(subject)}: " if subject else ""
     click.echo(f"error: {about}{_lines(error.message)}", err=True)
-    advice = error.advice or _advice(error)
-    if advice:
+    for advice in _advice(error):
         click.echo(_lines(advice), err=True)
 
 
-def _advice(error: CommandError | ProvisioningError) -> str | None:
-    """Say where a setting that is missing can be given."""
-    if isinstance(error, ConfigurationError) and ": required: " in error.message:
-        return WHERE_TO_GIVE.get(error.key or "")
-    return None
+def _advice(error: CommandError | ProvisioningError) -> Iterator[str]:
+    """Return what to do about a failure, in the words of the command line."""
+    if error.advice:
+        advice = error.advice
+        for written, said in IN_OUR_WORDS.items():
+            advice = advice.replace(written, said)
+        yield advice
+    if isinstance(error, ProvisioningError) and error.retry_after:
+        seconds = math.ceil(error.retry_after)
+        yield f"Try again in {seconds} second{'' if seconds == 1 else 's'}."
 
 
 def _lines(text: str) -> str:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import yaml
 
 from .failure import CommandError
+from .listeners import Listener, client_listeners
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -19,14 +21,8 @@ MODULES = (
 )
 """The names under which Synapse may be told of the module."""
 
-LOOPBACK = {
-    "127.0.0.1": "127.0.0.1",
-    "localhost": "127.0.0.1",
-    "0.0.0.0": "127.0.0.1",  # noqa: S104 (read, not listened at)
-    "::1": "[::1]",
-    "::": "[::1]",
-}
-"""Addresses to listen at that are reached through loopback, and how; the best first."""
+DEFAULT_MOUNT = "secret"
+"""Where the module looks for the KV engine if its configuration names no mount."""
 
 
 class HomeserverYaml:
@@ -36,9 +32,10 @@ class HomeserverYaml:
         https://element-hq.github.io/synapse/latest/usage/configuration/config_documentation.html
     """
 
-    def __init__(self, values: Mapping[str, Any]) -> None:
-        """Take the top level of the configuration."""
+    def __init__(self, values: Mapping[str, Any], paths: Iterable[Path] = ()) -> None:
+        """Take the top level of the configuration, and where it was read."""
         self._values = values
+        self._paths = tuple(paths)
 
     @classmethod
     def read(cls, paths: Iterable[Path]) -> HomeserverYaml:
@@ -50,11 +47,12 @@ class HomeserverYaml:
             CommandError: One cannot be read or is no YAML.
         """
         values: dict[str, Any] = {}
+        paths = tuple(paths)
         for path in _files(paths):
             content = _parse(path)
             if isinstance(content, dict):
                 values.update(content)
-        return cls(values)
+        return cls(values, paths)
 
     @property
     def server_name(self) -> str | None:
@@ -75,39 +73,68 @@ class HomeserverYaml:
     def url(self) -> str | None:
         """Where clients reach the homeserver: from this machine, or else from everywhere.
 
-        The first is the first listener that serves clients without TLS on a loopback address;
-        the administration API is there too, which proxies often keep from the public.
+        The first is a listener that serves clients on a loopback address; the administration API
+        is there too, which proxies often keep from the public.
         """
-        listeners = self._values.get("listeners")
-        for listener in listeners if isinstance(listeners, list) else []:
-            if isinstance(listener, dict) and _serves_clients(listener):
-                port = listener.get("port")
-                host = _loopback_host(listener)
-                if host and isinstance(port, int):
-                    return f"http://{host}:{port}"
-        return self._string("public_baseurl")
+        best = next(iter(self._listeners), None)
+        return (best and best.url) or self._string("public_baseurl")
 
     @property
-    def module(self) -> Mapping[str, Any] | None:
-        """The configuration of our module; `None` if there is none.
+    def why_no_url(self) -> list[str]:
+        """Why the listeners that serve clients are not used, a line for each."""
+        return [f"{one.name} is not used: {one.why_not}" for one in self._listeners if one.why_not]
+
+    @property
+    def missing_directory(self) -> Path | None:
+        """A directory that Debian's service reads as well, if it was not read.
+
+        https://element-hq.github.io/synapse/latest/setup/installation.html#debianubuntu
+        """
+        directories = (path.parent / "conf.d" for path in self._paths if path.is_file())
+        read = {path.resolve() for path in self._paths}
+        return next(
+            (path for path in directories if path.is_dir() and path.resolve() not in read), None
+        )
+
+    def module(self, mount: str | None = None, root: str | None = None) -> Mapping[str, Any] | None:
+        """Return the configuration of our module; `None` if there is none.
+
+        Args:
+            mount: Of several the one with this mount is meant.
+            root: Of several the one with this path below the mount is meant.
 
         Raises:
-            CommandError: There are several, or it is no mapping of names to values.
+            CommandError: Several are left, or it is no mapping of names to values.
         """
         found = list(self._modules())
-        if not found:
-            return None
+        for config in found:
+            if not isinstance(config, dict) or not all(isinstance(key, str) for key in config):
+                raise CommandError("the module's config must be a mapping of names to values")
         if len(found) > 1:
+            found = [config for config in found if _is_at(config, mount, root)] or found
+        if len(found) > 1:
+            places = {_place(config) for config in found}
             raise CommandError(
                 "the configuration of Synapse names the module more than once",
-                "Keep one of its entries under modules and password_providers.",
+                "Keep one of its entries under modules and password_providers."
+                if len(places) == 1
+                else "Choose one with --mount and --path-root: "
+                + ", or ".join(f"--mount {m} --path-root {r}" for m, r in sorted(places)),
             )
-        (config,) = found
-        if not isinstance(config, dict) or not all(isinstance(key, str) for key in config):
-            raise CommandError("the module's config must be a mapping of names to values")
-        return config
+        return found[0] if found else None
 
-    def _modules(self) -> Iterator[object]:
+    @property
+    def _listeners(self) -> list[Listener]:
+        return client_listeners(self._values.get("listeners"), self._tls_name)
+
+    @property
+    def _tls_name(self) -> str | None:
+        """The name in the certificate: the host of ``public_baseurl``, else the server's name."""
+        url = self._string("public_baseurl")
+        name = urlsplit(url).hostname if url else None
+        return name or urlsplit(f"//{self.server_name or ''}").hostname
+
+    def _modules(self) -> Iterator[Any]:
         for section in ("modules", "password_providers"):
             entries = self._values.get(section)
             for entry in entries if isinstance(entries, list) else []:
@@ -152,22 +179,19 @@ def _unreadable(path: Path, error: OSError) -> CommandError:
     )
 
 
-def _serves_clients(listener: Mapping[str, Any]) -> bool:
-    if listener.get("type") != "http" or listener.get("tls"):
-        return False
-    resources = listener.get("resources")
-    return any(
-        isinstance(resource, dict) and "client" in (resource.get("names") or ())
-        for resource in (resources if isinstance(resources, list) else [])
+def _place(config: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the mount and the path below it that a module's configuration names."""
+    mount, root = config.get("vault_kv_mount_point"), config.get("vault_path_root")
+    return _path(mount or DEFAULT_MOUNT), _path(root)
+
+
+def _is_at(config: Mapping[str, Any], mount: str | None, root: str | None) -> bool:
+    its_mount, its_root = _place(config)
+    return (mount is None or _path(mount) == its_mount) and (
+        root is None or _path(root) == its_root
     )
 
 
-def _loopback_host(listener: Mapping[str, Any]) -> str | None:
-    bound = listener.get("bind_addresses")
-    addresses = list(bound) if isinstance(bound, list) else []
-    if listener.get("bind_address"):
-        addresses.append(listener["bind_address"])
-    # Without any, Synapse listens everywhere.
-    return next(
-        (host for address, host in LOOPBACK.items() if not addresses or address in addresses), None
-    )
+def _path(text: object) -> str:
+    """Drop stray slashes, as the module does."""
+    return "/".join(filter(None, str(text or "").split("/")))

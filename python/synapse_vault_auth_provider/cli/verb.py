@@ -11,7 +11,7 @@ from .connection import Connection
 from .failure import report
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 pass_connection = click.make_pass_decorator(Connection)
 
@@ -32,6 +32,41 @@ user_argument = click.argument("user", metavar="USER")
 
 users_argument = click.argument("users", metavar="USER...", nargs=-1, required=True)
 """The same, one or several."""
+
+
+def accept_behind(verb: click.Command, options: Iterable[click.Parameter]) -> None:
+    """Let options of the whole command stand behind the verb as well, where many write them.
+
+    Args:
+        verb: Its help does not repeat them.
+        options: Those of the whole command. One that the verb has itself stays the verb's.
+    """
+    own = {name for parameter in verb.params for name in parameter.opts}
+    for option in options:
+        if isinstance(option, click.Option) and option.expose_value and not own & set(option.opts):
+            verb.params.append(
+                click.Option(
+                    [option.name or "", *option.opts],
+                    type=option.type,
+                    is_flag=option.is_flag,
+                    multiple=option.multiple,
+                    default=None,
+                    hidden=True,
+                    expose_value=False,
+                    allow_from_autoenv=False,
+                    callback=_keep,
+                )
+            )
+
+
+def _keep(context: click.Context, option: click.Parameter, value: Any) -> None:
+    """Take the value of an option behind the verb as if it had stood before it."""
+    if value not in (None, (), False):
+        connection = context.ensure_object(Connection)
+        name = option.name or ""
+        if option.multiple:
+            value = (*getattr(connection, name), *value)
+        setattr(connection, name, value)
 
 
 def for_each(users: Sequence[str], do: Callable[[str], Any]) -> int:
