@@ -61,11 +61,25 @@ def _is_unicode(text: str) -> bool:
     return True
 
 
+_PREFIXES = ("VAULT_", "BAO_", "SYNAPSE_VAULT_")
+
+_VARIABLES = frozenset(
+    {
+        *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
+        *("http_proxy", "https_proxy", "all_proxy", "no_proxy"),
+        *("SSL_CERT_FILE", "SSL_CERT_DIR"),
+        # Set by servers that run a program for each request, which makes HTTP_PROXY a client's.
+        "REQUEST_METHOD",
+    }
+)
+"""What tells all programs of proxies and authorities."""
+
+
 def environment() -> dict[str, str]:
     """Return the environment variables that may fill in for keys."""
     # Bytes that are not UTF-8 become a character that no address and no token may hold.
     return {
         name: os.fsencode(value).decode("utf-8", "replace")
         for name, value in os.environ.items()
-        if name.startswith(("VAULT_", "BAO_", "SYNAPSE_VAULT_")) and _is_unicode(name)
+        if (name.startswith(_PREFIXES) or name in _VARIABLES) and _is_unicode(name)
     }

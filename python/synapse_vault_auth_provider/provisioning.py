@@ -73,6 +73,7 @@ class Provisioner(_core.Provisioner):
         homeserver: str | None = None,
         server_name: str | None = None,
         *,
+        ca_cert: str | os.PathLike[str] | None = None,
         registration_shared_secret: str | None = None,
         registration_shared_secret_file: str | os.PathLike[str] | None = None,
         admin_access_token: str | None = None,
@@ -90,6 +91,8 @@ class Provisioner(_core.Provisioner):
         Args:
             homeserver: The homeserver's URL, such as ``http://localhost:8008``.
             server_name: The name in its users' ids, such as ``example.org``.
+            ca_cert: File with the certificate authorities to trust as the homeserver; the system's
+                by default.
             registration_shared_secret: Synapse's, to create accounts with.
             registration_shared_secret_file: The file that has it.
             admin_access_token: A server administrator's, to create accounts with and for all else
@@ -108,6 +111,7 @@ class Provisioner(_core.Provisioner):
         given = {
             "homeserver": homeserver,
             "server_name": server_name,
+            "ca_cert": _path(ca_cert),
             "registration_shared_secret": registration_shared_secret,
             "registration_shared_secret_file": _path(registration_shared_secret_file),
             "admin_access_token": admin_access_token,

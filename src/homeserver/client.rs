@@ -10,17 +10,17 @@ use url::Url;
 
 use super::error::repeats;
 use super::request::{PathInput, Request};
-use super::{AccessToken, HomeserverError, HomeserverUrl};
-use crate::http::{HttpClient, ServerResponse, TransportError, client_builder};
+use super::{AccessToken, ConnectionConfig, HomeserverError, HomeserverUrl};
+use crate::http::{ClientConfig, HttpClient, ServerResponse, TransportError};
+use crate::notice::Notices;
 
 /// A homeserver, and a pool of connections to it. Shared by [`Arc`](std::sync::Arc).
 ///
 /// Every request has the same time limit, follows no redirect, reads no answer longer than one
-/// mebibyte, and is tried once: when to try again is the caller's to say. Certificates are checked
-/// against the system's authorities.
+/// mebibyte, and is tried once: when to try again is the caller's to say.
 pub struct Homeserver {
     url: HomeserverUrl,
-    pool: HttpClient,
+    http: HttpClient,
 }
 
 /// An answer, and what the homeserver's clock said then.
@@ -40,23 +40,27 @@ pub static MATRIX_1_1: LazyLock<SupportedVersions> = LazyLock::new(|| SupportedV
 });
 
 impl Homeserver {
-    /// Prepares the connections; connects to nothing.
+    /// Prepares the connections; connects to nothing. What becomes of TLS files that change later
+    /// goes to `notices`.
     ///
     /// # Errors
     /// When TLS cannot be set up, for example because the system has no root certificates.
-    pub fn new(url: HomeserverUrl, request_timeout: Duration) -> Result<Self, HomeserverError> {
-        // Half of the time, so that a connection that never was is told from a missing answer.
-        let mut builder = client_builder(request_timeout / 2);
-        if url.base().is_loopback() {
-            builder = builder.no_proxy();
-        }
-        if !url.base().is_https() {
-            // No certificate is checked, so a system without any must not keep us from starting.
-            builder = builder.tls_certs_only([]);
-        }
-        let pool = HttpClient::new(builder, request_timeout)
+    pub fn new(
+        connection: ConnectionConfig,
+        request_timeout: Duration,
+        notices: Notices,
+    ) -> Result<Self, HomeserverError> {
+        let ConnectionConfig { url, tls, proxies } = connection;
+        let config = ClientConfig {
+            addresses: vec![url.base().clone()],
+            tls,
+            trust_setting: "--ca-cert or SYNAPSE_VAULT_CA_CERT",
+            proxies,
+            request_timeout,
+        };
+        let http = HttpClient::new(&config, notices)
             .map_err(|cause| HomeserverError::unsent(format!("cannot set up TLS: {cause}")))?;
-        Ok(Self { url, pool })
+        Ok(Self { url, http })
     }
 
     /// Where the homeserver listens.
@@ -124,7 +128,8 @@ impl Homeserver {
         request: &Request<'_>,
     ) -> Result<ServerResponse, HomeserverError> {
         let http = request.to_http(&self.url)?;
-        let answer = self.pool.send(http).await.map_err(|failure| self.failed(request, failure))?;
+        let answer = self.http.send(self.url.base(), http).await;
+        let answer = answer.map_err(|cause| self.unanswered(request, cause))?;
         if answer.status.is_redirection() {
             return Err(self.redirected(request, &answer));
         }
@@ -159,23 +164,11 @@ impl Homeserver {
         }
     }
 
-    fn failed(&self, request: &Request<'_>, failure: TransportError) -> HomeserverError {
-        let homeserver = self.url.to_string();
-        let is_change = !request.is_read();
-        match failure {
-            TransportError::Unreachable { cause, was_connected } => HomeserverError::Unreachable {
-                homeserver,
-                cause,
-                was_connected,
-                may_have_applied: is_change && was_connected,
-            },
-            TransportError::TimedOut { limit } => {
-                HomeserverError::TimedOut { homeserver, limit, may_have_applied: is_change }
-            }
-            TransportError::TooLong(longest) => HomeserverError::Unexpected {
-                what: format!("{homeserver} answered with more than {longest} bytes"),
-                may_have_applied: is_change,
-            },
+    fn unanswered(&self, request: &Request<'_>, cause: TransportError) -> HomeserverError {
+        HomeserverError::NoAnswer {
+            homeserver: self.url.to_string(),
+            may_have_applied: !request.is_read() && cause.may_have_applied(),
+            cause,
         }
     }
 

@@ -6,7 +6,7 @@ use reqwest::StatusCode;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::http::ServerResponse;
+use crate::http::{ServerResponse, TransportError};
 use crate::retry::Transient;
 use crate::text::quote;
 
@@ -36,25 +36,13 @@ pub enum HomeserverError {
         /// come after the deed.
         may_have_applied: bool,
     },
-    /// No connection, or one that broke.
-    #[error("cannot reach the homeserver at {homeserver}: {cause}")]
-    Unreachable {
+    /// There is no answer.
+    #[error("{}", cause.describe(&format!("the homeserver at {homeserver}")))]
+    NoAnswer {
         /// The address tried.
         homeserver: String,
-        /// What the operating system or TLS said.
-        cause: String,
-        /// Whether there was a connection, so that the request may have arrived.
-        was_connected: bool,
-        /// Whether it may have been done all the same.
-        may_have_applied: bool,
-    },
-    /// The time for the request was over.
-    #[error("the homeserver at {homeserver} did not answer within {limit:?}")]
-    TimedOut {
-        /// The address tried.
-        homeserver: String,
-        /// The time it had.
-        limit: Duration,
+        /// Why there is none.
+        cause: TransportError,
         /// Whether it may have been done all the same.
         may_have_applied: bool,
     },
@@ -117,8 +105,7 @@ impl HomeserverError {
     pub fn may_have_applied(&self) -> bool {
         match self {
             Self::Refused { may_have_applied, .. }
-            | Self::Unreachable { may_have_applied, .. }
-            | Self::TimedOut { may_have_applied, .. }
+            | Self::NoAnswer { may_have_applied, .. }
             | Self::Unexpected { may_have_applied, .. } => *may_have_applied,
         }
     }
@@ -128,13 +115,13 @@ impl Transient for HomeserverError {
     fn is_transient(&self) -> bool {
         match self {
             Self::Refused { status, .. } => matches!(status, 429 | 500 | 502..=599),
-            Self::Unreachable { .. } | Self::TimedOut { .. } => true,
+            Self::NoAnswer { cause, .. } => cause.is_transient(),
             Self::Unexpected { .. } => false,
         }
     }
 
     fn is_unconnected(&self) -> bool {
-        matches!(self, Self::Unreachable { was_connected: false, .. })
+        matches!(self, Self::NoAnswer { cause, .. } if cause.is_unconnected())
     }
 
     fn retry_after(&self) -> Option<Duration> {

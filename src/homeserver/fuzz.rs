@@ -25,6 +25,7 @@ use super::request::Request;
 use super::session::Opened;
 use super::{Homeserver, HomeserverError, HomeserverUrl, LOGIN_TYPE, Profile};
 use crate::http::ServerResponse;
+use crate::notice::Notices;
 use crate::text::is_printable;
 
 /// In every secret of the corpus.
@@ -34,7 +35,7 @@ const SECRET: &str = "s3cret";
 pub fn check_answer(body: &[u8]) {
     static HOMESERVER: LazyLock<Homeserver> = LazyLock::new(|| {
         let url = HomeserverUrl::parse("http://127.0.0.1:8008").unwrap();
-        Homeserver::new(url, Duration::from_secs(1)).unwrap()
+        Homeserver::new(url.into(), Duration::from_secs(1), Notices::new(drop)).unwrap()
     });
     let request = Request::get(&["login"]).concealing_text(SECRET);
     for status in [200, 401, 429, 502] {

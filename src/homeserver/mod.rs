@@ -16,6 +16,7 @@
 mod account;
 mod admin;
 mod client;
+mod connection_config;
 mod devices;
 mod discovery;
 mod error;
@@ -36,6 +37,7 @@ mod url;
 pub use account::{Account, Attributes};
 pub use admin::Admin;
 pub use client::{Dated, Homeserver};
+pub use connection_config::ConnectionConfig;
 pub use error::HomeserverError;
 pub use login_credentials::{LOGIN_TYPE, LoginCredentials};
 pub use profile::{Profile, PublicProfile};

@@ -10,14 +10,20 @@ use super::{
     AccessToken, Homeserver, HomeserverError, HomeserverUrl, Login, LoginCredentials, Profile,
     PublicProfile, Registration, Session, VaultStage,
 };
-use crate::http::LONGEST_BODY;
+use crate::http::{LONGEST_BODY, TransportError};
+use crate::notice::Notices;
 use crate::retry::Transient;
 
 const HASH: &str = "6a0c7d4e6a0c7d4e6a0c7d4e6a0c7d4e6a0c7d4e6a0c7d4e6a0c7d4e6a0c7d4e";
 const STAGE: VaultStage<'_> = VaultStage { user_id: "@a:x", token_hash: HASH };
 
 fn homeserver(url: &str) -> Homeserver {
-    Homeserver::new(HomeserverUrl::parse(url).unwrap(), Duration::from_secs(60)).unwrap()
+    homeserver_within(url, Duration::from_secs(60))
+}
+
+fn homeserver_within(url: &str, request_timeout: Duration) -> Homeserver {
+    let connection = HomeserverUrl::parse(url).unwrap().into();
+    Homeserver::new(connection, request_timeout, Notices::new(drop)).unwrap()
 }
 
 fn token() -> AccessToken {
@@ -162,7 +168,8 @@ async fn answers_have_a_bound() {
 async fn a_broken_connection_leaves_open_what_was_done() {
     let (result, _) = answering(&[String::new()], log_in).await;
     let error = result.unwrap_err();
-    assert!(matches!(error, HomeserverError::Unreachable { was_connected: true, .. }), "{error}");
+    let HomeserverError::NoAnswer { cause, .. } = &error else { panic!("{error}") };
+    assert!(matches!(cause, TransportError::Unreachable { was_connected: true, .. }), "{error}");
     assert!(error.is_transient() && error.may_have_applied());
     // What only reads is tried once more, and nothing was done.
     let answers = [String::new(), String::new()];
@@ -187,9 +194,10 @@ async fn no_answer_in_time_leaves_open_what_was_done() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let limit = Duration::from_millis(200);
-    let homeserver = || Homeserver::new(HomeserverUrl::parse(&url).unwrap(), limit).unwrap();
+    let homeserver = || homeserver_within(&url, limit);
     let error = log_in(homeserver()).await.unwrap_err();
-    assert!(matches!(error, HomeserverError::TimedOut { .. }), "{error}");
+    let HomeserverError::NoAnswer { cause, .. } = &error else { panic!("{error}") };
+    assert_eq!(*cause, TransportError::TimedOut { limit });
     assert!(error.is_transient() && error.may_have_applied());
     assert!(!homeserver().versions().await.unwrap_err().may_have_applied());
     // The nonce is only read.

@@ -26,7 +26,9 @@ impl HomeserverUrl {
         Ok(Self(url))
     }
 
-    pub(super) fn base(&self) -> &BaseUrl {
+    /// The address as the transport takes it.
+    #[must_use]
+    pub fn base(&self) -> &BaseUrl {
         &self.0
     }
 }

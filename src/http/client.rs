@@ -1,66 +1,105 @@
-//! What carries requests: one pool of connections, one time limit, one bound on answers.
+//! What carries requests: one pool of connections an address, one time limit, one bound on answers.
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
 
-use reqwest::header::{DATE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
-use reqwest::{Client, ClientBuilder, Method, Request, StatusCode};
-use url::Url;
-use zeroize::Zeroizing;
+use reqwest::{Client, Method, Request, StatusCode};
+use tokio::sync::watch;
+use tokio::time::Instant;
 
-use super::error::{TransportError, innermost_cause};
+use super::base_url::BaseUrl;
+use super::client_config::ClientConfig;
+use super::error::TransportError;
+use super::failure::classify;
+use super::resolver::NameResolver;
+use super::response::{BodyError, ServerResponse};
+use super::route::Route;
+use super::tls::{TlsStore, TlsVersion};
+use crate::notice::Notices;
+use crate::sync::Mutex;
 
 /// Longest body that is read unless a request says otherwise. The largest entry a KV engine stores by
 /// default is half of it.
 pub const LONGEST_BODY: usize = 1 << 20;
 
-/// Room for a body whose length is not announced.
-const ROOM_UNLESS_ANNOUNCED: usize = 4096;
+/// What servers of TLS answer to a request without it: Go's, which Vault and `OpenBao` are built with,
+/// nginx, and Apache.
+const PLAIN_HTTP_REFUSED: [&[u8]; 3] = [
+    b"Client sent an HTTP request to an HTTPS server",
+    b"The plain HTTP request was sent to HTTPS port",
+    b"speaking plain HTTP to an SSL-enabled server port",
+];
 
-/// A pool of connections, and the rules every exchange keeps to.
+/// A pool of connections for each address of a service, and the rules every exchange keeps to.
+///
+/// No redirect is followed, every exchange has the same time limit, and no answer is read beyond a
+/// bound. When TLS files change, later connections use what they hold then.
 pub struct HttpClient {
-    http: Client,
+    pools: Vec<Pool>,
+    tls: Arc<TlsStore>,
+    trust_setting: &'static str,
     request_timeout: Duration,
 }
 
-/// What a server answered, whatever its status. The body is wiped on drop.
-pub struct ServerResponse {
-    /// The status of the answer.
-    pub status: StatusCode,
-    /// The whole body.
-    pub body: Zeroizing<Vec<u8>>,
-    /// Where a redirect leads.
-    pub location: Option<Url>,
-    /// How long the server asks us to wait.
-    pub retry_after: Option<Duration>,
-    /// What the server's clock says, in seconds since 1970.
-    pub date: Option<u64>,
-    /// All headers.
-    pub headers: HeaderMap,
+/// The connections to one address.
+struct Pool {
+    route: Route,
+    client: Mutex<CurrentClient>,
+}
+
+/// A client, and the version of the TLS files that it was made with.
+struct CurrentClient {
+    version: u64,
+    client: Client,
 }
 
 impl HttpClient {
-    /// Makes the pool; connects to nothing.
+    /// Makes the pools; connects to nothing. Reads the files that TLS needs, which blocks for as long
+    /// as the file system takes. What becomes of later changes of them goes to `notices`.
     ///
     /// # Errors
-    /// What TLS lacks, in words: for example, the system may have no root certificates.
-    pub fn new(builder: ClientBuilder, request_timeout: Duration) -> Result<Self, String> {
-        let http = builder.build().map_err(innermost_cause)?;
-        Ok(Self { http, request_timeout })
+    /// What is wrong, in words: for example, the system may have no root certificates.
+    pub fn new(config: &ClientConfig, notices: Notices) -> Result<Self, String> {
+        let names = Arc::new(NameResolver::new());
+        let routes: Vec<Route> = config
+            .addresses
+            .iter()
+            .map(|address| Route::new(address, config, Arc::clone(&names)))
+            .collect::<Result<_, _>>()?;
+        let needs_tls = routes.iter().any(Route::needs_tls);
+        let tls = TlsStore::new(&config.tls, needs_tls, notices).map_err(|e| e.to_string())?;
+        let version = tls.current();
+        let connect_timeout = connect_timeout(config.request_timeout);
+        let pool = |route: Route| {
+            let client = route.client(&version.credentials, connect_timeout)?;
+            let client = Mutex::new(CurrentClient { version: version.number, client });
+            Ok(Pool { route, client })
+        };
+        Ok(Self {
+            pools: routes.into_iter().map(pool).collect::<Result<_, String>>()?,
+            tls,
+            trust_setting: config.trust_setting,
+            request_timeout: config.request_timeout,
+        })
     }
 
-    /// The time that one exchange has.
+    /// Changes whenever our own certificate does. A server may bind what it gave us to the one before.
     #[must_use]
-    pub fn request_timeout(&self) -> Duration {
-        self.request_timeout
+    pub fn identity_changes(&self) -> watch::Receiver<u64> {
+        self.tls.identity_changes()
     }
 
-    /// Sends one request and reads the whole answer.
+    /// Sends one request to one of the addresses and reads the whole answer.
     ///
     /// # Errors
-    /// [`TransportError`]s of the connection, the time limit and the bound. An answer of any status is
-    /// not an error here.
-    pub async fn send(&self, request: Request) -> Result<ServerResponse, TransportError> {
-        self.send_bounded(request, LONGEST_BODY).await
+    /// What kept the server from answering. An answer of any status is not an error here.
+    pub async fn send(
+        &self,
+        address: &BaseUrl,
+        request: Request,
+    ) -> Result<ServerResponse, TransportError> {
+        self.send_bounded(address, request, LONGEST_BODY).await
     }
 
     /// The same with another bound on the answer's body, in bytes.
@@ -69,84 +108,122 @@ impl HttpClient {
     /// Those of [`send`](Self::send).
     pub async fn send_bounded(
         &self,
+        address: &BaseUrl,
         request: Request,
         longest: usize,
     ) -> Result<ServerResponse, TransportError> {
-        let again = (request.method() == Method::GET).then(|| request.try_clone()).flatten();
-        let exchange = async {
-            match (self.exchange(request, longest).await, again) {
-                // A kept-alive connection that the server had closed by the time it was used.
-                (Err(TransportError::Unreachable { was_connected: true, .. }), Some(again)) => {
-                    self.exchange(again, longest).await
-                }
-                (result, _) => result,
-            }
+        let Some(pool) = self.pools.iter().find(|pool| pool.route.address() == address) else {
+            let cause = "is none of the configured addresses".to_owned();
+            return Err(TransportError::Protocol { cause, was_sent: false });
         };
-        tokio::time::timeout(self.request_timeout, exchange)
-            .await
-            .unwrap_or(Err(TransportError::TimedOut { limit: self.request_timeout }))
+        self.tls.watch();
+        let limit = self.request_timeout;
+        let deadline = Instant::now() + limit;
+        let exchange = self.exchange(pool, &request, longest);
+        match within(deadline, limit, exchange).await {
+            // A kept-alive connection that the server had closed by the time it was used.
+            Err(TransportError::Unreachable { was_connected: true, .. })
+                if request.method() == Method::GET =>
+            {
+                within(deadline, limit, self.exchange(pool, &request, longest)).await
+            }
+            Err(TransportError::Certificate(text)) => {
+                self.after_certificate_error(pool, &request, longest, deadline, text).await
+            }
+            result => result,
+        }
+    }
+
+    /// Looks whether the TLS files have changed, and if so asks once more.
+    async fn after_certificate_error(
+        &self,
+        pool: &Pool,
+        request: &Request,
+        longest: usize,
+        deadline: Instant,
+        text: String,
+    ) -> Result<ServerResponse, TransportError> {
+        let used = pool.client.lock().version;
+        let looking = self.tls.look_again(used, Instant::now());
+        // A certificate error is an answer: there is no waiting for another one beyond the limit.
+        match tokio::time::timeout_at(deadline, looking).await {
+            Ok(true) => {
+                let exchange = self.exchange(pool, request, longest);
+                within(deadline, self.request_timeout, exchange).await
+            }
+            _ => Err(TransportError::Certificate(text)),
+        }
     }
 
     async fn exchange(
         &self,
-        request: Request,
+        pool: &Pool,
+        request: &Request,
         longest: usize,
     ) -> Result<ServerResponse, TransportError> {
-        let mut response = self.http.execute(request).await.map_err(unreachable)?;
-        let status = response.status();
-        let location = location(&response);
-        let retry_after = retry_after(response.headers());
-        let date = date(response.headers());
-        let headers = std::mem::take(response.headers_mut());
-        let body = read_body(response, longest).await?;
-        Ok(ServerResponse { status, body, location, retry_after, date, headers })
-    }
-}
-
-async fn read_body(
-    mut response: reqwest::Response,
-    longest: usize,
-) -> Result<Zeroizing<Vec<u8>>, TransportError> {
-    let announced = response.content_length().unwrap_or(0);
-    let announced = usize::try_from(announced).unwrap_or(usize::MAX);
-    if announced > longest {
-        return Err(TransportError::TooLong(longest));
-    }
-    // Room from the start, so that growing leaves no copies behind; not more, as all is wiped.
-    let room = if announced > 0 { announced } else { ROOM_UNLESS_ANNOUNCED };
-    let mut body = Zeroizing::new(Vec::with_capacity(room));
-    while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
-        if body.len().saturating_add(chunk.len()) > longest {
-            return Err(TransportError::TooLong(longest));
+        // The body is in memory, so there is always a copy, which shares it.
+        let Some(mut request) = request.try_clone() else {
+            let cause = "cannot be sent this request twice".to_owned();
+            return Err(TransportError::Protocol { cause, was_sent: false });
+        };
+        let url = request.url().clone();
+        pool.route.prepare(&mut request);
+        let failed = |error| classify(error, &pool.route, self.trust_setting);
+        let response = self.client(pool)?.execute(request).await.map_err(failed)?;
+        let answer = match ServerResponse::read(response, &url, longest).await {
+            Ok(answer) => answer,
+            Err(BodyError::Broken(error)) => return Err(failed(error)),
+            Err(BodyError::TooLong(longest)) => return Err(TransportError::TooLong(longest)),
+        };
+        if !pool.route.address().is_https() && refuses_plain_http(&answer) {
+            let cause = "expects TLS at this port; write https://".to_owned();
+            return Err(TransportError::Protocol { cause, was_sent: false });
         }
-        body.extend_from_slice(&chunk);
+        Ok(answer)
     }
-    Ok(body)
+
+    /// The client of an address, made again if the TLS files have changed since.
+    fn client(&self, pool: &Pool) -> Result<Client, TransportError> {
+        let version = self.tls.current();
+        let mut current = pool.client.lock();
+        if current.version != version.number {
+            *current = pool.renewed(&version, connect_timeout(self.request_timeout))?;
+        }
+        Ok(current.client.clone())
+    }
 }
 
-fn location(response: &reqwest::Response) -> Option<Url> {
-    response.url().join(text_of(response.headers(), &LOCATION)?).ok()
+impl Pool {
+    fn renewed(
+        &self,
+        version: &TlsVersion,
+        connect_timeout: Duration,
+    ) -> Result<CurrentClient, TransportError> {
+        let client = self
+            .route
+            .client(&version.credentials, connect_timeout)
+            .map_err(|cause| TransportError::Certificate(format!("cannot set up TLS: {cause}")))?;
+        Ok(CurrentClient { version: version.number, client })
+    }
 }
 
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    text_of(headers, &RETRY_AFTER)?.trim().parse().ok().map(Duration::from_secs)
+fn connect_timeout(request_timeout: Duration) -> Duration {
+    request_timeout / 2
 }
 
-fn date(headers: &HeaderMap) -> Option<u64> {
-    let date = httpdate::parse_http_date(text_of(headers, &DATE)?).ok()?;
-    date.duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs())
+fn refuses_plain_http(answer: &ServerResponse) -> bool {
+    answer.status == StatusCode::BAD_REQUEST
+        && PLAIN_HTTP_REFUSED
+            .iter()
+            .any(|text| answer.body.windows(text.len()).any(|window| window == *text))
 }
 
-fn text_of<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
-    headers.get(name)?.to_str().ok()
-}
-
-fn unreachable(error: reqwest::Error) -> TransportError {
-    let was_connected = !error.is_connect();
-    let cause = if error.is_timeout() {
-        "it did not take the connection in time".to_owned()
-    } else {
-        innermost_cause(error)
-    };
-    TransportError::Unreachable { cause, was_connected }
+async fn within<T>(
+    deadline: Instant,
+    limit: Duration,
+    exchange: impl Future<Output = Result<T, TransportError>>,
+) -> Result<T, TransportError> {
+    tokio::time::timeout_at(deadline, exchange)
+        .await
+        .unwrap_or(Err(TransportError::TimedOut { limit }))
 }

@@ -14,6 +14,15 @@ pub enum TransportError {
         /// Whether there was a connection, so that the request may have arrived.
         was_connected: bool,
     },
+    /// One side does not accept the certificate of the other. Nothing was done.
+    Certificate(String),
+    /// The server does not speak the protocol that its address says.
+    Protocol {
+        /// What it did, in words that follow the server's name.
+        cause: String,
+        /// Whether the request may have arrived.
+        was_sent: bool,
+    },
     /// The time for the request was over.
     TimedOut {
         /// The time that there was.
@@ -25,6 +34,8 @@ pub enum TransportError {
 
 impl TransportError {
     /// Whether the same request may succeed a moment later.
+    ///
+    /// Certificates and protocols change when somebody changes them: a login does not wait for that.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Unreachable { .. } | Self::TimedOut { .. })
@@ -48,6 +59,8 @@ impl TransportError {
     pub fn may_have_applied(&self) -> bool {
         match self {
             Self::Unreachable { was_connected, .. } => *was_connected,
+            Self::Certificate(_) => false,
+            Self::Protocol { was_sent, .. } => *was_sent,
             Self::TimedOut { .. } | Self::TooLong(_) => true,
         }
     }
@@ -56,16 +69,18 @@ impl TransportError {
     #[must_use]
     pub fn describe(&self, server: &str) -> String {
         match self {
-            Self::Unreachable { cause, .. } => format!("cannot reach {server}: {cause}"),
+            Self::Unreachable { cause, .. } | Self::Certificate(cause) => {
+                format!("cannot reach {server}: {cause}")
+            }
+            Self::Protocol { cause, .. } => format!("{server} {cause}"),
             Self::TimedOut { limit } => format!("{server} did not answer within {limit:?}"),
             Self::TooLong(longest) => format!("{server} answered with more than {longest} bytes"),
         }
     }
 }
 
-/// What lies behind an error, which is what an administrator can mend. URLs are left out: they
-/// hold user ids.
-#[must_use]
+/// What lies behind an error, which is what an administrator can fix. URLs are left out: they hold
+/// user ids.
 pub fn innermost_cause(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut innermost: &dyn std::error::Error = &error;

@@ -2,19 +2,26 @@
 //! redirects and off the heap once it is no longer needed.
 //!
 //! * [`BaseUrl`] is where a server listens.
-//! * [`Tls`] is whom we trust and who we are.
-//! * [`HttpClient`] exchanges a request for a [`ServerResponse`].
+//! * [`Tls`] is whom we trust and who we are, and [`Proxies`] is what stands in between.
+//! * [`HttpClient`] is made with a [`ClientConfig`] and exchanges a request for a [`ServerResponse`]
+//!   or a [`TransportError`].
 
 mod base_url;
-mod builder;
 mod client;
+mod client_config;
 mod crypto;
 mod error;
+mod failure;
+mod proxy;
+mod resolver;
+mod response;
+mod route;
 mod tls;
 
 pub use base_url::{BaseUrl, BaseUrlError};
-pub use builder::client_builder;
-pub use client::{HttpClient, LONGEST_BODY, ServerResponse};
-pub use crypto::install_provider;
+pub use client::{HttpClient, LONGEST_BODY};
+pub use client_config::ClientConfig;
 pub use error::TransportError;
-pub use tls::Tls;
+pub use proxy::{Proxies, ProxyError};
+pub use response::ServerResponse;
+pub use tls::{Authorities, IdentityFiles, Tls, TlsFileError, TlsPart, check_files};

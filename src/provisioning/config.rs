@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use crate::credential::Credential;
-use crate::homeserver::HomeserverUrl;
-use crate::vault;
+use crate::{homeserver, vault};
 
 /// What the provisioning helper works with.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where the homeserver is reached.
-    pub homeserver: HomeserverUrl,
+    /// How the homeserver is reached.
+    pub homeserver: homeserver::ConnectionConfig,
     /// The name in its users' ids.
     pub server_name: String,
     /// What lets us register accounts.

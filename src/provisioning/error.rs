@@ -143,9 +143,7 @@ impl ProvisioningError {
     #[must_use]
     pub fn of_homeserver(error: &HomeserverError, action: &str) -> Self {
         let kind = match error {
-            HomeserverError::Unreachable { .. } | HomeserverError::TimedOut { .. } => {
-                ErrorKind::Unreachable
-            }
+            HomeserverError::NoAnswer { .. } => ErrorKind::Unreachable,
             _ => ErrorKind::Homeserver,
         };
         let advice = match (error.status(), error.errcode()) {

@@ -37,11 +37,11 @@ impl Provisioner {
     /// # Errors
     /// When TLS cannot be set up.
     pub fn new(config: Config, notices: Notices) -> Result<Self, ProvisioningError> {
+        let request_timeout = config.timeout.min(LONGEST_ANSWER);
         let homeserver =
-            Homeserver::new(config.homeserver.clone(), config.timeout.min(LONGEST_ANSWER))
-                .map_err(|error| {
-                    ProvisioningError::of_homeserver(&error, "reach the homeserver")
-                })?;
+            Homeserver::new(config.homeserver.clone(), request_timeout, notices.clone()).map_err(
+                |error| ProvisioningError::of_homeserver(&error, "reach the homeserver"),
+            )?;
         let client = Client::new(&config.vault, notices.clone())
             .map_err(|error| ProvisioningError::of_vault(&error, "reach Vault"))?;
         let kv = Kv2::new(client, config.vault.kv_version);

@@ -28,6 +28,7 @@ pub const VAULT: &[&str] = &[
 /// About provisioning alone.
 pub const PROVISIONING: &[&str] = &[
     "homeserver",
+    "ca_cert",
     "server_name",
     "registration_shared_secret",
     "registration_shared_secret_file",
@@ -40,7 +41,8 @@ pub const PROVISIONING: &[&str] = &[
 pub const CACHE: &[&str] = &["ttl", "stale_if_error", "max_entries"];
 
 /// In `vault_tls`.
-pub const TLS: &[&str] = &["ca_cert", "ca_path", "client_cert", "client_key", "skip_verify"];
+pub const TLS: &[&str] =
+    &["ca_cert", "ca_path", "client_cert", "client_key", "server_name", "skip_verify"];
 
 /// In `vault_auth`, whatever the method.
 pub const AUTH: &[&str] = &["method", "mount"];

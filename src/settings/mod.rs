@@ -10,6 +10,7 @@ mod module;
 mod provisioning;
 #[cfg(test)]
 mod provisioning_tests;
+mod proxies;
 mod section;
 mod sources;
 #[cfg(test)]

@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use super::environment::Environment;
 use super::error::{SettingsError, in_key};
+use super::proxies::checked_proxy;
 use super::section::Section;
 use super::sources::{Merged, Precedence, Sources};
-use super::{keys, module, vault};
-use crate::homeserver::HomeserverUrl;
+use super::{keys, module, tls, vault};
+use crate::homeserver::{ConnectionConfig, HomeserverUrl};
+use crate::http::Proxies;
 use crate::provisioning::{Config, LoginTimes};
 use crate::vault::{Mount, PathRoot, Version};
 
@@ -74,8 +76,15 @@ fn read(merged: &Merged, environment: &Environment) -> Result<Config, SettingsEr
         "the homeserver's URL, such as \"http://localhost:8008\" \
          (or set the environment variable SYNAPSE_VAULT_HOMESERVER)",
     )?;
+    let url = in_key(HOMESERVER, HomeserverUrl::parse(&homeserver))?;
+    let proxies = Proxies::from_environment(environment);
+    checked_proxy(&proxies, url.base())?;
     Ok(Config {
-        homeserver: in_key(HOMESERVER, HomeserverUrl::parse(&homeserver))?,
+        homeserver: ConnectionConfig {
+            tls: tls::read_homeserver(&mut section, url.base().is_https())?,
+            proxies,
+            url,
+        },
         server_name: server_name(&mut section)?,
         registration_shared_secret: section.credential(REGISTRATION_SHARED_SECRET)?,
         admin_access_token: section.credential(ADMIN_ACCESS_TOKEN)?,

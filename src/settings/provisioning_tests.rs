@@ -243,7 +243,7 @@ fn the_configuration_names_the_homeserver_unless_something_else_does() {
     let mut sources = configured(of_the_module(), &[]);
     let homeserver = |sources: &Sources| {
         let config = parse(sources, Precedence::Operator).unwrap();
-        (config.homeserver.to_string(), config.server_name)
+        (config.homeserver.url.to_string(), config.server_name)
     };
     assert_eq!(homeserver(&sources), ("http://of.file".into(), "of.file".into()));
     sources.environment.insert("SYNAPSE_VAULT_SERVER_NAME".into(), "variable".into());

@@ -42,6 +42,11 @@ impl<'a> Section<'a> {
         Ok(section)
     }
 
+    /// The environment variables.
+    pub fn environment(&self) -> &'a Environment {
+        self.environment
+    }
+
     /// The key as an administrator finds it, with those of the mappings around it.
     pub fn name(&self, key: &str) -> String {
         format!("{}{key}", self.prefix)

@@ -46,6 +46,7 @@ struct Matter {
 
 const HOMESERVER: &[Matter] = &[
     Matter::of(&["homeserver"], &[("SYNAPSE_VAULT_HOMESERVER", "homeserver")]),
+    Matter::of(&["ca_cert"], &[("SYNAPSE_VAULT_CA_CERT", "ca_cert")]),
     SERVER_NAME,
     Matter::of(
         &["registration_shared_secret", "registration_shared_secret_file"],
@@ -87,6 +88,7 @@ const VAULT: &[Matter] = &[
     Matter::of(&["client_cert", "client_key"], &[])
         .within("vault_tls")
         .or(&[variables::CLIENT_CERT, variables::CLIENT_KEY]),
+    Matter::of(&["server_name"], &[]).within("vault_tls").or(&[variables::TLS_SERVER_NAME]),
     Matter::of(&["skip_verify"], &[]).within("vault_tls").or(&[variables::SKIP_VERIFY]),
 ];
 

@@ -1,24 +1,21 @@
 //! `vault_tls`: whom to trust, and who we are.
 
-use std::fs;
-use std::path::Path;
+use std::path::PathBuf;
 
-use reqwest::{Certificate, Identity};
-use zeroize::Zeroizing;
-
-use super::error::SettingsError;
+use super::environment::Environment;
+use super::error::{SettingsError, in_key};
 use super::section::{Section, Sourced};
 use super::variables;
-use crate::file::shown_path;
-use crate::http::{Tls, install_provider};
+use crate::http::{Authorities, IdentityFiles, Tls, TlsFileError, TlsPart, check_files};
 
 /// Reads `vault_tls`, or where it says nothing of a matter, the environment variables of that
-/// matter: whom to trust, who we are, whether to check at all.
+/// matter: whom to trust, who we are, under which name Vault is known, whether to check at all.
 pub fn read(mut section: Section<'_>, is_https: bool) -> Result<Tls, SettingsError> {
     let ca_cert = section.sourced("ca_cert")?;
     let ca_path = section.sourced("ca_path")?;
     let client_cert = section.sourced("client_cert")?;
     let client_key = section.sourced("client_key")?;
+    let server_name = section.string_or_variable("server_name", variables::TLS_SERVER_NAME)?;
     let skip_verify = skip_verify(&mut section)?;
 
     let (ca_cert, ca_path) = match (ca_cert, ca_path) {
@@ -37,86 +34,86 @@ pub fn read(mut section: Section<'_>, is_https: bool) -> Result<Tls, SettingsErr
         }
         configured => configured,
     };
-    let trusted = ca_cert.as_ref().or(ca_path.as_ref()).map(|source| source.key.clone());
-    let authorities = match (&ca_cert, &ca_path) {
-        (Some(file), _) => certificates(&file.key, Path::new(&file.value))?,
-        (None, Some(directory)) => certificates_in(directory)?,
-        (None, None) => Vec::new(),
+    let (trusted, authorities) = match (ca_cert, ca_path) {
+        (Some(Sourced { key, value }), _) => (Some(key), Authorities::File(value.into())),
+        (None, Some(Sourced { key, value })) => (Some(key), Authorities::Directory(value.into())),
+        (None, None) => of_environment(section.environment()),
     };
-    let identified = client_cert.as_ref().map(|source| source.key.clone());
-    let identity = identity(&section, client_cert, client_key)?;
-
+    let mut keys = Keys {
+        authorities: trusted.unwrap_or_else(|| section.name("ca_cert")),
+        certificate: section.name("client_cert"),
+        key: section.name("client_key"),
+    };
+    let identity = match (client_cert, client_key) {
+        (None, None) => None,
+        (Some(certificate), Some(key)) => {
+            (keys.certificate, keys.key) = (certificate.key, key.key);
+            Some(IdentityFiles { certificate: certificate.value.into(), key: key.value.into() })
+        }
+        (Some(_), None) => {
+            return Err(section.wrong("client_key", "required: client_cert needs its key"));
+        }
+        (None, Some(_)) => {
+            return Err(section.wrong("client_cert", "required: client_key needs its certificate"));
+        }
+    };
+    let server_name = match server_name {
+        Some(Sourced { key, value }) => Some(in_key(key, Tls::parse_server_name(&value))?),
+        None => None,
+    };
+    let tls = Tls { authorities, identity, server_name, skip_verify };
     // Only using them shows that certificates are sound and that a key is that of its certificate.
-    let tls = Tls { authorities, identity, skip_verify };
-    if let Some(key) = trusted {
-        tls.check_authorities().map_err(|cause| {
-            SettingsError::new(key, format!("holds a certificate that is no use: {cause}"))
-        })?;
-    } else if is_https && !skip_verify {
-        tls.check_authorities().map_err(|cause| {
-            let message = "the system has no certificate authorities to trust; name them here";
-            section.wrong("ca_cert", &format!("{message} ({cause})"))
-        })?;
-    }
-    tls.check_identity().map_err(|cause| {
-        let key = identified.unwrap_or_else(|| section.name("client_cert"));
-        SettingsError::new(key, format!("and its key cannot be used: {cause}"))
+    check_files(&tls, is_https).map_err(|error| keys.name(error))?;
+    Ok(tls)
+}
+
+/// Reads whom to trust as the homeserver.
+pub fn read_homeserver(section: &mut Section<'_>, is_https: bool) -> Result<Tls, SettingsError> {
+    let (trusted, authorities) = match section.sourced("ca_cert")? {
+        Some(Sourced { key, value }) => (Some(key), Authorities::File(value.into())),
+        None => of_environment(section.environment()),
+    };
+    let tls = Tls { authorities, ..Tls::default() };
+    check_files(&tls, is_https).map_err(|error| {
+        SettingsError::new(trusted.unwrap_or_else(|| section.name("ca_cert")), error.message)
     })?;
     Ok(tls)
 }
 
-fn certificates(key: &str, path: &Path) -> Result<Vec<Certificate>, SettingsError> {
-    let pem = read_file(key, path)?;
-    let found = Certificate::from_pem_bundle(&pem).unwrap_or_default();
-    if found.is_empty() {
-        let message = format!("{} holds no certificate in PEM", path.display());
-        return Err(SettingsError::new(key, message));
-    }
-    Ok(found)
+/// The authorities of every program, and the variable that names them.
+///
+/// The variables are OpenSSL's, and Go's programs know them as well:
+/// <https://docs.openssl.org/master/man7/openssl-env/>.
+fn of_environment(environment: &Environment) -> (Option<String>, Authorities) {
+    let value = |name: &str| environment.get(name).filter(|value| !value.is_empty());
+    let (file, directories) = (value("SSL_CERT_FILE"), value("SSL_CERT_DIR"));
+    let source = match (file, directories) {
+        (None, None) => return (None, Authorities::System),
+        (Some(_), _) => "SSL_CERT_FILE",
+        (None, Some(_)) => "SSL_CERT_DIR",
+    };
+    let authorities = Authorities::Variables {
+        file: file.map(PathBuf::from),
+        directories: directories.into_iter().flat_map(std::env::split_paths).collect(),
+    };
+    (Some(source.to_owned()), authorities)
 }
 
-/// All certificates of the directory's files; what is no certificate there is passed over.
-fn certificates_in(directory: &Sourced<String>) -> Result<Vec<Certificate>, SettingsError> {
-    let shown = &directory.value;
-    let files = fs::read_dir(shown).map_err(|error| {
-        let shown = shown_path(Path::new(shown));
-        SettingsError::new(&directory.key, format!("cannot read {shown}: {error}"))
-    })?;
-    let found: Vec<Certificate> = files
-        .filter_map(|file| fs::read(file.ok()?.path()).ok())
-        .flat_map(|pem| Certificate::from_pem_bundle(&pem).unwrap_or_default())
-        .collect();
-    if found.is_empty() {
-        let message = format!("{shown} holds no file with a certificate in PEM");
-        return Err(SettingsError::new(&directory.key, message));
-    }
-    Ok(found)
+/// Where each file was named.
+struct Keys {
+    authorities: String,
+    certificate: String,
+    key: String,
 }
 
-fn identity(
-    section: &Section<'_>,
-    client_cert: Option<Sourced<String>>,
-    client_key: Option<Sourced<String>>,
-) -> Result<Option<Identity>, SettingsError> {
-    match (client_cert, client_key) {
-        (None, None) => Ok(None),
-        (Some(cert), Some(key)) => {
-            let mut pem = Zeroizing::new(read_file(&key.key, Path::new(&key.value))?);
-            pem.push(b'\n');
-            pem.extend(read_file(&cert.key, Path::new(&cert.value))?);
-            install_provider();
-            Identity::from_pem(&pem).map(Some).map_err(|_| {
-                let message = format!(
-                    "{} and {} are not a certificate and its key in PEM",
-                    cert.value, key.value
-                );
-                SettingsError::new(cert.key, message)
-            })
-        }
-        (Some(_), None) => Err(section.wrong("client_key", "required: client_cert needs its key")),
-        (None, Some(_)) => {
-            Err(section.wrong("client_cert", "required: client_key needs its certificate"))
-        }
+impl Keys {
+    fn name(self, TlsFileError { part, message }: TlsFileError) -> SettingsError {
+        let key = match part {
+            TlsPart::Authorities => self.authorities,
+            TlsPart::Certificate => self.certificate,
+            TlsPart::Key => self.key,
+        };
+        SettingsError::new(key, message)
     }
 }
 
@@ -133,10 +130,4 @@ fn skip_verify(section: &mut Section<'_>) -> Result<bool, SettingsError> {
             _ => Err(SettingsError::new(key, "must be true or false")),
         },
     }
-}
-
-fn read_file(key: &str, path: &Path) -> Result<Vec<u8>, SettingsError> {
-    fs::read(path).map_err(|error| {
-        SettingsError::new(key, format!("cannot read {}: {error}", shown_path(path)))
-    })
 }

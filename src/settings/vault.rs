@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use super::error::{SettingsError, in_key};
+use super::proxies::checked_proxy;
 use super::section::{Section, Sourced};
 use super::{auth, keys, tls, variables};
-use crate::http::Tls;
+use crate::http::{Proxies, Tls};
 use crate::vault::auth::{AuthCredentials, AuthMethod};
 use crate::vault::{
     self, Address, ConnectionConfig, Mount, Namespace, PathRoot, Token, TokenFile, TokenSource,
@@ -19,6 +20,20 @@ pub fn read(section: &mut Section<'_>) -> Result<vault::Config, SettingsError> {
         section.section_or_empty("vault_tls", keys::TLS)?,
         addresses.iter().any(Address::is_https),
     )?;
+    let proxies = Proxies::from_variables(section.environment(), variables::PROXY);
+    for address in &addresses {
+        checked_proxy(&proxies, address.base())?;
+        // A proxy is told the host in the URL, which has to be the name in the certificate.
+        if let (Some(_), Some(variable)) = (&tls.server_name, proxies.variable_for(address.base()))
+            && address.is_https()
+        {
+            let message = format!(
+                "cannot be used for {address}, which {variable} sends through a proxy; \
+                 name the address in NO_PROXY"
+            );
+            return Err(SettingsError::new("vault_tls.server_name", message));
+        }
+    }
     let token_source = token_source(section, &tls)?;
     if let TokenSource::Login(AuthMethod { credentials: AuthCredentials::Cert { .. }, .. }) =
         &token_source
@@ -35,6 +50,7 @@ pub fn read(section: &mut Section<'_>) -> Result<vault::Config, SettingsError> {
                 None => None,
             },
             tls,
+            proxies,
             request_timeout: section.timeout("request_timeout", Duration::from_secs(5))?,
         },
         token_source,

@@ -25,14 +25,21 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
 pub struct Address(BaseUrl);
 
 impl Address {
-    /// Takes `http://` and `https://` addresses without credentials, query or fragment.
+    /// Takes `http://` and `https://` addresses without credentials, query or fragment, and
+    /// `unix://` with the whole path of a socket.
     ///
     /// # Errors
     /// What is wrong with the address and how to write it, in words that hold no credentials.
     pub fn parse(text: &str) -> Result<Self, String> {
+        if let Some(socket) = BaseUrl::parse_unix_socket(text) {
+            return Ok(Self(socket));
+        }
         let url = BaseUrl::parse(text).map_err(|error| match error {
             BaseUrlError::Scheme => {
-                format!("{error}, as in \"https://vault.example.org:8200\"")
+                format!(
+                    "{error}, as in \"https://vault.example.org:8200\", \
+                     or be unix:// and the whole path of a socket"
+                )
             }
             BaseUrlError::Credentials => {
                 format!("{error}; Vault knows the module by its vault_token")
@@ -43,6 +50,12 @@ impl Address {
             return Err("must be the address alone; leave out the \"/v1\"".to_owned());
         }
         Ok(Self(url))
+    }
+
+    /// The address as the transport takes it.
+    #[must_use]
+    pub fn base(&self) -> &BaseUrl {
+        &self.0
     }
 
     /// Whether the connection is to be encrypted.

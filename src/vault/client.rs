@@ -33,7 +33,7 @@ impl Client {
     /// # Errors
     /// When TLS cannot be set up.
     pub fn new(config: &Config, notices: Notices) -> Result<Self, VaultError> {
-        let transport = HttpTransport::new(&config.connection)?;
+        let transport = HttpTransport::new(&config.connection, notices.clone())?;
         Ok(Self::with_transport(config, notices, Arc::new(transport)))
     }
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::address::Address;
@@ -65,6 +66,11 @@ impl Cluster {
     /// The addresses, for messages.
     pub fn names(&self) -> String {
         self.addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Changes whenever our client certificate does; `None` if it never does.
+    pub fn identity_changes(&self) -> Option<watch::Receiver<u64>> {
+        self.transport.identity_changes()
     }
 
     /// Sends a request to the node in use. If that fails, another node is elected and asked. A read

@@ -29,13 +29,14 @@ impl Config {
 
         use super::address::Address;
         use super::header::Token;
-        use crate::http::Tls;
+        use crate::http::{Proxies, Tls};
 
         Self {
             connection: ConnectionConfig {
                 addresses: vec![Address::parse(address).unwrap()],
                 namespace: None,
                 tls: Tls::default(),
+                proxies: Proxies::default(),
                 request_timeout: Duration::from_secs(5),
             },
             token_source: TokenSource::Static(Token::parse(&"t".into()).unwrap()),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::address::Address;
 use super::header::Namespace;
-use crate::http::Tls;
+use crate::http::{Proxies, Tls};
 
 /// How requests get to Vault.
 #[derive(Clone, Debug)]
@@ -15,6 +15,8 @@ pub struct ConnectionConfig {
     pub namespace: Option<Namespace>,
     /// Whom to trust, and who we are.
     pub tls: Tls,
+    /// The proxies between us and the addresses.
+    pub proxies: Proxies,
     /// The time one HTTP exchange with Vault may take.
     pub request_timeout: Duration,
 }

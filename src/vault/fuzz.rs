@@ -26,6 +26,7 @@ use super::request::{Request, RequestKind};
 use super::token::lease;
 use super::transport::{HttpTransport, RequestHeaders, ServerResponse};
 use super::{Config, Entry, Mount, VaultError, error, mounts};
+use crate::notice::Notices;
 use crate::text::is_printable;
 use crate::user_id::UserId;
 
@@ -38,7 +39,7 @@ const SECRET: &str = "s3cret";
 pub fn check_path(input: &[u8]) {
     static VAULT: LazyLock<(Config, HttpTransport)> = LazyLock::new(|| {
         let vault = Config::of_test("http://127.0.0.1:8200/proxied/");
-        let transport = HttpTransport::new(&vault.connection).unwrap();
+        let transport = HttpTransport::new(&vault.connection, Notices::new(drop)).unwrap();
         (vault, transport)
     });
     let (vault, transport) = &*VAULT;

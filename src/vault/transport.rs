@@ -2,8 +2,9 @@
 //! later.
 
 use futures_util::future::BoxFuture;
-use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
-use reqwest::{ClientBuilder, StatusCode};
+use reqwest::StatusCode;
+use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use tokio::sync::watch;
 
 use super::Address;
 use super::connection_config::ConnectionConfig;
@@ -11,10 +12,8 @@ use super::error::{self, VaultError};
 use super::header::{Namespace, Token};
 use super::request::Request;
 pub use crate::http::ServerResponse;
-use crate::http::{self, HttpClient};
-
-/// The module, for whoever reads the logs of Vault or of a proxy.
-const PRODUCT: &str = concat!("synapse-vault-auth-provider/", env!("CARGO_PKG_VERSION"));
+use crate::http::{ClientConfig, HttpClient};
+use crate::notice::Notices;
 
 const X_VAULT_INCONSISTENT: HeaderName = HeaderName::from_static("x-vault-inconsistent");
 const X_VAULT_INDEX: HeaderName = HeaderName::from_static("x-vault-index");
@@ -33,11 +32,16 @@ pub trait Transport: Send + Sync {
         request: &'a Request,
         headers: RequestHeaders<'a>,
     ) -> BoxFuture<'a, Result<ServerResponse, VaultError>>;
+
+    /// Changes whenever our client certificate does; `None` if it never does.
+    fn identity_changes(&self) -> Option<watch::Receiver<u64>> {
+        None
+    }
 }
 
 /// A pool of connections, and the rules every exchange with Vault keeps to.
 pub struct HttpTransport {
-    pool: HttpClient,
+    http: HttpClient,
     namespace: Option<HeaderValue>,
 }
 
@@ -81,18 +85,30 @@ impl Transport for HttpTransport {
     ) -> BoxFuture<'a, Result<ServerResponse, VaultError>> {
         Box::pin(self.exchange(address, request, headers))
     }
+
+    fn identity_changes(&self) -> Option<watch::Receiver<u64>> {
+        Some(self.http.identity_changes())
+    }
 }
 
 impl HttpTransport {
-    /// Makes the pool; connects to nothing.
+    /// Makes the pool; connects to nothing. What becomes of TLS files that change later goes to
+    /// `notices`.
     ///
     /// # Errors
     /// When TLS cannot be set up, for example because the system has no root certificates.
-    pub fn new(config: &ConnectionConfig) -> Result<Self, VaultError> {
-        let pool = HttpClient::new(client_builder(config), config.request_timeout)
+    pub fn new(config: &ConnectionConfig, notices: Notices) -> Result<Self, VaultError> {
+        let client = ClientConfig {
+            addresses: config.addresses.iter().map(|address| address.base().clone()).collect(),
+            tls: config.tls.clone(),
+            trust_setting: "vault_tls.ca_cert",
+            proxies: config.proxies.clone(),
+            request_timeout: config.request_timeout,
+        };
+        let http = HttpClient::new(&client, notices)
             .map_err(|cause| VaultError::Unexpected(format!("cannot set up TLS: {cause}")))?;
         let namespace = config.namespace.clone().map(|namespace| namespace.to_header());
-        Ok(Self { pool, namespace })
+        Ok(Self { http, namespace })
     }
 
     async fn exchange(
@@ -104,7 +120,7 @@ impl HttpTransport {
         let http = self.request(address, request, headers).ok_or_else(|| {
             VaultError::Unexpected("cannot build the request to Vault".to_owned())
         })?;
-        let answer = self.pool.send_bounded(http, request.longest_answer).await;
+        let answer = self.http.send_bounded(address.base(), http, request.longest_answer).await;
         answer.map_err(|cause| VaultError::NoAnswer { address: address.to_string(), cause })
     }
 
@@ -118,7 +134,6 @@ impl HttpTransport {
         let url = address.api_url(&request.path, request.query.as_deref())?;
         let mut http = reqwest::Request::new(request.method.clone(), url);
         let headers = http.headers_mut();
-        headers.insert(USER_AGENT, HeaderValue::from_static(PRODUCT));
         headers.insert(X_VAULT_REQUEST, HeaderValue::from_static("true"));
         if let RequestHeaders::Token(token)
         | RequestHeaders::TokenAfter { token, .. }
@@ -147,19 +162,6 @@ impl HttpTransport {
         }
         Some(http)
     }
-}
-
-/// A client with the configured TLS.
-fn client_builder(config: &ConnectionConfig) -> ClientBuilder {
-    // This leaves time to ask another node after one that does not accept the connection.
-    let builder = http::client_builder(config.request_timeout / 2);
-    // Vault's own command line uses no proxy for a server on its own machine either.
-    let builder = if config.addresses.iter().all(Address::is_loopback) {
-        builder.no_proxy()
-    } else {
-        builder
-    };
-    config.tls.apply(builder, config.addresses.iter().any(Address::is_https))
 }
 
 /// The error that an answer of this status is for every kind of request, if it is one.

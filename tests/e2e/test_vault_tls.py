@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.harness.restarting import Restarting
     from tests.harness.stack import Stack
 
-NOT_TRUSTED = "invalid peer certificate: UnknownIssuer"
+NOT_TRUSTED = "signed by an unknown authority; give it as vault_tls.ca_cert"
 
 
 @pytest.fixture(scope="module")

@@ -62,6 +62,14 @@ FILE = click.Path(path_type=Path)
     help="Address of the homeserver, such as https://matrix.example.org.",
 )
 @click.option(
+    "--ca-cert",
+    type=FILE,
+    envvar="SYNAPSE_VAULT_CA_CERT",
+    show_envvar=True,
+    metavar="FILE",
+    help="File with the authorities to trust as the homeserver, if not those of the system.",
+)
+@click.option(
     "--server-name",
     "server_name_option",
     envvar="SYNAPSE_VAULT_SERVER_NAME",

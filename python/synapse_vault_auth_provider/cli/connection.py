@@ -30,6 +30,7 @@ class Connection:
 
     config_paths: tuple[Path, ...] = ()
     homeserver: str | None = None
+    ca_cert: Path | None = None
     server_name_option: str | None = None
     admin_token_file: Path | None = None
     registration_shared_secret_file: Path | None = None
@@ -92,6 +93,7 @@ class Connection:
         """
         options = {
             "homeserver": self.homeserver,
+            "ca_cert": _path(self.ca_cert),
             "server_name": self.server_name_option,
             "admin_access_token_file": _path(self.admin_token_file),
             "registration_shared_secret_file": _path(self.registration_shared_secret_file),

@@ -67,7 +67,7 @@ impl Provisioner {
 
     #[getter]
     fn homeserver(&self) -> String {
-        self.config.homeserver.to_string()
+        self.config.homeserver.url.to_string()
     }
 
     #[getter]
@@ -259,7 +259,7 @@ impl Provisioner {
 
     fn __repr__(&self) -> String {
         let provisioning::Config { homeserver, server_name, .. } = &self.config;
-        format!("<Provisioner of {server_name} at {homeserver}>")
+        format!("<Provisioner of {server_name} at {}>", homeserver.url)
     }
 }
 

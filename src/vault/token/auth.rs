@@ -94,6 +94,12 @@ impl AuthMethod {
         }
     }
 
+    /// Whether a token of the method belongs to the client certificate that logged in.
+    #[must_use]
+    pub fn is_bound_to_client_certificate(&self) -> bool {
+        matches!(self.credentials, AuthCredentials::Cert { .. })
+    }
+
     /// Logs in. Reads the files with its credentials again each time.
     ///
     /// # Errors

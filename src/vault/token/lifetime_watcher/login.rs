@@ -4,8 +4,10 @@
 use std::future::pending;
 use std::sync::Arc;
 
+use tokio::sync::watch;
+
 use super::super::lease::Renewal;
-use super::super::manager::{ActiveToken, TokenManager};
+use super::super::manager::{ActiveToken, TokenManager, TokenSource};
 use super::outage::TokenOutage;
 use super::renewal::{renew, wait_for_renewal};
 
@@ -16,6 +18,12 @@ const WORTH_RENEWING: f64 = 2.0 / 3.0;
 /// Logs in, and again before each token's end, for as long as the process runs.
 pub async fn watch(manager: &Arc<TokenManager>) {
     let mut outage = TokenOutage::new();
+    let mut identity_changes = match manager.source() {
+        TokenSource::Login(method) if method.is_bound_to_client_certificate() => {
+            manager.cluster().identity_changes()
+        }
+        _ => None,
+    };
     let mut ending = None;
     loop {
         let obtained = match &ending {
@@ -25,7 +33,7 @@ pub async fn watch(manager: &Arc<TokenManager>) {
         match obtained {
             Ok(active) => {
                 outage.end(manager.notices());
-                ending = watch_token(manager, active).await;
+                ending = watch_token(manager, active, &mut identity_changes).await;
             }
             Err(error) => outage.wait_after(&error, manager.notices()).await,
         }
@@ -33,11 +41,25 @@ pub async fn watch(manager: &Arc<TokenManager>) {
 }
 
 /// Stays with one token. Returns it when it is to be replaced, or `None` when it has been.
-async fn watch_token(manager: &TokenManager, active: ActiveToken) -> Option<ActiveToken> {
+async fn watch_token(
+    manager: &TokenManager,
+    active: ActiveToken,
+    identity_changes: &mut Option<watch::Receiver<u64>>,
+) -> Option<ActiveToken> {
     tokio::select! {
+        () = changed(identity_changes) => Some(active),
         () = renew_until_expiry(manager, &active) => Some(active),
         () = manager.replaced(&active) => None,
     }
+}
+
+/// Returns when there is another client certificate than the one that the token was granted to. Vault
+/// renews a token of the method cert only for the certificate that logged in:
+/// <https://developer.hashicorp.com/vault/docs/auth/cert>.
+async fn changed(identity_changes: &mut Option<watch::Receiver<u64>>) {
+    let Some(changes) = identity_changes else { return pending().await };
+    // The sender lives as long as the connections do.
+    let _ = changes.changed().await;
 }
 
 /// Renews the token. Returns in time before it ends.
