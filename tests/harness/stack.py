@@ -97,6 +97,7 @@ class Stack:
         durable: Literal[False] = ...,
         tls: bool = ...,
         audited: bool = ...,
+        config: str = ...,
     ) -> OpenBao: ...
 
     @overload
@@ -109,6 +110,7 @@ class Stack:
         durable: bool = False,
         tls: bool = False,
         audited: bool = True,
+        config: str = "",
     ) -> OpenBao:
         """Start a Vault with a KV v2 engine at `secret/`.
 
@@ -118,12 +120,13 @@ class Stack:
                 again.
             tls: Whether it speaks TLS; one that is durable does not.
             audited: Whether it writes down all requests; one that is durable does not.
+            config: More of its configuration in HCL, of one that is not durable.
         """
         directory = self._new_directory(name)
         server = (
             DurableOpenBao(directory)
             if durable
-            else OpenBao(directory, tls=tls, is_audited=audited)
+            else OpenBao(directory, tls=tls, is_audited=audited, config=config)
         )
         self._servers.callback(server.stop)
         server.start()

@@ -28,18 +28,22 @@ class OpenBao(Server):
 
     root_token = ROOT_TOKEN
 
-    def __init__(self, directory: Path, *, tls: bool = False, is_audited: bool = True) -> None:
+    def __init__(
+        self, directory: Path, *, tls: bool = False, is_audited: bool = True, config: str = ""
+    ) -> None:
         """Choose a port.
 
         Args:
             directory: For all files of the server.
             tls: Whether it speaks TLS, with a certificate of an authority that it makes up.
             is_audited: Whether it writes down all requests. They are a few kilobytes each.
+            config: More of its configuration in HCL, such as more listeners.
         """
         # In development mode it listens on the port after its own too, for other nodes.
         port, self.cluster_port = neighbouring_ports()
         super().__init__("openbao", directory, port)
         self.is_audited = is_audited
+        self.config = config
         self.audit_path = directory / "audit.log"
         if tls:
             (directory / "tls").mkdir()
@@ -48,17 +52,19 @@ class OpenBao(Server):
 
     def start(self) -> OpenBao:
         """Start the server and wait until it is unsealed."""
-        audit = self.directory / "audit.hcl"
+        config = self.config
         if self.is_audited:
             path = json.dumps(str(self.audit_path))
-            audit.write_text(f'audit "file" "all" {{ options {{ file_path = {path} }} }}')
+            config += f'audit "file" "all" {{ options {{ file_path = {path} }} }}\n'
+        config_path = self.directory / "config.hcl"
+        config_path.write_text(config)
         tls = [f"-dev-tls-cert-dir={self.directory / 'tls'}"] if self.ca_cert else []
         self._start(
             [
                 bao_command(),
                 "server",
                 "-dev",
-                *([f"-config={audit}"] if self.is_audited else []),
+                *([f"-config={config_path}"] if config else []),
                 f"-dev-root-token-id={ROOT_TOKEN}",
                 f"-dev-listen-address=127.0.0.1:{self.port}",
                 "-dev-no-store-token",
