@@ -22,14 +22,17 @@ fn listen() -> (String, mpsc::Receiver<String>) {
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
         for connection in listener.incoming() {
-            let mut connection = connection.unwrap();
-            let mut lines = BufReader::new(connection.try_clone().unwrap()).lines();
-            while let Some(Ok(request_line)) = lines.next() {
-                while lines.next().is_some_and(|line| !line.unwrap().is_empty()) {}
-                let _ = sender.send(request_line);
-                let answer = "HTTP/1.1 404 Not Found\r\nContent-Length: 13\r\n\r\n{\"errors\":[]}";
-                connection.write_all(answer.as_bytes()).unwrap();
-            }
+            let (mut connection, sender) = (connection.unwrap(), sender.clone());
+            std::thread::spawn(move || {
+                let mut lines = BufReader::new(connection.try_clone().unwrap()).lines();
+                while let Some(Ok(request_line)) = lines.next() {
+                    while lines.next().is_some_and(|line| !line.unwrap().is_empty()) {}
+                    let _ = sender.send(request_line);
+                    let answer =
+                        "HTTP/1.1 404 Not Found\r\nContent-Length: 13\r\n\r\n{\"errors\":[]}";
+                    connection.write_all(answer.as_bytes()).unwrap();
+                }
+            });
         }
     });
     (address, receiver)

@@ -3,8 +3,7 @@
 //! Each write is a check-and-set: it names the version that it is meant to follow, and does nothing if
 //! that is no longer the newest. An engine of version 1 cannot do that.
 
-use std::sync::MutexGuard;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, MutexGuard};
 
 use serde_json::{Map, Value};
 use vaultrs::api::kv2::requests::{
@@ -16,6 +15,7 @@ use vaultrs::api::kv2::responses::{
 };
 
 use super::response::{missing, parse, unexpected};
+use super::version::VersionDetector;
 use crate::sync::Mutex;
 use crate::vault::client::Client;
 use crate::vault::error::messages;
@@ -29,10 +29,9 @@ const LONGEST_LIST: usize = 1 << 28;
 
 /// A KV secrets engine of version 2.
 pub struct Kv2 {
-    client: Client,
-    configured: Option<Version>,
-    /// Whether the engine is known to be of version 2.
-    is_confirmed: AtomicBool,
+    client: Arc<Client>,
+    is_configured: bool,
+    detector: Arc<VersionDetector>,
     /// The index of the last write, which later reads must have seen.
     index: Mutex<Option<Index>>,
 }
@@ -69,8 +68,9 @@ impl Kv2 {
     /// Writes with `client`. Whether the engine is of version 2 is asked unless it is configured.
     #[must_use]
     pub fn new(client: Client, configured: Option<Version>) -> Self {
-        let is_confirmed = AtomicBool::new(configured == Some(Version::V2));
-        Self { client, configured, is_confirmed, index: Mutex::default() }
+        let client = Arc::new(client);
+        let detector = Arc::new(VersionDetector::new(Arc::clone(&client), configured));
+        Self { client, is_configured: configured.is_some(), detector, index: Mutex::default() }
     }
 
     /// The way to Vault.
@@ -114,25 +114,20 @@ impl Kv2 {
 
     /// Checks before the first request that the engine keeps versions.
     async fn require_version_2(&self) -> Result<(), VaultError> {
-        if self.is_confirmed.load(Ordering::Relaxed) {
-            return Ok(());
-        }
-        let mount = self.mount();
-        let version = match self.configured {
-            Some(version) => Some(version),
-            None => self.client.mounted().await?.version(mount)?,
+        let version = match self.detector.known() {
+            Some(Version::V2) => return Ok(()),
+            // An engine of version 1 may have been upgraded since.
+            Some(Version::V1) if self.is_configured => Some(Version::V1),
+            _ => self.detector.ask().await?,
         };
+        let mount = self.mount();
         match version {
             Some(Version::V1) => Err(VaultError::Unexpected(format!(
                 "the KV engine at {mount} is of version 1, which has no check-and-set; \
                  provisioning needs version 2 (`vault kv enable-versioning {mount}` upgrades it)"
             ))),
-            Some(Version::V2) => {
-                self.is_confirmed.store(true, Ordering::Relaxed);
-                Ok(())
-            }
-            // Vault does not tell. The first read or write will show it.
-            None => Ok(()),
+            // Without a version, the first read or write will show it.
+            Some(Version::V2) | None => Ok(()),
         }
     }
 }
