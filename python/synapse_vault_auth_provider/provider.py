@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._core import LoginService, Outcome, Settings, is_token_hash
 from .config import parse_config
+from .homeserver_config import homeserver_config, serves_clients, warn_of_contradictions
 from .log import logger
 from .outcomes import OutcomeLog
 from .registration import register
@@ -61,6 +62,9 @@ class VaultAuthProvider:
             raise TypeError("VaultAuthProvider takes either api or account_handler")
         warn_of_old_synapse()
         self._api: ModuleApi = module_api
+        synapse_config = homeserver_config(module_api)
+        if serves_clients(synapse_config):
+            warn_of_contradictions(config, synapse_config)
         self._takes_passwords = config.m_login_password_support_enabled
         self._service = LoginService(config, self._api.server_name)
         self._logins = ReactorLogins(self._service, reactor)
