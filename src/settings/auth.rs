@@ -7,13 +7,13 @@ use super::keys;
 use super::section::Section;
 use crate::credential::Credential;
 use crate::http::Tls;
-use crate::vault::Mount;
 use crate::vault::auth::{AuthCredentials, AuthMethod, Unwrapped};
+use crate::vault::{Mount, Namespace, TokenSource};
 
 /// Where Kubernetes puts the token of a pod's service account.
 const SERVICE_ACCOUNT_TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 
-const METHODS: &str = "approle, kubernetes, jwt, cert or userpass";
+const METHODS: &str = "approle, kubernetes, jwt, cert, userpass or proxy";
 
 /// The keys that are allowed: those of the method, and of all methods where it is none of them.
 pub fn keys(written: Option<&Value>) -> Vec<&'static str> {
@@ -26,6 +26,9 @@ pub fn keys(written: Option<&Value>) -> Vec<&'static str> {
     };
     let of_methods = keys::AUTH_METHODS.iter().filter(|(name, _)| is_of_method(name));
     let mut allowed = keys::AUTH.to_vec();
+    if method != Some(keys::PROXY) {
+        allowed.extend(keys::AUTH_LOGIN);
+    }
     for key in of_methods.flat_map(|(_, keys)| *keys) {
         if !allowed.contains(key) {
             allowed.push(key);
@@ -35,9 +38,20 @@ pub fn keys(written: Option<&Value>) -> Vec<&'static str> {
 }
 
 /// Reads the method and what it wants.
-pub fn read(mut section: Section<'_>, tls: &Tls) -> Result<AuthMethod, SettingsError> {
+pub fn read(mut section: Section<'_>, tls: &Tls) -> Result<TokenSource, SettingsError> {
     let method = section.required("method", &format!("one of {METHODS}"))?;
+    if method == keys::PROXY {
+        return Ok(TokenSource::Proxy);
+    }
     let mount = section.string("mount")?.unwrap_or_else(|| method.clone());
+    let mount = mount.trim_matches('/').trim_start_matches("auth/").to_owned();
+    let mount = Mount::parse(&mount).map_err(|error| section.wrong("mount", &error))?;
+    let namespace = match section.string("namespace")? {
+        Some(path) => {
+            Some(Namespace::parse(&path).map_err(|error| section.wrong("namespace", error))?)
+        }
+        None => None,
+    };
     let credentials = match method.as_str() {
         "approle" => approle(&mut section)?,
         "kubernetes" => kubernetes(&mut section)?,
@@ -46,17 +60,21 @@ pub fn read(mut section: Section<'_>, tls: &Tls) -> Result<AuthMethod, SettingsE
         "userpass" => userpass(&mut section)?,
         _ => return Err(section.wrong("method", &format!("must be {METHODS}"))),
     };
-    let mount = mount.trim_matches('/').trim_start_matches("auth/").to_owned();
-    let mount = Mount::parse(&mount).map_err(|error| section.wrong("mount", &error))?;
-    Ok(AuthMethod { mount: mount.to_string(), namespace: None, credentials })
+    Ok(TokenSource::Login(AuthMethod { mount: mount.to_string(), namespace, credentials }))
 }
 
 fn approle(section: &mut Section<'_>) -> Result<AuthCredentials, SettingsError> {
-    Ok(AuthCredentials::AppRole {
-        role_id: credential(section, "role_id")?,
-        secret_id: credential(section, "secret_id")?,
-        unwrapped: section.boolean("secret_id_wrapped")?.unwrap_or(false).then(Unwrapped::default),
-    })
+    let role_id = credential(section, "role_id")?;
+    // A role with `bind_secret_id=false` has none.
+    let secret_id = section.credential("secret_id")?;
+    let is_wrapped = section.boolean("secret_id_wrapped")?.unwrap_or(false);
+    if is_wrapped && secret_id.is_none() {
+        return Err(
+            section.wrong("secret_id", "required: this or secret_id_file, as it is wrapped")
+        );
+    }
+    let unwrapped = is_wrapped.then(Unwrapped::default);
+    Ok(AuthCredentials::AppRole { role_id, secret_id, unwrapped })
 }
 
 fn kubernetes(section: &mut Section<'_>) -> Result<AuthCredentials, SettingsError> {

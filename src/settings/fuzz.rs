@@ -157,6 +157,7 @@ mod tests {
         "vault_kv_mount_point",
         "vault_kv_version",
         "vault_namespace",
+        "vault_headers",
         "vault_auth",
         "vault_tls",
         "request_timeout",

@@ -18,6 +18,7 @@ pub const VAULT: &[&str] = &[
     "vault_token_file",
     "vault_auth",
     "vault_namespace",
+    "vault_headers",
     "vault_tls",
     "vault_kv_mount_point",
     "vault_kv_version",
@@ -45,7 +46,13 @@ pub const TLS: &[&str] =
     &["ca_cert", "ca_path", "client_cert", "client_key", "server_name", "skip_verify"];
 
 /// In `vault_auth`, whatever the method.
-pub const AUTH: &[&str] = &["method", "mount"];
+pub const AUTH: &[&str] = &["method"];
+
+/// In `vault_auth`, for each method by which the module logs in.
+pub const AUTH_LOGIN: &[&str] = &["mount", "namespace"];
+
+/// The method that is none: a proxy in front of Vault adds a token of its own.
+pub const PROXY: &str = "proxy";
 
 /// In `vault_auth`, for each method.
 pub const AUTH_METHODS: &[(&str, &[&str])] = &[
@@ -54,4 +61,5 @@ pub const AUTH_METHODS: &[(&str, &[&str])] = &[
     ("jwt", &["role", "jwt", "jwt_file"]),
     ("cert", &["role"]),
     ("userpass", &["username", "password", "password_file"]),
+    (PROXY, &[]),
 ];

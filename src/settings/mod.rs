@@ -5,6 +5,7 @@ mod environment;
 mod error;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
+mod headers;
 mod keys;
 mod module;
 mod provisioning;

@@ -66,7 +66,8 @@ fn section<'a>(
     environment: &'a Environment,
 ) -> Result<Section<'a>, SettingsError> {
     let keys = [keys::PROVISIONING, keys::VAULT].concat();
-    Section::new(merged.values.clone(), environment, &keys)
+    // What provisions may be a command that ends soon.
+    Section::new(merged.values.clone(), environment, &keys).map(Section::with_pipes)
 }
 
 fn read(merged: &Merged, environment: &Environment) -> Result<Config, SettingsError> {

@@ -18,6 +18,7 @@ pub struct Section<'a> {
     values: Map<String, Value>,
     environment: &'a Environment,
     prefix: String,
+    pipes: Pipes,
 }
 
 /// A value and where it was written: a key of the configuration or an environment variable.
@@ -37,7 +38,7 @@ impl<'a> Section<'a> {
         environment: &'a Environment,
         keys: &[&'static str],
     ) -> Result<Self, SettingsError> {
-        let section = Self { values, environment, prefix: String::new() };
+        let section = Self { values, environment, prefix: String::new(), pipes: Pipes::Refused };
         section.refuse_all_but(keys)?;
         Ok(section)
     }
@@ -45,6 +46,11 @@ impl<'a> Section<'a> {
     /// The environment variables.
     pub fn environment(&self) -> &'a Environment {
         self.environment
+    }
+
+    /// The same for a process that ends soon, whose files may be pipes.
+    pub fn with_pipes(self) -> Self {
+        Self { pipes: Pipes::ReadOnce, ..self }
     }
 
     /// The key as an administrator finds it, with those of the mappings around it.
@@ -159,8 +165,7 @@ impl<'a> Section<'a> {
 
     /// Opens the file that `key` names.
     pub fn secret_file(&self, key: &str, path: &str) -> Result<SecretFile, SettingsError> {
-        SecretFile::open(PathBuf::from(path), Pipes::ReadOnce)
-            .map_err(|error| self.wrong(key, &error))
+        SecretFile::open(PathBuf::from(path), self.pipes).map_err(|error| self.wrong(key, &error))
     }
 
     /// A boolean.
@@ -269,7 +274,8 @@ impl<'a> Section<'a> {
     }
 
     fn within(&self, key: &str, values: Map<String, Value>) -> Self {
-        Self { values, environment: self.environment, prefix: format!("{}.", self.name(key)) }
+        let prefix = format!("{}.", self.name(key));
+        Self { values, environment: self.environment, prefix, pipes: self.pipes }
     }
 
     fn take(&mut self, key: &str) -> Option<Value> {

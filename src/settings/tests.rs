@@ -153,7 +153,8 @@ fn every_declared_key_is_read() {
         is_refused(with("vault_tls", json!({*key: nothing})), &format!("vault_tls.{key}"));
     }
     for (method, of_method) in keys::AUTH_METHODS {
-        for key in [keys::AUTH, of_method].concat() {
+        let of_login = if *method == keys::PROXY { &[][..] } else { keys::AUTH_LOGIN };
+        for key in [keys::AUTH, of_login, of_method].concat() {
             let mut auth = json!({"method": method});
             for key in of_method.iter().filter(|key| !key.contains('_') || key.ends_with("_id")) {
                 auth[*key] = json!("x");
@@ -350,6 +351,8 @@ fn auth_methods() {
         json!({"method": "approle", "role_id": "r", "secret_id": "s"}),
         json!({"method": "approle", "role_id_file": secret, "secret_id_file": secret,
                "secret_id_wrapped": true, "mount": "auth/roles/"}),
+        json!({"method": "approle", "role_id": "r", "namespace": "/team/"}),
+        json!({"method": "proxy"}),
         json!({"method": "kubernetes", "role": "r", "jwt_file": secret}),
         json!({"method": "jwt", "jwt": "j"}),
         json!({"method": "jwt", "jwt_file": secret, "role": "r"}),
@@ -416,9 +419,20 @@ fn half_given_auth_settings_name_their_key() {
         (
             json!({"method": "cert", "jwt": "j"}),
             "vault_auth.jwt",
-            "known keys: method, mount, role",
+            "known keys: method, mount, namespace, role",
         ),
-        (json!({"method": "approle", "role_id": "r"}), "vault_auth.secret_id", "secret_id_file"),
+        (
+            json!({"method": "approle", "role_id": "r", "secret_id_wrapped": true}),
+            "vault_auth.secret_id",
+            "secret_id_file",
+        ),
+        (
+            json!({"method": "approle", "role_id": "r", "namespace": "te\nam"}),
+            "vault_auth.namespace",
+            "printable ASCII",
+        ),
+        (json!({"method": "proxy", "mount": "m"}), "vault_auth.mount", "known keys: method"),
+        (json!({"method": "proxy", "role_id": "r"}), "vault_auth.role_id", "known keys: method"),
         (json!({"method": "approle", "secret_id": "s"}), "vault_auth.role_id", "required"),
         (
             json!({"method": "approle", "role": "r", "secret_id": "s"}),
@@ -448,6 +462,63 @@ fn half_given_auth_settings_name_their_key() {
         let text = error(tokenless(json!({"vault_auth": auth})));
         assert!(text.starts_with(&format!("{key}: ")), "{auth}: {text}");
         assert!(text.contains(expected), "{auth}: {text}");
+    }
+}
+
+#[test]
+fn extra_headers() {
+    let scratch = Scratch::new("headers");
+    let secret = scratch.file("secret", "s3cret\n");
+    let headers = json!({"CF-Access-Client-Id": "s3cret", "Authorization": {"file": secret}});
+    let settings = parse(with("vault_headers", headers)).unwrap();
+    assert!(!format!("{settings:?}").contains("s3cret"));
+    assert_eq!(settings.login.vault.connection.headers.len(), 2);
+
+    for (headers, key, expected) in [
+        (json!("x"), "vault_headers", "must be a mapping"),
+        (json!({"X-Vault-Token": "t"}), "vault_headers.X-Vault-Token", "none of the headers"),
+        (
+            json!({"x-vault-namespace": "t"}),
+            "vault_headers.x-vault-namespace",
+            "none of the headers",
+        ),
+        (json!({"Host": "t"}), "vault_headers.Host", "none of the headers"),
+        (json!({"Content-Type": "t"}), "vault_headers.Content-Type", "none of the headers"),
+        (json!({"Transfer-Encoding": "t"}), "vault_headers.Transfer-Encoding", "none of"),
+        (json!({"a b": "t"}), "vault_headers.a b", "is no name of a header"),
+        (json!({"A": ""}), "vault_headers.A", "is empty"),
+        (json!({"A": "s3cret\n\u{1}x"}), "vault_headers.A", "no header can carry"),
+        (json!({"A": 5}), "vault_headers.A", "must be a string, or a mapping"),
+        (json!({"A": {"file": 5}}), "vault_headers.A", "must be a string, or a mapping"),
+        (json!({"A": {"path": "/x"}}), "vault_headers.A", "must be a string, or a mapping"),
+        (json!({"A": {"file": "/nowhere"}}), "vault_headers.A", "cannot read /nowhere"),
+    ] {
+        let text = error(with("vault_headers", headers.clone()));
+        assert!(text.starts_with(&format!("{key}: ")), "{headers}: {text}");
+        assert!(text.contains(expected), "{headers}: {text}");
+        assert!(!text.contains("s3cret"), "{headers}: {text}");
+    }
+
+    let bearer = json!({"Authorization": "Bearer s3cret"});
+    parse(with("vault_headers", bearer.clone())).unwrap();
+    let proxy = json!({"vault_auth": {"method": "proxy"}, "vault_headers": bearer});
+    let text = error(tokenless(proxy));
+    assert!(text.starts_with("vault_headers.Authorization: must not begin with Bearer"), "{text}");
+}
+
+#[test]
+fn the_module_refuses_a_pipe() {
+    let scratch = Scratch::new("pipe");
+    let path = scratch.file("other", "");
+    std::fs::remove_file(&path).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+    for config in [
+        tokenless(json!({"vault_token_file": path})),
+        tokenless(json!({"vault_auth": {"method": "jwt", "jwt_file": path}})),
+        with("vault_headers", json!({"A": {"file": path}})),
+    ] {
+        let text = error(config);
+        assert!(text.contains("is a pipe or a device"), "{text}");
     }
 }
 

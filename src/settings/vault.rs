@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::error::{SettingsError, in_key};
 use super::proxies::checked_proxy;
 use super::section::{Section, Sourced};
-use super::{auth, keys, tls, variables};
+use super::{auth, headers, keys, tls, variables};
 use crate::http::{Proxies, Tls};
 use crate::vault::auth::{AuthCredentials, AuthMethod};
 use crate::vault::{
@@ -49,6 +49,7 @@ pub fn read(section: &mut Section<'_>) -> Result<vault::Config, SettingsError> {
                 Some(Sourced { key, value }) => Some(in_key(key, Namespace::parse(&value))?),
                 None => None,
             },
+            headers: headers::read(section, matches!(token_source, TokenSource::Proxy))?,
             tls,
             proxies,
             request_timeout: section.timeout("request_timeout", Duration::from_secs(5))?,
@@ -92,7 +93,7 @@ fn token_source(section: &mut Section<'_>, tls: &Tls) -> Result<TokenSource, Set
                 section.wrong("vault_token_file", &format!("the token in {path} {error}"))
             })
         }
-        (None, None, Some(auth)) => auth::read(auth, tls).map(TokenSource::Login),
+        (None, None, Some(auth)) => auth::read(auth, tls),
         (None, None, None) => match section.variable(variables::TOKEN) {
             Some(Sourced { key, value }) => {
                 in_key(key, Token::parse(&value.into())).map(TokenSource::Static)

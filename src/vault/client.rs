@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use reqwest::StatusCode;
 
+use super::address::Address;
 use super::cluster::Cluster;
 use super::config::Config;
 use super::error::VaultError;
@@ -14,7 +15,7 @@ use super::request::Request;
 use super::request_metrics::RequestMetrics;
 use super::token::lease::TokenExpiry;
 use super::token::lifetime_watcher;
-use super::token::manager::{ActiveToken, ForbiddenBy, TokenManager};
+use super::token::manager::{ActiveToken, ForbiddenBy, TokenManager, TokenSource};
 use super::transport::{HttpTransport, Index, RequestHeaders, ServerResponse, Transport};
 use crate::notice::Notices;
 
@@ -23,6 +24,8 @@ pub struct Client {
     manager: Arc<TokenManager>,
     metrics: Arc<RequestMetrics>,
     mount: Mount,
+    /// An address that others can reach than those on this machine.
+    exposed: Option<Address>,
     /// Whether nodes ask the active one for us, as far as is known.
     forwards: AtomicBool,
 }
@@ -45,15 +48,29 @@ impl Client {
     ) -> Self {
         let metrics = Arc::<RequestMetrics>::default();
         let addresses = config.connection.addresses.clone();
+        let exposed = addresses.iter().find(|address| !address.is_loopback()).cloned();
         let cluster = Arc::new(Cluster::new(transport, addresses, Arc::clone(&metrics)));
         let mount = config.mount.clone();
         let manager =
             TokenManager::new(config.token_source.clone(), cluster, mount.clone(), notices);
-        Self { manager: Arc::new(manager), metrics, mount, forwards: AtomicBool::new(true) }
+        Self {
+            manager: Arc::new(manager),
+            metrics,
+            mount,
+            exposed,
+            forwards: AtomicBool::new(true),
+        }
     }
 
     /// Keeps the token alive; never returns. Run it beside everything else.
     pub fn watch(&self) -> impl Future<Output = ()> + Send + 'static + use<> {
+        if let (TokenSource::Proxy, Some(address)) = (self.manager.source(), &self.exposed) {
+            self.notices().warning(format!(
+                "The proxy at {address} adds its own token to all requests and is neither on this \
+                 machine's loopback address nor a unix socket, so whoever reaches it can read all \
+                 secrets"
+            ));
+        }
         lifetime_watcher::watch(Arc::clone(&self.manager))
     }
 

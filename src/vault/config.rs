@@ -35,6 +35,7 @@ impl Config {
             connection: ConnectionConfig {
                 addresses: vec![Address::parse(address).unwrap()],
                 namespace: None,
+                headers: Vec::new(),
                 tls: Tls::default(),
                 proxies: Proxies::default(),
                 request_timeout: Duration::from_secs(5),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::address::Address;
+use super::extra_headers::ExtraHeader;
 use super::header::Namespace;
 use crate::http::{Proxies, Tls};
 
@@ -13,6 +14,8 @@ pub struct ConnectionConfig {
     pub addresses: Vec<Address>,
     /// The namespace of everything below.
     pub namespace: Option<Namespace>,
+    /// More headers for every request.
+    pub headers: Vec<ExtraHeader>,
     /// Whom to trust, and who we are.
     pub tls: Tls,
     /// The proxies between us and the addresses.

@@ -56,9 +56,9 @@ impl Client {
             Lookup::Alive(lease) => {
                 Ok(TokenState::Alive { left: lease.left(), renewable: lease.renewable })
             }
-            Lookup::Refused(Refusal { status: 403, .. }) => Ok(TokenState::Unknown),
-            Lookup::Refused(Refusal { status, quote, .. }) => Err(VaultError::Unexpected(format!(
-                "Vault answered {status} to a token that looked itself up{quote}"
+            Lookup::Refused(Refusal { status: Some(403), .. }) => Ok(TokenState::Unknown),
+            Lookup::Refused(Refusal { text, .. }) => Err(VaultError::Unexpected(format!(
+                "Vault does not let the token look itself up: {text}"
             ))),
         }
     }

@@ -24,6 +24,7 @@ mod connection_config;
 mod diagnosis;
 mod election;
 mod error;
+mod extra_headers;
 #[cfg(test)]
 pub(crate) mod fake;
 #[cfg(any(test, fuzzing))]
@@ -46,6 +47,7 @@ pub use config::Config;
 pub use connection_config::ConnectionConfig;
 pub use diagnosis::TokenState;
 pub use error::VaultError;
+pub use extra_headers::ExtraHeader;
 pub use header::{Namespace, Token};
 pub use kv::entry::{Entry, LOGIN_SECRET, Revision, Secret, login_secret};
 pub use kv::reader::KvReader;

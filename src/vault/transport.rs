@@ -1,6 +1,8 @@
 //! Sends requests to one address of Vault, with their headers, and tells answers that ask to come back
 //! later.
 
+use std::sync::Arc;
+
 use futures_util::future::BoxFuture;
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
@@ -9,6 +11,7 @@ use tokio::sync::watch;
 use super::Address;
 use super::connection_config::ConnectionConfig;
 use super::error::{self, VaultError};
+use super::extra_headers::ExtraHeaders;
 use super::header::{Namespace, Token};
 use super::request::Request;
 pub use crate::http::ServerResponse;
@@ -43,6 +46,7 @@ pub trait Transport: Send + Sync {
 pub struct HttpTransport {
     http: HttpClient,
     namespace: Option<HeaderValue>,
+    extra_headers: Arc<ExtraHeaders>,
 }
 
 /// How many writes a node's storage had when it answered. It is opaque: clients only send it back.
@@ -105,10 +109,11 @@ impl HttpTransport {
             proxies: config.proxies.clone(),
             request_timeout: config.request_timeout,
         };
-        let http = HttpClient::new(&client, notices)
+        let http = HttpClient::new(&client, notices.clone())
             .map_err(|cause| VaultError::Unexpected(format!("cannot set up TLS: {cause}")))?;
         let namespace = config.namespace.clone().map(|namespace| namespace.to_header());
-        Ok(Self { http, namespace })
+        let extra_headers = ExtraHeaders::new(config.headers.clone(), notices);
+        Ok(Self { http, namespace, extra_headers })
     }
 
     async fn exchange(
@@ -117,9 +122,10 @@ impl HttpTransport {
         request: &Request,
         headers: RequestHeaders<'_>,
     ) -> Result<ServerResponse, VaultError> {
-        let http = self.request(address, request, headers).ok_or_else(|| {
+        let mut http = self.request(address, request, headers).ok_or_else(|| {
             VaultError::Unexpected("cannot build the request to Vault".to_owned())
         })?;
+        http.headers_mut().extend(self.extra_headers.now().await);
         let answer = self.http.send_bounded(address.base(), http, request.longest_answer).await;
         answer.map_err(|cause| VaultError::NoAnswer { address: address.to_string(), cause })
     }

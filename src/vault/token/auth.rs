@@ -37,8 +37,8 @@ pub enum AuthCredentials {
     AppRole {
         /// The role.
         role_id: Credential,
-        /// The secret id, or a token that wraps it.
-        secret_id: Credential,
+        /// The secret id, or a token that wraps it. A role with `bind_secret_id=false` needs none.
+        secret_id: Option<Credential>,
         /// The secret id that was wrapped, if `secret_id` is a token that wraps one.
         unwrapped: Option<Unwrapped>,
     },
@@ -113,6 +113,13 @@ impl AuthMethod {
         match &self.credentials {
             AuthCredentials::AppRole { role_id, secret_id, unwrapped } => {
                 let role_id = role_id.read(notices).await.expose_secret().to_owned();
+                let Some(secret_id) = secret_id else {
+                    // vaultrs' own type wants a secret id.
+                    let body = serde_json::json!({ "role_id": role_id });
+                    let path = format!("auth/{mount}/login");
+                    let request = Request::post(RequestKind::Login, &path, Some(&body));
+                    return self.send(cluster, Ok(request)).await;
+                };
                 let mut secret_id = secret_id.read(notices).await;
                 if let Some(unwrapped) = unwrapped {
                     secret_id = unwrapped.secret_id(self, cluster, secret_id).await?;

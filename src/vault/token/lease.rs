@@ -122,22 +122,33 @@ pub enum Renewal {
     Refused(Refusal),
 }
 
-/// A 4xx to a request about the token. It says nothing about later requests.
+/// What kept a request about the token from succeeding, where another request may soon succeed or
+/// fail alike. It says nothing about later requests.
 pub struct Refusal {
-    /// The status of the answer.
-    pub status: u16,
-    /// What Vault said, if it said anything.
-    pub quote: String,
-    /// How long Vault asks us to wait.
+    /// The status, if it is a 4xx of Vault's.
+    pub status: Option<u16>,
+    /// What happened, as the end of a message.
+    pub text: String,
+    /// How long the server asks us to wait.
     pub retry_after: Option<Duration>,
 }
 
 impl Refusal {
     fn of(answer: &ServerResponse) -> Option<Self> {
+        let status = answer.status.as_u16();
         answer.status.is_client_error().then(|| Self {
-            status: answer.status.as_u16(),
-            quote: quote(&answer.body),
+            status: Some(status),
+            text: format!("{status}{}", quote(&answer.body)),
             retry_after: answer.retry_after,
+        })
+    }
+
+    /// For an error that no retry within seconds is likely to change, such as the page of a firewall.
+    pub fn of_error(error: &VaultError) -> Option<Self> {
+        (!error.is_transient()).then(|| Self {
+            status: None,
+            text: error.to_string(),
+            retry_after: error.retry_after(),
         })
     }
 }

@@ -74,9 +74,9 @@ async fn watch_token(
             Lookup::Alive(lease) => lease,
             Lookup::Refused(refusal) => {
                 manager.notices().info(format!(
-                    "Vault does not let the module's token look itself up: {}{}. Until it does, \
-                     the token is not renewed and its end is not announced",
-                    refusal.status, refusal.quote
+                    "The module's Vault token cannot look itself up: {}. Until it can, the token \
+                     is not renewed and its end is not announced",
+                    refusal.text
                 ));
                 wait_for_lease(manager, &active, refusal.retry_after).await?
             }
@@ -98,7 +98,7 @@ async fn look_up(manager: &Arc<TokenManager>, active: &ActiveToken) -> Result<Lo
             active.has_worked();
             manager.learn(active.generation, *lease);
         }
-        Lookup::Refused(refusal) if refusal.status == 403 => {
+        Lookup::Refused(refusal) if refusal.status == Some(403) => {
             if manager.after_forbidden_lookup(active).await? == ForbiddenBy::DeadToken {
                 // There is another one by now, so the wait for it is over at once.
                 return Ok(lookup);
@@ -121,12 +121,14 @@ async fn wait_for_lease(
         sleep(backoff.next_wait().max(retry_after)).await;
         retry_after = match look_up(manager, active).await {
             Ok(Lookup::Alive(lease)) => {
-                manager.notices().info("Vault lets the module's token look itself up now");
+                manager.notices().info("The module's Vault token can look itself up now");
                 return Ok(lease);
             }
             Ok(Lookup::Refused(refusal)) => refusal.retry_after.unwrap_or_default(),
-            Err(error) if error.is_transient() => error.retry_after().unwrap_or_default(),
-            Err(error) => return Err(error),
+            Err(error @ (VaultError::TokenInvalid { .. } | VaultError::TokenRefused { .. })) => {
+                return Err(error);
+            }
+            Err(error) => error.retry_after().unwrap_or_default(),
         };
     }
 }
@@ -160,14 +162,14 @@ async fn renew_until_expiry(
             Renewal::Renewed(renewed) => renewed,
             Renewal::Refused(refusal) => {
                 manager.notices().warning(format!(
-                    "Vault refuses to renew the module's token: {}{}. The module goes on trying",
-                    refusal.status, refusal.quote
+                    "The module's Vault token was not renewed: {}. The module goes on trying",
+                    refusal.text
                 ));
                 let renewed =
                     renew_again(manager, active, lease.ttl, end, refusal, &mut announcement)
                         .await?;
                 let Some(renewed) = renewed else { return Ok(()) };
-                manager.notices().info("Vault renews the module's token again");
+                manager.notices().info("The module's Vault token is renewed again");
                 renewed
             }
         };

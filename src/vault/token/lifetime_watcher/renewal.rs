@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::super::lease::{self, Renewal};
+use super::super::lease::{self, Refusal, Renewal};
 use super::super::manager::{ActiveToken, TokenManager};
 use super::outage::backoff;
 use crate::vault::VaultError;
@@ -15,7 +15,7 @@ const RENEWED_AFTER: f64 = 2.0 / 3.0;
 /// The shortest wait for a renewal.
 pub const SHORTEST_WAIT: Duration = Duration::from_millis(500);
 
-/// Renews the token. Errors that may pass are waited out until `end`.
+/// Renews the token. Errors that may pass within seconds are waited out until `end`.
 pub async fn renew(
     manager: &TokenManager,
     active: &ActiveToken,
@@ -33,8 +33,11 @@ pub async fn renew(
             }
             Err(error) => error,
         };
+        if let Some(refusal) = Refusal::of_error(&error) {
+            return Ok(Renewal::Refused(refusal));
+        }
         let wait = backoff.next_wait().max(error.retry_after().unwrap_or_default());
-        if !error.is_transient() || Instant::now() + wait >= end {
+        if Instant::now() + wait >= end {
             return Err(error);
         }
         sleep(wait).await;

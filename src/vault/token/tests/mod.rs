@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::time::{Instant, sleep};
 
 use super::auth::{AuthCredentials, AuthMethod};
@@ -123,7 +123,7 @@ impl Stage {
         let credential = || Credential::Inline("x".into());
         let credentials = AuthCredentials::AppRole {
             role_id: credential(),
-            secret_id: credential(),
+            secret_id: Some(credential()),
             unwrapped: None,
         };
         let method = AuthMethod { mount: "approle".to_owned(), namespace: None, credentials };
@@ -227,5 +227,5 @@ fn hours(hours: u64) -> Duration {
 }
 
 fn refusal(status: u16) -> Reply {
-    Reply::json(status, Value::Null)
+    Reply::errors(status, &["refused"])
 }
