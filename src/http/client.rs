@@ -119,6 +119,8 @@ impl HttpClient {
         self.tls.watch();
         let limit = self.request_timeout;
         let deadline = Instant::now() + limit;
+        // The client may be of a later version, never of an earlier one.
+        let version = self.tls.current().number;
         let exchange = self.exchange(pool, &request, longest);
         match within(deadline, limit, exchange).await {
             // A kept-alive connection that the server had closed by the time it was used.
@@ -127,31 +129,18 @@ impl HttpClient {
             {
                 within(deadline, limit, self.exchange(pool, &request, longest)).await
             }
+            // The files may have been renewed since they were last looked at.
             Err(TransportError::Certificate(text)) => {
-                self.after_certificate_error(pool, &request, longest, deadline, text).await
+                let looking = self.tls.look_again(version, Instant::now());
+                // A certificate error is an answer: nobody waits for another one beyond the limit.
+                match tokio::time::timeout_at(deadline, looking).await {
+                    Ok(true) => {
+                        within(deadline, limit, self.exchange(pool, &request, longest)).await
+                    }
+                    _ => Err(TransportError::Certificate(text)),
+                }
             }
             result => result,
-        }
-    }
-
-    /// Looks whether the TLS files have changed, and if so asks once more.
-    async fn after_certificate_error(
-        &self,
-        pool: &Pool,
-        request: &Request,
-        longest: usize,
-        deadline: Instant,
-        text: String,
-    ) -> Result<ServerResponse, TransportError> {
-        let used = pool.client.lock().version;
-        let looking = self.tls.look_again(used, Instant::now());
-        // A certificate error is an answer: there is no waiting for another one beyond the limit.
-        match tokio::time::timeout_at(deadline, looking).await {
-            Ok(true) => {
-                let exchange = self.exchange(pool, request, longest);
-                within(deadline, self.request_timeout, exchange).await
-            }
-            _ => Err(TransportError::Certificate(text)),
         }
     }
 

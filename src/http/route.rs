@@ -117,3 +117,48 @@ fn authority(url: &Url) -> Option<HeaderValue> {
     };
     HeaderValue::try_from(authority).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use reqwest::Method;
+
+    use super::super::proxy::Proxies;
+    use super::super::tls::Tls;
+    use super::*;
+
+    fn route(address: &str, server_name: &str) -> Route {
+        let address = BaseUrl::parse(address).unwrap();
+        let tls = Tls { server_name: Some(server_name.to_owned()), ..Tls::default() };
+        let config = ClientConfig {
+            addresses: vec![address.clone()],
+            tls,
+            trust_setting: "ca_cert",
+            proxies: Proxies::default(),
+            request_timeout: Duration::from_secs(1),
+        };
+        Route::new(&address, &config, Arc::new(NameResolver::new())).unwrap()
+    }
+
+    #[test]
+    fn tls_asks_for_the_name_in_the_certificate_and_http_for_the_one_in_the_address() {
+        for (address, asked, host) in [
+            ("https://10.0.0.1:8200", "https://vault.example:8200/v1/a%2Fb?c=d", "10.0.0.1:8200"),
+            ("https://one.example", "https://vault.example/v1/a%2Fb?c=d", "one.example"),
+            ("https://[::1]:8200", "https://vault.example:8200/v1/a%2Fb?c=d", "[::1]:8200"),
+        ] {
+            let url = BaseUrl::parse(address).unwrap().join("/v1/a%2Fb", Some("c=d")).unwrap();
+            let mut request = Request::new(Method::GET, url);
+            route(address, "vault.example").prepare(&mut request);
+            assert_eq!(request.url().as_str(), asked);
+            assert_eq!(request.headers().get(HOST).unwrap(), host);
+        }
+    }
+
+    #[test]
+    fn without_tls_nobody_asks_for_that_name() {
+        let url = BaseUrl::parse("http://10.0.0.1:8200").unwrap().join("/v1/a", None).unwrap();
+        let mut request = Request::new(Method::GET, url.clone());
+        route("http://10.0.0.1:8200", "vault.example").prepare(&mut request);
+        assert_eq!((request.url(), request.headers().get(HOST)), (&url, None));
+    }
+}

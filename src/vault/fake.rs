@@ -70,7 +70,7 @@ pub(crate) struct Reply {
 #[derive(Clone, Debug)]
 enum Outcome {
     Answer { status: u16, headers: HeaderMap, body: Vec<u8>, date: Option<u64> },
-    Unreachable { was_connected: bool },
+    NoAnswer(TransportError),
     Hang,
 }
 
@@ -181,13 +181,9 @@ impl Transport for FakeVault {
                         date,
                         headers,
                     }),
-                    Outcome::Unreachable { was_connected } => Err(VaultError::NoAnswer {
-                        address: address.clone(),
-                        cause: TransportError::Unreachable {
-                            cause: "connection refused".to_owned(),
-                            was_connected,
-                        },
-                    }),
+                    Outcome::NoAnswer(cause) => {
+                        Err(VaultError::NoAnswer { address: address.clone(), cause })
+                    }
                     Outcome::Hang => std::future::pending().await,
                 }
             };
@@ -260,14 +256,19 @@ impl Reply {
 
     /// No connection.
     pub(crate) fn unreachable() -> Self {
-        let outcome = Outcome::Unreachable { was_connected: false };
-        Self { after: Duration::ZERO, outcome }
+        let cause = "connection refused".to_owned();
+        Self::no_answer(TransportError::Unreachable { cause, was_connected: false })
     }
 
     /// A connection that breaks once the request was sent.
     pub(crate) fn broken() -> Self {
-        let outcome = Outcome::Unreachable { was_connected: true };
-        Self { after: Duration::ZERO, outcome }
+        let cause = "connection reset".to_owned();
+        Self::no_answer(TransportError::Unreachable { cause, was_connected: true })
+    }
+
+    /// No answer, for this reason.
+    pub(crate) fn no_answer(cause: TransportError) -> Self {
+        Self { after: Duration::ZERO, outcome: Outcome::NoAnswer(cause) }
     }
 
     /// No answer, until the request's time is over.

@@ -149,3 +149,92 @@ impl ServerCertVerifier for AcceptAnything {
         provider().signature_verification_algorithms.supported_schemes()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use rustls::pki_types::pem::PemObject;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+    use rustls::server::{ServerConfig, ServerConnection};
+    use rustls::sign::{CertifiedKey, SingleCertAndKey};
+    use rustls::{ClientConfig, ClientConnection, SupportedProtocolVersion, version};
+
+    use super::*;
+
+    const FIRST: &str = include_str!("../../../tests/vectors/tls/first.pem");
+    const SECOND: &str = include_str!("../../../tests/vectors/tls/second.pem");
+    const KEY: &str = include_str!("../../../tests/vectors/tls/key.pem");
+    const OTHER_KEY: &str = include_str!("../../../tests/vectors/tls/other-key.pem");
+
+    fn certificate(pem: &str) -> CertificateDer<'static> {
+        CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()
+    }
+
+    /// What a client that trusts the first certificate, and no other, has against a server.
+    fn verdict(
+        shown: &str,
+        key: &str,
+        name: &'static str,
+        version: &'static SupportedProtocolVersion,
+    ) -> Result<(), Error> {
+        let mut authorities = RootCertStore::empty();
+        authorities.add(certificate(FIRST)).unwrap();
+        let verifier = Verifier::new(authorities, vec![certificate(FIRST)]).unwrap();
+        let client = ClientConfig::builder_with_provider(provider())
+            .with_protocol_versions(&[version])
+            .unwrap()
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier))
+            .with_no_client_auth();
+        let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
+        let key = provider().key_provider.load_private_key(key).unwrap();
+        // A server that has stolen a certificate cares not whose key it signs with.
+        let identity = CertifiedKey::new(vec![certificate(shown)], key);
+        let server = ServerConfig::builder_with_provider(provider())
+            .with_protocol_versions(&[version])
+            .unwrap()
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(SingleCertAndKey::from(identity)));
+        let name = ServerName::try_from(name).unwrap();
+        let mut client = ClientConnection::new(Arc::new(client), name).unwrap();
+        let mut server = ServerConnection::new(Arc::new(server)).unwrap();
+        while client.is_handshaking() {
+            let mut sent = Vec::new();
+            client.write_tls(&mut sent).unwrap();
+            server.read_tls(&mut sent.as_slice()).unwrap();
+            server.process_new_packets().unwrap();
+            let mut answered = Vec::new();
+            while server.wants_write() {
+                server.write_tls(&mut answered).unwrap();
+            }
+            let mut answered = answered.as_slice();
+            while !answered.is_empty() {
+                client.read_tls(&mut answered).unwrap();
+                client.process_new_packets()?;
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_certificate_that_is_named_itself_needs_its_key_and_its_name() {
+        for version in [&version::TLS12, &version::TLS13] {
+            assert_eq!(verdict(FIRST, KEY, "first.example", version), Ok(()));
+            let stolen = verdict(FIRST, OTHER_KEY, "first.example", version).unwrap_err();
+            assert_eq!(stolen, Error::InvalidCertificate(CertificateError::BadSignature));
+            let misnamed = verdict(FIRST, KEY, "second.example", version).unwrap_err();
+            let Error::InvalidCertificate(CertificateError::NotValidForNameContext { .. }) =
+                misnamed
+            else {
+                panic!("{misnamed}");
+            };
+        }
+    }
+
+    #[test]
+    fn a_certificate_of_an_authority_that_is_not_named_is_refused() {
+        let error = verdict(SECOND, OTHER_KEY, "second.example", &version::TLS13).unwrap_err();
+        assert!(is_of_an_authority(&error), "{error}");
+    }
+}

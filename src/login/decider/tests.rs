@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::http::TransportError;
 use crate::login::config::CacheConfig;
 use crate::notice::Notice;
 use crate::sync::Mutex;
@@ -171,6 +172,39 @@ async fn what_does_not_pass_ends_a_login_at_once() {
         assert_eq!(began.elapsed(), Duration::ZERO);
         assert_eq!(site.reads().len(), 1);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_certificate_error_ends_a_login_at_once_and_memory_serves() {
+    let site = Site::new(&stale_for_an_hour());
+    site.answers([secret("s")]);
+    assert_eq!(site.log_in("s").await.code, Code::Ok);
+    for error in [
+        TransportError::Certificate("the server's certificate has expired".to_owned()),
+        TransportError::Protocol { cause: "does not speak TLS".to_owned(), was_sent: false },
+    ] {
+        site.answers([Reply::no_answer(error)]);
+        assert_eq!(site.log_in("s").await.code, Code::Ok);
+        let (before, began) = (site.reads().len(), Instant::now());
+        assert_eq!(site.log_in("t").await.code, Code::VaultUnavailable);
+        assert_eq!((site.reads().len(), began.elapsed()), (before + 1, Duration::ZERO));
+    }
+    site.answers([secret("t")]);
+    assert_eq!(site.log_in("t").await.code, Code::Ok);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_with_a_bad_certificate_is_passed_over() {
+    let mut config = config();
+    let others = vault::Config::of_test("http://127.0.0.1:8201").connection.addresses;
+    config.vault.connection.addresses.extend(others);
+    let site = Site::new(&config);
+    site.answers([secret("s")]);
+    site.vault.on("", "sys/health", [Reply::health(200)]);
+    let error = TransportError::Certificate("the server's certificate has expired".to_owned());
+    site.vault.on("http://127.0.0.1:8200", "", [Reply::no_answer(error)]);
+    assert_eq!(site.log_in("s").await.code, Code::Ok);
+    assert_eq!(site.log_in("t").await.code, Code::BadHash);
 }
 
 #[tokio::test(start_paused = true)]
