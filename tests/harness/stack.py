@@ -168,6 +168,7 @@ class Stack:
         *,
         openbao: OpenBao | None = None,
         homeserver_yaml: Mapping[str, Any] | None = None,
+        listeners: Sequence[Mapping[str, Any]] = (),
         environment: Mapping[str, str] | None = None,
         registration: Registration = Registration.MODERN,
         module: str | None = None,
@@ -182,6 +183,7 @@ class Stack:
             name: The start of the localparts of its accounts, and of its directory.
             openbao: Its Vault, if it is not that of the stack.
             homeserver_yaml: More of Synapse's own configuration.
+            listeners: More of its listeners.
             environment: More environment variables.
             registration: How Synapse is told of the module.
             module: The module's name, if it is not ours.
@@ -197,6 +199,7 @@ class Stack:
             registration=registration,
             module=module,
             settings=homeserver_yaml,
+            listeners=listeners,
             environment=environment,
             has_metrics=has_metrics,
             log_level=log_level,
