@@ -1,5 +1,6 @@
 //! Secrets kept in memory for a while, as far as the configuration allows it.
 
+use std::collections::BTreeSet;
 use std::hash::RandomState;
 use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
@@ -37,7 +38,8 @@ pub struct CacheUses {
     pub stale: Counter,
 }
 
-/// The secrets in two orders. Every user is in both; the id itself is there once.
+/// The secrets in two orders. Every user is in both; the id itself is there once. Those whose secret
+/// Vault deletes by itself are in a third one.
 ///
 /// Users may choose their ids, so they are hashed in a way that nobody can foresee.
 #[derive(Default)]
@@ -46,11 +48,15 @@ struct Kept {
     by_use: LinkedHashMap<Arc<str>, Remembered, RandomState>,
     /// Whose secret was read last comes last.
     by_age: LinkedHashSet<Arc<str>, RandomState>,
+    /// Whose secret is deleted first comes first.
+    by_deletion: BTreeSet<(Instant, Arc<str>)>,
 }
 
 struct Remembered {
     secret: SecretString,
     read: Instant,
+    /// When Vault deletes it; `None` if it does not.
+    deleted: Option<Instant>,
 }
 
 impl SecretCache {
@@ -63,9 +69,12 @@ impl SecretCache {
         Some(Self { kept: Mutex::default(), config, uses: CacheUses::default() })
     }
 
-    /// Keeps a secret that Vault holds now.
-    pub fn remember(&self, user_id: &UserId, secret: &SecretString) {
-        let remembered = Remembered { secret: secret.clone(), read: Instant::now() };
+    /// Keeps a secret that Vault holds now, no longer than until Vault deletes it.
+    pub fn remember(&self, user_id: &UserId, secret: &SecretString, deleted_in: Option<Duration>) {
+        let read = Instant::now();
+        // A time beyond all clocks is none.
+        let deleted = deleted_in.and_then(|deleted_in| read.checked_add(deleted_in));
+        let remembered = Remembered { secret: secret.clone(), read, deleted };
         let most = usize::try_from(self.config.max_entries).unwrap_or(usize::MAX);
         self.kept().insert(user_id, remembered, most);
     }
@@ -95,9 +104,11 @@ impl SecretCache {
     /// whether there may be more.
     pub fn evict_expired(&self) -> bool {
         let longest = self.config.ttl.max(self.config.stale_if_error);
-        Instant::now()
-            .checked_sub(longest)
-            .is_some_and(|before| self.kept().wipe(before, WIPED_AT_ONCE) == WIPED_AT_ONCE)
+        let now = Instant::now();
+        let deleted = self.kept().wipe_deleted(now, WIPED_AT_ONCE);
+        let expired =
+            now.checked_sub(longest).map_or(0, |before| self.kept().wipe(before, WIPED_AT_ONCE));
+        deleted == WIPED_AT_ONCE || expired == WIPED_AT_ONCE
     }
 
     fn check(
@@ -108,7 +119,9 @@ impl SecretCache {
     ) -> bool {
         !good_for.is_zero()
             && self.kept().by_use.to_back(user_id.as_str()).is_some_and(|remembered| {
-                remembered.read.elapsed() < good_for && fits(&remembered.secret)
+                remembered.read.elapsed() < good_for
+                    && remembered.deleted.is_none_or(|deleted| Instant::now() < deleted)
+                    && fits(&remembered.secret)
             })
     }
 
@@ -120,19 +133,47 @@ impl SecretCache {
 impl Kept {
     /// Puts a secret in, and out whoever was asked for longest ago if there are more than `most`.
     fn insert(&mut self, user_id: &UserId, remembered: Remembered, most: usize) {
+        self.remove(user_id.as_str());
         let user_id: Arc<str> = user_id.as_str().into();
+        if let Some(deleted) = remembered.deleted {
+            self.by_deletion.insert((deleted, Arc::clone(&user_id)));
+        }
         self.by_age.insert(Arc::clone(&user_id));
         self.by_use.insert(user_id, remembered);
         if self.by_use.len() > most
-            && let Some((user_id, _)) = self.by_use.pop_front()
+            && let Some((user_id, remembered)) = self.by_use.pop_front()
         {
-            self.by_age.remove(&user_id);
+            self.unlist(&user_id, &remembered);
         }
     }
 
     fn remove(&mut self, user_id: &str) {
-        self.by_use.remove(user_id);
+        if let Some((user_id, remembered)) = self.by_use.remove_entry(user_id) {
+            self.unlist(&user_id, &remembered);
+        }
+    }
+
+    /// Takes what is no longer in the first order out of the others.
+    fn unlist(&mut self, user_id: &Arc<str>, remembered: &Remembered) {
         self.by_age.remove(user_id);
+        if let Some(deleted) = remembered.deleted {
+            self.by_deletion.remove(&(deleted, Arc::clone(user_id)));
+        }
+    }
+
+    /// Wipes secrets that Vault has deleted by `now`, but no more than `most`. Returns how many.
+    fn wipe_deleted(&mut self, now: Instant, most: usize) -> usize {
+        let deleted: Vec<_> = self
+            .by_deletion
+            .iter()
+            .take(most)
+            .take_while(|(deleted, _)| *deleted <= now)
+            .map(|(_, user_id)| Arc::clone(user_id))
+            .collect();
+        for user_id in &deleted {
+            self.remove(user_id);
+        }
+        deleted.len()
     }
 
     /// Wipes secrets read no later than `before`, but no more than `most`. Returns how many.
@@ -180,11 +221,11 @@ mod tests {
     fn nothing_is_kept_unless_configured() {
         assert!(cache(0, 0, 10).is_none());
         let only_stale = cache(0, 60, 10).unwrap();
-        only_stale.remember(&user("a"), &"s".into());
+        only_stale.remember(&user("a"), &"s".into(), None);
         assert!(!only_stale.fresh(&user("a"), |_| true));
         assert!(only_stale.stale(&user("a"), |_| true));
         let only_fresh = cache(60, 0, 10).unwrap();
-        only_fresh.remember(&user("a"), &"s".into());
+        only_fresh.remember(&user("a"), &"s".into(), None);
         assert!(only_fresh.fresh(&user("a"), |_| true));
         assert!(!only_fresh.stale(&user("a"), |_| true));
     }
@@ -192,7 +233,7 @@ mod tests {
     #[test]
     fn what_is_forgotten_is_gone() {
         let cache = cache(60, 60, 10).unwrap();
-        cache.remember(&user("a"), &"s".into());
+        cache.remember(&user("a"), &"s".into(), None);
         cache.forget(&user("a"));
         assert!(!cache.fresh(&user("a"), |_| true));
         assert!(!cache.stale(&user("a"), |_| true));
@@ -202,7 +243,7 @@ mod tests {
     fn the_bound_holds() {
         let cache = cache(60, 0, 10).unwrap();
         for number in 0..1000 {
-            cache.remember(&user(&number.to_string()), &"s".into());
+            cache.remember(&user(&number.to_string()), &"s".into(), None);
         }
         assert_eq!(kept(&cache).len(), 10);
     }
@@ -211,11 +252,11 @@ mod tests {
     fn the_place_of_who_logged_in_longest_ago_is_given_away() {
         let cache = cache(60, 0, 3).unwrap();
         for localpart in ["a", "b", "c"] {
-            cache.remember(&user(localpart), &"s".into());
+            cache.remember(&user(localpart), &"s".into(), None);
         }
         assert!(cache.fresh(&user("a"), |_| true));
-        cache.remember(&user("b"), &"s".into());
-        cache.remember(&user("d"), &"s".into());
+        cache.remember(&user("b"), &"s".into(), None);
+        cache.remember(&user("d"), &"s".into(), None);
         assert_eq!(kept(&cache), ["@a:example.org", "@b:example.org", "@d:example.org"]);
     }
 
@@ -223,10 +264,10 @@ mod tests {
     fn what_was_read_longest_ago_is_wiped_first() {
         let cache = cache(60, 0, 10).unwrap();
         for localpart in ["a", "b", "c"] {
-            cache.remember(&user(localpart), &"s".into());
+            cache.remember(&user(localpart), &"s".into(), None);
         }
         let before = Instant::now();
-        cache.remember(&user("a"), &"s".into());
+        cache.remember(&user("a"), &"s".into(), None);
         assert!(cache.fresh(&user("b"), |_| true));
         assert_eq!(cache.kept().wipe(before, 1), 1);
         assert_eq!(kept(&cache), ["@c:example.org", "@a:example.org"]);
@@ -239,7 +280,7 @@ mod tests {
     fn all_that_has_expired_is_wiped() {
         let mut cache = cache(60, 60, 10_000).unwrap();
         for number in 0..2500 {
-            cache.remember(&user(&number.to_string()), &"s".into());
+            cache.remember(&user(&number.to_string()), &"s".into(), None);
         }
         assert!(!cache.evict_expired());
         assert_eq!(kept(&cache).len(), 2500);
@@ -249,5 +290,27 @@ mod tests {
         assert_eq!(kept(&cache).len(), 500);
         assert!(!cache.evict_expired());
         assert_eq!(kept(&cache).len(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_secret_is_kept_no_longer_than_vault_keeps_it() {
+        let cache = cache(60, 3600, 10).unwrap();
+        let second = Duration::from_secs(1);
+        cache.remember(&user("a"), &"s".into(), Some(10 * second));
+        cache.remember(&user("b"), &"s".into(), Some(Duration::MAX));
+        cache.remember(&user("c"), &"s".into(), Some(Duration::ZERO));
+        cache.remember(&user("d"), &"s".into(), Some(10 * second));
+        cache.remember(&user("d"), &"s".into(), None);
+        assert!(!cache.fresh(&user("c"), |_| true) && !cache.stale(&user("c"), |_| true));
+        tokio::time::advance(9 * second).await;
+        assert!(cache.fresh(&user("a"), |_| true) && cache.stale(&user("a"), |_| true));
+        tokio::time::advance(second).await;
+        assert!(!cache.fresh(&user("a"), |_| true) && !cache.stale(&user("a"), |_| true));
+        // It is wiped as soon, and not only when its time in the cache is over.
+        assert!(!cache.evict_expired());
+        assert_eq!(kept(&cache), ["@b:example.org", "@d:example.org"]);
+        assert!(cache.fresh(&user("b"), |_| true) && cache.fresh(&user("d"), |_| true));
+        cache.forget(&user("b"));
+        assert!(cache.kept().by_deletion.is_empty());
     }
 }

@@ -128,7 +128,8 @@ mod tests {
 
     fn secret(text: &str) -> Entry {
         let display_name = Some("Alice".to_owned());
-        Entry::Secret(Secret { login_secret: text.into(), display_name, revision: None })
+        let login_secret = text.into();
+        Entry::Secret(Secret { login_secret, display_name, revision: None, deleted_in: None })
     }
 
     #[test]

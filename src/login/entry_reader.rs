@@ -161,8 +161,8 @@ impl EntryReader {
     fn remember(&self, user_id: &UserId, newest: &Entry) {
         match (&self.cache, newest) {
             (None, _) => {}
-            (Some(cache), Entry::Secret(Secret { login_secret, .. })) => {
-                cache.remember(user_id, login_secret);
+            (Some(cache), Entry::Secret(Secret { login_secret, deleted_in, .. })) => {
+                cache.remember(user_id, login_secret, *deleted_in);
             }
             (Some(cache), Entry::Missing | Entry::Unusable(_)) => cache.forget(user_id),
         }

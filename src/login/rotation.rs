@@ -35,13 +35,19 @@ impl Rotation {
         let Entry::Secret(Secret { revision: Some(newest), .. }) = newest else { return None };
         let number = newest.number.checked_sub(1).filter(|number| *number > 0)?;
         let until = newest.created.checked_add(self.grace)?;
-        (newest.age() < self.grace).then_some(PreviousVersion { number, until })
+        newest.age().filter(|age| *age < self.grace).map(|_| PreviousVersion { number, until })
     }
 
     /// Says once that the rule has no effect, if that shows.
     pub fn warn_if_useless(&self, engine: Option<Version>, newest: Option<&Entry>) {
         let reason = match (engine, newest) {
             (Some(Version::V1), _) => "the KV engine is of version 1, which keeps one secret only",
+            (_, Some(Entry::Secret(Secret { revision: Some(revision), .. })))
+                if revision.age().is_none() =>
+            {
+                "Vault says of a secret that it was written in the future; check the clocks of its \
+                 nodes"
+            }
             (_, Some(Entry::Secret(Secret { revision: None, .. }))) => {
                 "Vault's answers do not tell when a secret was written and what time it is now; \
                  check what stands between the module and Vault"
@@ -69,7 +75,8 @@ mod tests {
         let created = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
         let answered = created + Duration::from_secs(age);
         let revision = Some(Revision { number, created, answered });
-        Entry::Secret(Secret { login_secret: "s".into(), display_name: None, revision })
+        let login_secret = "s".into();
+        Entry::Secret(Secret { login_secret, display_name: None, revision, deleted_in: None })
     }
 
     #[test]
@@ -88,6 +95,12 @@ mod tests {
         assert_eq!(rotation().previous(&Entry::Missing), None);
         assert_eq!(rotation().previous(&Entry::Unusable("empty")), None);
         let Entry::Secret(secret) = newest(5, 0) else { unreachable!() };
+        let later = secret.revision.map(|revision| Revision {
+            created: revision.created + Duration::from_secs(11),
+            ..revision
+        });
+        let written_later = Entry::Secret(Secret { revision: later, ..secret.clone() });
+        assert_eq!(rotation().previous(&written_later), None);
         let untold = Entry::Secret(Secret { revision: None, ..secret });
         assert_eq!(rotation().previous(&untold), None);
         assert!(Rotation::new(Duration::ZERO, Notices::new(|_| {})).is_none());

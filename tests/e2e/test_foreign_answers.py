@@ -88,7 +88,9 @@ def test_a_firewalls_403_is_said_as_what_it_is(
     relay.meddle = to_reads(Reply(403, b"<html>", headers=PAGE))
     outcome = core.log_in(account.user_id, account.token_hash)
     assert outcome.code == "vault_error"
-    advice = "not an answer of Vault's (403, text/html); check the address and what stands before it"
+    advice = (
+        "not an answer of Vault's (403, text/html); check the address and what stands before it"
+    )
     assert advice in outcome.reason
     assert "token" not in outcome.reason
     assert relay.reads(account.user_id) == 1

@@ -15,6 +15,9 @@ const DISPLAY_NAME: &str = "display_name";
 /// Longest display name that homeservers take, in characters.
 const LONGEST_DISPLAY_NAME: usize = 256;
 
+/// How much the clocks of Vault's nodes may disagree.
+const MAX_CLOCK_SKEW: Duration = Duration::from_secs(10);
+
 /// What Vault holds for one user.
 #[derive(Clone, Debug)]
 pub enum Entry {
@@ -35,6 +38,8 @@ pub struct Secret {
     pub display_name: Option<String>,
     /// Which version of the entry this is; `None` if Vault's answer does not say.
     pub revision: Option<Revision>,
+    /// How long after Vault's answer this version is deleted; `None` if it is not to be.
+    pub deleted_in: Option<Duration>,
 }
 
 /// A version of an entry, and when it was written. All times are those of Vault's own clocks.
@@ -59,22 +64,33 @@ impl Revision {
         Some(Self { number: metadata.version, created, answered })
     }
 
-    /// How old the version was when Vault answered. Zero if the clocks of its nodes disagree.
+    /// How old the version was when Vault answered.
+    ///
+    /// Zero if it was written a little later than that by the clocks of Vault's nodes; `None` if
+    /// these disagree by so much that nothing is known.
     #[must_use]
-    pub fn age(&self) -> Duration {
-        self.answered.duration_since(self.created).unwrap_or_default()
+    pub fn age(&self) -> Option<Duration> {
+        match self.answered.duration_since(self.created) {
+            Ok(age) => Some(age),
+            Err(ahead) => (ahead.duration() <= MAX_CLOCK_SKEW).then_some(Duration::ZERO),
+        }
     }
 }
 
 impl Entry {
     /// Reads the fields of an entry.
-    pub(super) fn of(fields: Value, revision: Option<Revision>) -> Self {
+    pub(super) fn of(
+        fields: Value,
+        revision: Option<Revision>,
+        deleted_in: Option<Duration>,
+    ) -> Self {
         let Value::Object(fields) = fields else { return Self::Missing };
         match login_secret(&fields) {
             Ok(login_secret) => Self::Secret(Secret {
                 login_secret,
                 display_name: fields.get(DISPLAY_NAME).and_then(display_name),
                 revision,
+                deleted_in,
             }),
             Err(problem) => Self::Unusable(problem),
         }
@@ -133,13 +149,16 @@ mod tests {
     #[test]
     fn the_age_of_a_version_is_by_vaults_clocks() {
         for (created, date, age) in [
-            ("2001-09-09T01:46:40.000000001Z", 1_000_000_600, 599),
-            ("2001-09-09T01:46:40Z", 1_000_000_600, 600),
+            ("2001-09-09T01:46:40.000000001Z", 1_000_000_600, Some(599)),
+            ("2001-09-09T01:46:40Z", 1_000_000_600, Some(600)),
             // A second is cut off, and nodes may disagree.
-            ("2001-09-09T01:46:40.9Z", 1_000_000_000, 0),
-            ("2001-09-10T01:46:40Z", 1_000_000_000, 0),
+            ("2001-09-09T01:46:40.9Z", 1_000_000_000, Some(0)),
+            ("2001-09-09T01:46:50Z", 1_000_000_000, Some(0)),
+            ("2001-09-09T01:46:51Z", 1_000_000_000, None),
+            ("2101-01-01T00:00:00Z", 1_000_000_000, None),
         ] {
-            assert_eq!(revision(created, Some(date)).unwrap().age().as_secs(), age, "{created}");
+            let found = revision(created, Some(date)).unwrap().age();
+            assert_eq!(found.map(|age| age.as_secs()), age, "{created}");
         }
     }
 

@@ -13,33 +13,60 @@ use crate::vault::error::{messages, quote};
 use crate::vault::transport::ServerResponse;
 use crate::vault::{Mount, VaultError};
 
+/// The date of an answer is whole seconds: it may be that much later.
+const DATE_PRECISION: Duration = Duration::from_secs(1);
+
 /// Reads the answer of an engine of version 2 that was asked for an entry.
 pub fn entry_of_v2(mount: &Mount, answer: &ServerResponse) -> Result<Entry, VaultError> {
     match answer.status.as_u16() {
         200 => {
             let version: Option<ReadSecretResponse> = parse(mount, 2, answer)?;
-            let live = version.filter(|version| is_live(&version.metadata, answer.date));
-            Ok(live.map_or(Entry::Missing, |version| {
-                Entry::of(version.data, Revision::of(&version.metadata, answer.date))
-            }))
+            let Some(ReadSecretResponse { data, metadata }) = version else {
+                return Ok(Entry::Missing);
+            };
+            Ok(match life(&metadata, answer.date) {
+                Life::Over => Entry::Missing,
+                Life::Endless => Entry::of(data, Revision::of(&metadata, answer.date), None),
+                Life::Ends(after) => {
+                    Entry::of(data, Revision::of(&metadata, answer.date), Some(after))
+                }
+            })
         }
         404 => missing(mount, answer),
         _ => Err(unexpected(mount, answer)),
     }
 }
 
-/// Whether a version is neither destroyed nor deleted, by its metadata.
+/// How long a version lives.
+enum Life {
+    /// It is destroyed or deleted.
+    Over,
+    /// It is deleted so long after the answer.
+    Ends(Duration),
+    /// Nobody has said when it is to be deleted.
+    Endless,
+}
+
+/// How long a version lives, by its metadata.
 ///
-/// Vault itself answers 404 for a version that is, but another program that serves its API may answer
-/// 200. A live version may have a time at which it will be deleted.
-fn is_live(metadata: &SecretVersionMetadata, date: Option<u64>) -> bool {
-    if metadata.destroyed || metadata.deletion_time.is_empty() {
-        return !metadata.destroyed;
+/// Vault itself answers 404 for a version that is gone, but another program that serves its API may
+/// answer 200. A live version may have a time at which it will be deleted.
+fn life(metadata: &SecretVersionMetadata, date: Option<u64>) -> Life {
+    if metadata.destroyed {
+        return Life::Over;
+    }
+    if metadata.deletion_time.is_empty() {
+        return Life::Endless;
     }
     let answered = date.and_then(|date| UNIX_EPOCH.checked_add(Duration::from_secs(date)));
     // A time that cannot be read is not known to lie ahead.
-    humantime::parse_rfc3339(&metadata.deletion_time)
-        .is_ok_and(|deleted| answered.unwrap_or_else(SystemTime::now) < deleted)
+    let left = humantime::parse_rfc3339(&metadata.deletion_time)
+        .ok()
+        .and_then(|deleted| deleted.duration_since(answered.unwrap_or_else(SystemTime::now)).ok());
+    match left {
+        None | Some(Duration::ZERO) => Life::Over,
+        Some(left) => Life::Ends(left.saturating_sub(DATE_PRECISION)),
+    }
 }
 
 /// Reads the answer of an engine of version 1 that was asked for an entry.
@@ -47,7 +74,7 @@ pub fn entry_of_v1(mount: &Mount, answer: &ServerResponse) -> Result<Entry, Vaul
     match answer.status.as_u16() {
         200 => {
             let fields: Option<Map<String, Value>> = parse(mount, 1, answer)?;
-            Ok(fields.map_or(Entry::Missing, |fields| Entry::of(Value::Object(fields), None)))
+            Ok(fields.map_or(Entry::Missing, |fields| Entry::of(Value::Object(fields), None, None)))
         }
         404 if has_warnings(answer) => Err(VaultError::Unexpected(format!(
             "the KV engine at {mount} is not of version 1; check vault_kv_version"
@@ -125,14 +152,17 @@ mod tests {
     #[test]
     fn a_version_that_is_said_to_be_gone_is_no_secret() {
         // The answer is of 2001-09-09T01:46:40Z.
-        for (deletion_time, destroyed, is_there) in [
-            ("", false, true),
-            ("2001-09-09T01:46:41Z", false, true),
-            ("2001-09-09T01:46:40Z", false, false),
-            ("2001-09-09T01:46:39.5Z", false, false),
-            ("", true, false),
-            ("later", false, false),
-            ("2001-09-09T01:46:41Z", true, false),
+        let (gone, endless) = (None, Some(None));
+        let ends_in = |seconds| Some(Some(Duration::from_secs(seconds)));
+        for (deletion_time, destroyed, expected) in [
+            ("", false, endless),
+            ("2001-09-09T01:56:40Z", false, ends_in(599)),
+            ("2001-09-09T01:46:41Z", false, ends_in(0)),
+            ("2001-09-09T01:46:40Z", false, gone),
+            ("2001-09-09T01:46:39.5Z", false, gone),
+            ("", true, gone),
+            ("later", false, gone),
+            ("2001-09-09T01:46:41Z", true, gone),
         ] {
             let metadata = json!({
                 "created_time": "2001-09-09T01:00:00Z",
@@ -159,8 +189,11 @@ mod tests {
                 date: Some(1_000_000_000),
                 headers: HeaderMap::new(),
             };
-            let entry = entry_of_v2(&Mount::default(), &answer).unwrap();
-            assert_eq!(matches!(entry, Entry::Secret(_)), is_there, "{body}");
+            let deleted_in = match entry_of_v2(&Mount::default(), &answer).unwrap() {
+                Entry::Secret(secret) => Some(secret.deleted_in),
+                Entry::Missing | Entry::Unusable(_) => None,
+            };
+            assert_eq!(deleted_in, expected, "{body}");
         }
     }
 }
