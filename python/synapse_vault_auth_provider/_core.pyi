@@ -525,11 +525,14 @@ class Provisioner:
     def logout_async(self, access_token: str) -> Coroutine[Any, Any, None]:
         """Do what `logout` does, without blocking the event loop."""
 
-    def rotate_secret(self, matrix_user_id: str) -> RotatedSecret:
+    def rotate_secret(
+        self, matrix_user_id: str, *, dry_run: bool = False
+    ) -> RotatedSecret:
         """Give an account another secret. Sessions that are open stay open.
 
         Args:
             matrix_user_id: The id, or the localpart.
+            dry_run: Whether only to say what would be done.
 
         Returns:
             Which version of the entry has the new secret. The secret itself is in Vault.
@@ -540,31 +543,49 @@ class Provisioner:
             UnreachableError: Vault did not answer in time.
         """
 
-    def rotate_secret_async(self, matrix_user_id: str) -> Coroutine[Any, Any, RotatedSecret]:
+    def rotate_secret_async(
+        self, matrix_user_id: str, *, dry_run: bool = False
+    ) -> Coroutine[Any, Any, RotatedSecret]:
         """Do what `rotate_secret` does, without blocking the event loop."""
 
-    def revoke_user(self, matrix_user_id: str, *, deactivate: bool = False) -> RevokedUser:
-        """Remove an account's secret from Vault, and log its sessions out.
+    def revoke_user(
+        self,
+        matrix_user_id: str,
+        *,
+        deactivate: bool = False,
+        wait: bool = False,
+        dry_run: bool = False,
+    ) -> RevokedUser:
+        """Remove an account's secret from Vault, and end what was opened with it.
 
-        With an admin token this works for every account. Without one it takes a login with the
-        very secret; where that fails, the secret is removed all the same and a warning says what
-        is left.
+        With an admin token this works for every account, and also resets the password and removes
+        e-mail addresses and telephone numbers. Without one it takes a login with the very secret;
+        where that fails, the secret is removed all the same and a warning says what is left.
 
         Args:
             matrix_user_id: The id, or the localpart.
             deactivate: Whether the account is deactivated as well, for good.
+            wait: Whether to wait until no session can be opened any more, and to end all then. It
+                takes as long as the module caches secrets, however long `timeout` is.
+            dry_run: Whether only to say what would be done.
 
         Returns:
-            What was done.
+            What was done. If `sessions_ended` is false, call again, with an admin token: from
+            `sessions_end_at` on, if that is set.
 
         Raises:
-            VaultError: Vault refuses to remove the entry.
+            VaultError: Vault refuses to write or to remove the entry.
             HomeserverError: The homeserver refuses.
             UnreachableError: One of them did not answer in time. Call again to do what is left.
         """
 
     def revoke_user_async(
-        self, matrix_user_id: str, *, deactivate: bool = False
+        self,
+        matrix_user_id: str,
+        *,
+        deactivate: bool = False,
+        wait: bool = False,
+        dry_run: bool = False,
     ) -> Coroutine[Any, Any, RevokedUser]:
         """Do what `revoke_user` does, without blocking the event loop."""
 
@@ -649,6 +670,10 @@ class ProvisionedUser:
         """The session's device; ``None`` if it has none."""
 
     @property
+    def expires_in(self) -> float | None:
+        """For how many seconds the access token works; `None` if it has no end."""
+
+    @property
     def home_server(self) -> str:
         """The server name."""
 
@@ -680,6 +705,10 @@ class Login:
         """The session's device."""
 
     @property
+    def expires_in(self) -> float | None:
+        """For how many seconds the access token works; `None` if it has no end."""
+
+    @property
     def home_server(self) -> str:
         """The server name."""
 
@@ -699,8 +728,16 @@ class RotatedSecret:
         """The version of the entry that has the new one."""
 
     @property
-    def created_time(self) -> str:
-        """When it was written, by Vault's clock, as of RFC 3339."""
+    def created_time(self) -> str | None:
+        """When it was written, by Vault's clock, as of RFC 3339; `None` after a dry run."""
+
+    @property
+    def former_kept(self) -> bool:
+        """Whether Vault keeps the secret before, without which `rotation_grace` has no effect."""
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the caller should know."""
 
     def as_dict(self) -> dict[str, object]:
         """Return all attributes."""
@@ -719,7 +756,11 @@ class RevokedUser:
 
     @property
     def sessions_ended(self) -> bool:
-        """Whether its sessions were ended."""
+        """Whether its sessions were ended, and none can be opened any more."""
+
+    @property
+    def sessions_end_at(self) -> str | None:
+        """From when on another call ends the sessions for good, as of RFC 3339."""
 
     @property
     def deactivated(self) -> bool:

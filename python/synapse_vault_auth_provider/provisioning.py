@@ -174,15 +174,24 @@ class Provisioner(_core.Provisioner):
         """Do what `logout` does, without blocking the event loop."""
         await super().logout_async(access_token)
 
-    async def rotate_secret_async(self, matrix_user_id: str) -> RotatedSecret:
+    async def rotate_secret_async(
+        self, matrix_user_id: str, *, dry_run: bool = False
+    ) -> RotatedSecret:
         """Do what `rotate_secret` does, without blocking the event loop."""
-        return await super().rotate_secret_async(matrix_user_id)
+        return await super().rotate_secret_async(matrix_user_id, dry_run=dry_run)
 
     async def revoke_user_async(
-        self, matrix_user_id: str, *, deactivate: bool = False
+        self,
+        matrix_user_id: str,
+        *,
+        deactivate: bool = False,
+        wait: bool = False,
+        dry_run: bool = False,
     ) -> RevokedUser:
         """Do what `revoke_user` does, without blocking the event loop."""
-        return await super().revoke_user_async(matrix_user_id, deactivate=deactivate)
+        return await super().revoke_user_async(
+            matrix_user_id, deactivate=deactivate, wait=wait, dry_run=dry_run
+        )
 
     async def update_profile_async(
         self,

@@ -18,8 +18,12 @@ pub struct Account {
     pub is_admin: bool,
     /// Whether the account was closed.
     pub is_deactivated: bool,
+    /// Whether the account was closed, and what others see of it removed.
+    pub is_erased: bool,
     /// Whether the account is locked for the time being.
     pub is_locked: bool,
+    /// Whether the account is suspended: it may log in and read, and do little else.
+    pub is_suspended: bool,
     /// Whether the user is a guest, who has no credentials.
     pub is_guest: bool,
     /// The type, such as `bot`; `None` for people.
@@ -63,7 +67,11 @@ pub struct AccountBody {
     admin: Value,
     deactivated: Value,
     #[serde(default)]
+    erased: Value,
+    #[serde(default)]
     locked: Value,
+    #[serde(default)]
+    suspended: Value,
     #[serde(default)]
     is_guest: Value,
     #[serde(default)]
@@ -87,7 +95,9 @@ impl From<AccountBody> for Account {
             last_seen_ts: body.last_seen_ts.map(|milliseconds| milliseconds / 1000),
             is_admin: is_true(&body.admin),
             is_deactivated: is_true(&body.deactivated),
+            is_erased: is_true(&body.erased),
             is_locked: is_true(&body.locked),
+            is_suspended: is_true(&body.suspended),
             is_guest: is_true(&body.is_guest),
             user_type: body.user_type,
             appservice_id: body.appservice_id,

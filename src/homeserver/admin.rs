@@ -69,24 +69,24 @@ impl Admin<'_> {
         Ok(Dated { value, date: answer.date })
     }
 
-    /// Creates an account without a password; whether this request did, and no earlier one.
+    /// Creates an account without a password; returns it if this request did, and no earlier one.
     ///
     /// An account that exists is left as it is: the body is empty.
     ///
     /// # Errors
     /// 400 `M_INVALID_USERNAME` for a user id that cannot be, and what kept the homeserver from
     /// answering.
-    pub async fn create(&self, user_id: &str) -> Result<bool, HomeserverError> {
+    pub async fn create(&self, user_id: &str) -> Result<Option<Account>, HomeserverError> {
         let request = self.put(&V2, &["users", user_id], &json!({}))?;
         let answer = self.homeserver.send(&request).await?;
-        self.homeserver.understand::<AccountBody>(&request, &answer)?;
-        Ok(answer.status == StatusCode::CREATED)
+        let account = self.homeserver.understand::<AccountBody>(&request, &answer)?;
+        Ok((answer.status == StatusCode::CREATED).then(|| account.into()))
     }
 
     /// Sets attributes of an account that is known to exist.
     ///
     /// Synapse has no request that does only this. If the account is gone by then, which takes an
-    /// operation on the database, Synapse creates it anew with these attributes and no password,
+    /// operation on the database, Synapse creates it again with these attributes and no password,
     /// and the error says so.
     ///
     /// # Errors
@@ -97,11 +97,27 @@ impl Admin<'_> {
         user_id: &str,
         attributes: &Attributes<'_>,
     ) -> Result<(), HomeserverError> {
-        let request = self.put(&V2, &["users", user_id], attributes)?;
+        self.put_to_existing(user_id, attributes).await
+    }
+
+    /// Removes the e-mail addresses and telephone numbers of an account that is known to exist.
+    ///
+    /// # Errors
+    /// As for [`Self::modify`].
+    pub async fn remove_threepids(&self, user_id: &str) -> Result<(), HomeserverError> {
+        self.put_to_existing(user_id, &json!({ "threepids": [] })).await
+    }
+
+    async fn put_to_existing(
+        &self,
+        user_id: &str,
+        body: &impl Serialize,
+    ) -> Result<(), HomeserverError> {
+        let request = self.put(&V2, &["users", user_id], body)?;
         let answer = self.homeserver.send(&request).await?;
         if answer.status == StatusCode::CREATED {
             return Err(HomeserverError::Unexpected {
-                what: format!("the account {user_id} was gone, and has been created anew"),
+                what: format!("the account {user_id} was gone, and has been created again"),
                 may_have_applied: true,
             });
         }
@@ -130,16 +146,6 @@ impl Admin<'_> {
         self.post(&V2, &["users", user_id, "delete_devices"], &DeleteDevicesBody { devices })
             .await
             .map(drop)
-    }
-
-    /// The ids of the rooms that an account is in; none if there is no such account.
-    ///
-    /// # Errors
-    /// What kept the homeserver from answering.
-    pub async fn joined_rooms(&self, user_id: &str) -> Result<Vec<String>, HomeserverError> {
-        let request = self.get(&V1, &["users", user_id, "joined_rooms"])?;
-        let RoomsBody { joined_rooms } = self.homeserver.fetch(&request).await?;
-        Ok(joined_rooms)
     }
 
     /// Gives an account a password, and ends its sessions if `logout_devices`.
@@ -224,11 +230,6 @@ struct DevicesBody {
 #[derive(Deserialize)]
 struct Device {
     device_id: String,
-}
-
-#[derive(Deserialize)]
-struct RoomsBody {
-    joined_rooms: Vec<String>,
 }
 
 #[derive(Deserialize)]

@@ -1,7 +1,7 @@
 //! What the homeserver tells everybody about itself.
 
 use ruma_client_api::discovery::get_supported_versions;
-use ruma_client_api::session::get_login_types;
+use ruma_client_api::session::get_login_types::{self, v3::LoginType};
 use serde::Deserialize;
 
 use super::request::Request;
@@ -17,6 +17,20 @@ impl Homeserver {
     pub async fn login_types(&self) -> Result<Vec<String>, HomeserverError> {
         let response = self.ask(get_login_types::v3::Request::new(), None).await?;
         Ok(response.flows.iter().map(|flow| flow.login_type().to_owned()).collect())
+    }
+
+    /// Whether a session can get a token that opens another one, for another device to log in with.
+    ///
+    /// API: <https://spec.matrix.org/v1.16/client-server-api/#get_matrixclientv3login>
+    ///
+    /// # Errors
+    /// What kept the homeserver from answering.
+    pub async fn gives_login_tokens(&self) -> Result<bool, HomeserverError> {
+        let response = self.ask(get_login_types::v3::Request::new(), None).await?;
+        Ok(response
+            .flows
+            .iter()
+            .any(|flow| matches!(flow, LoginType::Token(token) if token.get_login_token)))
     }
 
     /// The versions of Matrix that the homeserver speaks, such as `v1.11`.

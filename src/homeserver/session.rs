@@ -1,8 +1,11 @@
 //! Sessions: logging in and out.
 
+use std::time::Duration;
+
 use ruma_client_api::session::{logout, logout_all};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::login_credentials::LoginCredentialsBody;
 use super::request::Request;
@@ -32,6 +35,8 @@ pub struct Session {
     pub device_id: String,
     /// The name of the homeserver, from the user id.
     pub home_server: String,
+    /// How long the token works; `None` if it has no end.
+    pub expires_in: Option<Duration>,
 }
 
 impl Homeserver {
@@ -94,6 +99,8 @@ pub struct Opened {
     pub user_id: String,
     access_token: Option<SecretString>,
     device_id: Option<String>,
+    #[serde(default)]
+    expires_in_ms: Value,
 }
 
 impl Opened {
@@ -104,6 +111,7 @@ impl Opened {
             access_token: AccessToken::parse(&self.access_token?).ok()?,
             device_id: self.device_id?,
             home_server: home_server.to_owned(),
+            expires_in: self.expires_in_ms.as_u64().map(Duration::from_millis),
             user_id: self.user_id,
         })
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+use super::account::conflict::will_be_deleted;
 use super::account::sessions::{Freshness, LoginOptions};
 use super::findings::{Finding, Report};
 use super::provisioner::Provisioner;
@@ -145,8 +146,8 @@ impl Provisioner {
     /// Looks at a secret as the module does; `None` if it is of no use.
     async fn look_at_secret(&self, report: &mut Report, user_id: &str) -> Option<SecretString> {
         let check = "secret";
-        let account = match self.operation(user_id) {
-            Ok(operation) => operation.account,
+        let operation = match self.operation(user_id) {
+            Ok(operation) => operation,
             Err(error) => {
                 report.failed(check, error.message, "give an id of this homeserver");
                 return None;
@@ -160,11 +161,19 @@ impl Provisioner {
                 return None;
             }
         };
-        let path = account.path;
+        let account = &operation.account;
+        let path = &account.path;
         let below = vault.path_root.entry_of(&account.user_id);
         match KvReader::new(client, vault.kv_version).read_login_secret(&below).await {
             Ok(Entry::Secret(secret)) => {
-                report.ok(check, format!("{path} has one"));
+                match operation.entry.read().await.ok().and_then(|newest| newest.deletion_time) {
+                    Some(time) => report.warning(
+                        check,
+                        will_be_deleted(path, &time),
+                        "take delete_version_after away from the mount and the entry",
+                    ),
+                    None => report.ok(check, format!("{path} has one")),
+                }
                 return Some(secret.login_secret);
             }
             Ok(Entry::Missing) => report.failed(

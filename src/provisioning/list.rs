@@ -30,6 +30,8 @@ pub enum State {
     Ready,
     /// The account was left half-made.
     Unfinished,
+    /// The secret was removed, and what was opened with it may not have ended yet.
+    Revoking,
     /// There is something, but no usable secret.
     Unusable,
 }
@@ -41,6 +43,7 @@ impl State {
         match self {
             Self::Ready => "ready",
             Self::Unfinished => "unfinished",
+            Self::Revoking => "revoking",
             Self::Unusable => "unusable",
         }
     }
@@ -95,6 +98,7 @@ impl Provisioner {
             Record::Nothing => return Ok(None),
             Record::Entry(entry) => (State::Ready, entry.external_id),
             Record::Intent(intent) => (State::Unfinished, intent.external_id),
+            Record::Revoking(revocation) => (State::Revoking, revocation.external_id),
             Record::Unusable(_) => (State::Unusable, None),
         };
         Ok(Some(ListedUser { matrix_user_id: user_id.to_string(), state, external_id }))

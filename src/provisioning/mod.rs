@@ -33,5 +33,5 @@ pub use list::{ListedUser, State};
 pub use profile::Profile;
 pub use provision::{ProvisionedUser, Token};
 pub use provisioner::Provisioner;
-pub use revoke::RevokedUser;
+pub use revoke::{RevokeOptions, RevokedUser};
 pub use rotate::RotatedSecret;

@@ -1,5 +1,7 @@
 //! Creates an account that logs in through Vault, or finds the one that is there.
 
+use std::time::Duration;
+
 use super::account::attributes::Attributes;
 use super::account::avatar::Avatar;
 use super::account::claim::{Claim, ClaimedAccount};
@@ -31,11 +33,14 @@ pub struct Token {
     pub access_token: AccessToken,
     /// The device it belongs to; `None` for an administrator's token for the user.
     pub device_id: Option<String>,
+    /// How long it works; `None` if it has no end.
+    pub expires_in: Option<Duration>,
 }
 
 impl From<Session> for Token {
     fn from(session: Session) -> Self {
-        Self { access_token: session.access_token, device_id: Some(session.device_id) }
+        let Session { access_token, device_id, expires_in, .. } = session;
+        Self { access_token, device_id: Some(device_id), expires_in }
     }
 }
 
@@ -54,14 +59,14 @@ impl Provisioner {
         let avatar = Avatar::read(operation.remote.deadline, request.avatar.as_deref()).await?;
         operation.accounts.check().await?;
         let has_flow = operation.sessions.offers(LOGIN_TYPE).await?;
-        let claimed = {
+        let mut claimed = {
             let Operation { account, entry, accounts, sessions, .. } = &operation;
             let _lock = self.account_locks.lock(&account.user_id).await;
             let with_session = request.with_token && !has_flow;
             Claim::new(account, entry, accounts, sessions, request, with_session).run().await?
         };
-        let mut completion =
-            Completion { operation, request, has_flow, claimed, warnings: Vec::new() };
+        let warnings = std::mem::take(&mut claimed.warnings);
+        let mut completion = Completion { operation, request, has_flow, claimed, warnings };
         let token = completion.set_and_log_in(avatar).await;
         // A session that only proved whose the account is, is of no use any more.
         let Completion { operation, claimed, warnings, .. } = completion;
@@ -122,7 +127,7 @@ impl Completion<'_> {
                     "{without}: the token is an administrator's for the user, \
                      which ends by being logged out alone"
                 ));
-                return Ok(Token { access_token, device_id: None });
+                return Ok(Token { access_token, device_id: None, expires_in: None });
             }
         }
         let ClaimedAccount { login_secret, freshness, .. } = &self.claimed;

@@ -112,7 +112,7 @@ def unused(account: dict[str, Any] | None) -> dict[str, Any]:
 
 
 @by_both_means
-@pytest.mark.parametrize("kept_as", ["device", "room", "deactivated"])
+@pytest.mark.parametrize("kept_as", ["device", "address", "deactivated"])
 def test_somebody_uses_the_account_before_it_is_resumed(
     site: Site, scaffold: Scaffold, means: Means, kept_as: str
 ) -> None:
@@ -121,9 +121,9 @@ def test_somebody_uses_the_account_before_it_is_resumed(
     scaffold.kill_at_creation(answered=False, means=means, user_id=user_id)
     assert site.newest(user_id) is not None
     owner = site.register(user_id, PASSWORD, display_name="The Owner")
-    if kept_as == "room":
-        room = site.client("POST", "_matrix/client/v3/createRoom", owner["access_token"], {})
-        assert room.ok
+    if kept_as == "address":
+        address = {"medium": "email", "address": f"{owner['user_id'][1:].split(':')[0]}@example.org"}
+        assert site.admin("PUT", f"v2/users/{user_id}", {"threepids": [address]}).ok
         site.client("POST", "_matrix/client/v3/logout", owner["access_token"], {})
     elif kept_as == "deactivated":
         site.admin("POST", f"v1/deactivate/{user_id}", {"erase": False})

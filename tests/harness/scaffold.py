@@ -23,9 +23,9 @@ PROGRAM = """
 import json, sys
 from synapse_vault_auth_provider.provisioning import Provisioner
 
-settings, user_id, arguments = json.load(sys.stdin)
+settings, verb, user_id, arguments = json.load(sys.stdin)
 with Provisioner(**settings) as provisioner:
-    provisioner.provision_user(user_id, **arguments)
+    getattr(provisioner, verb)(user_id, **arguments)
 """
 
 KILLED = -9
@@ -38,7 +38,7 @@ class Scaffold:
     Its requests come one after the other, so that they can be counted.
     """
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, *, homeserver: str | None = None) -> None:
         self.site = site
         self.requests: list[Request] = []
         """What the last process wanted."""
@@ -46,7 +46,7 @@ class Scaffold:
         self._is_answered_first = False
         self._process: subprocess.Popen[str] | None = None
         self._started = threading.Event()
-        self._homeserver = _Relay(self, site.synapse.url)
+        self._homeserver = _Relay(self, homeserver or site.synapse.url)
         self._vault = _Relay(self, site.openbao.url)
 
     def __enter__(self) -> Scaffold:
@@ -59,20 +59,28 @@ class Scaffold:
         self._vault.close()
 
     def kill_at(
-        self, number: int, *, answered: bool, means: Means, user_id: str, **arguments: Any
+        self,
+        number: int,
+        *,
+        answered: bool,
+        means: Means | None,
+        user_id: str,
+        verb: str = "provision_user",
+        **arguments: Any,
     ) -> bool:
-        """Provision; tell whether it came to so many requests, and so to its end.
+        """Call a verb; tell whether it came to so many requests, and was killed.
 
         Args:
             number: At which request the process is killed, counted from one.
             answered: Whether the server has done by then what it is asked to.
             means: What lets it create accounts.
             user_id: Whose account.
+            verb: The verb, which is to provision unless it is named.
             arguments: More arguments of the verb.
         """
         self._is_answered_first = answered
         self._kill_at = lambda _: len(self.requests) == number
-        return self._run(means, user_id, arguments) == KILLED
+        return self._run(means, user_id, arguments, verb) == KILLED
 
     def kill_at_creation(self, *, answered: bool, means: Means, user_id: str, **more: Any) -> None:
         """Provision, and kill it at the request that creates the account."""
@@ -80,7 +88,13 @@ class Scaffold:
         self._kill_at = is_creation
         assert self._run(means, user_id, more) == KILLED
 
-    def _run(self, means: Means, user_id: str, arguments: dict[str, Any]) -> int:
+    def _run(
+        self,
+        means: Means | None,
+        user_id: str,
+        arguments: dict[str, Any],
+        verb: str = "provision_user",
+    ) -> int:
         self.requests = []
         settings = self.site.settings(
             means, homeserver=self._homeserver.url, vault_url=self._vault.url
@@ -94,7 +108,7 @@ class Scaffold:
             env={"PATH": os.environ["PATH"]},
         )
         self._started.set()
-        _, written = self._process.communicate(json.dumps([settings, user_id, arguments]), 120)
+        _, written = self._process.communicate(json.dumps([settings, verb, user_id, arguments]), 120)
         self.site.confidential.check_text(written)
         code = self._process.returncode
         assert code in (0, KILLED), written

@@ -162,6 +162,17 @@ class Connection:
         rotation_grace, cache_ttl, _ = times
         return timedelta(seconds=max(rotation_grace, cache_ttl))
 
+    @property
+    def cached_secret_lives(self) -> timedelta | None:
+        """The same, if Vault does not keep the replaced secret.
+
+        Raises:
+            CommandError: Synapse's configuration cannot be read.
+            ProvisioningError: Something is missing or wrong.
+        """
+        times = self.settings().login_times()
+        return None if times is None else timedelta(seconds=times[1])
+
 
 def _path(path: Path | None) -> str | None:
     return None if path is None else str(path)

@@ -7,34 +7,58 @@ import click
 from ..provisioning import RevokedUser
 from .connection import Connection
 from .failure import CommandError
-from .output import show_one_of_many
+from .output import show_one_of_many, warn
 from .verb import for_each, json_option, pass_connection, users_argument
 
 
 @click.command(short_help="Remove users' secrets and end their sessions.")
 @users_argument
 @click.option("--deactivate", is_flag=True, help="Deactivate the accounts too, for good.")
+@click.option(
+    "--wait",
+    is_flag=True,
+    help="Wait until nothing that the module caches opens a session any more, and end all then.",
+)
+@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation on a terminal.")
 @json_option
 @pass_connection
-def revoke(connection: Connection, users: tuple[str, ...], deactivate: bool, yes: bool) -> int:
+def revoke(
+    connection: Connection,
+    users: tuple[str, ...],
+    deactivate: bool,
+    wait: bool,
+    dry_run: bool,
+    yes: bool,
+) -> int:
     """Remove users' secrets from Vault and end their sessions.
 
-    Prints for each user what was done.
+    Prints for each user what was done. The exit code is not 0 while sessions may go on; then run
+    the command again, or use --wait.
     """
-    if not yes and sys.stdin is not None and sys.stdin.isatty():
+    if not yes and not dry_run and sys.stdin is not None and sys.stdin.isatty():
         _confirm(users, deactivate)
+    unfinished: list[str] = []
     with connection.open() as provisioner:
 
         def revoke_one(user: str) -> None:
-            result = provisioner.revoke_user(user, deactivate=deactivate)
+            result = provisioner.revoke_user(
+                user, deactivate=deactivate, wait=wait, dry_run=dry_run
+            )
             show_one_of_many(
                 result.as_dict(),
                 (result.matrix_user_id, ", ".join(_done(result)) or "nothing to do"),
                 as_json=connection.as_json,
             )
+            if result.sessions_end_at and not dry_run:
+                warn(
+                    f"{result.matrix_user_id}: sessions may still be opened until "
+                    f"{result.sessions_end_at}: run this again then, or use --wait"
+                )
+            if not result.sessions_ended and not dry_run:
+                unfinished.append(user)
 
-        return for_each(users, revoke_one)
+        return for_each(users, revoke_one) or int(bool(unfinished))
 
 
 def _confirm(users: tuple[str, ...], deactivate: bool) -> None:

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use super::super::error::ProvisioningError;
 use super::account_id::AccountId;
-use super::conflict::{missing, unfinished, unusable};
+use super::conflict::{missing, revoking, unfinished, unusable};
 use super::creation_method::{CreatedAs, CreationAttempt, CreationMethod};
 use crate::vault::{EntryVersion, LOGIN_SECRET, login_secret};
 
@@ -29,6 +29,8 @@ pub enum Record {
     Intent(Intent),
     /// A secret to log in with.
     Entry(AccountEntry),
+    /// The secret was removed, and what was opened with it may not have ended yet.
+    Revoking(Revocation),
     /// Something without a usable secret that provisioning did not write. Says what is wrong.
     Unusable(&'static str),
 }
@@ -64,10 +66,35 @@ pub struct AccountEntry {
     pub external_id: Option<String>,
     /// What the account was created as; `None` if others created it.
     pub created_as: Option<CreatedAs>,
+    /// When the homeserver created the account that the entry is for, in seconds since 1970; `None`
+    /// if it never said so.
+    pub creation_ts: Option<u64>,
     /// The versions that held the intent, unless they are known to be destroyed.
     pub intent_versions: Vec<u32>,
     /// All fields, for the next version.
     fields: Map<String, Value>,
+}
+
+/// A revocation that is not finished. It takes the place of the entry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revocation {
+    /// What was wanted.
+    pub wanted: RevocationWanted,
+    /// When the revocation began, by Vault's clock, in seconds since 1970. The version of the entry
+    /// says when the secret was gone.
+    pub since: Option<u64>,
+    /// Whether there was a secret, so that the account is ours.
+    pub had_secret: bool,
+    /// Kept beside, where the entry had it.
+    #[serde(skip)]
+    pub external_id: Option<String>,
+}
+
+/// What a revocation is to do beside removing the secret and ending the sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RevocationWanted {
+    /// Whether to close the account for good.
+    pub deactivate: bool,
 }
 
 /// The field that only provisioning needs, as it is stored.
@@ -77,11 +104,16 @@ enum Provisioning {
     Intent(Intent),
     /// The intent was dropped: the account turned out to be somebody else's.
     GivenUp,
+    Revoking(Revocation),
     Adopted {
         intent_versions: Vec<u32>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        creation_ts: Option<u64>,
     },
     Done {
         intent_versions: Vec<u32>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        creation_ts: Option<u64>,
         #[serde(flatten)]
         created_as: CreatedAs,
     },
@@ -99,24 +131,34 @@ impl Record {
         let provisioning = fields.get(PROVISIONING).cloned().map(serde_json::from_value);
         match (login_secret(&fields), provisioning) {
             (Ok(login_secret), provisioning) => {
-                let (created_as, intent_versions) = match provisioning {
-                    Some(Ok(Provisioning::Done { created_as, intent_versions })) => {
-                        (Some(created_as), intent_versions)
+                let (created_as, mut intent_versions, creation_ts) = match provisioning {
+                    Some(Ok(Provisioning::Done { created_as, intent_versions, creation_ts })) => {
+                        (Some(created_as), intent_versions, creation_ts)
                     }
-                    Some(Ok(Provisioning::Adopted { intent_versions })) => (None, intent_versions),
-                    _ => (None, Vec::new()),
+                    Some(Ok(Provisioning::Adopted { intent_versions, creation_ts })) => {
+                        (None, intent_versions, creation_ts)
+                    }
+                    _ => (None, Vec::new(), None),
                 };
                 // In an entry that was copied elsewhere, later numbers mean nothing.
-                let mut intent_versions = intent_versions;
                 intent_versions.retain(|version| *version < newest.version);
-                let entry =
-                    AccountEntry { login_secret, external_id, created_as, intent_versions, fields };
+                let entry = AccountEntry {
+                    login_secret,
+                    external_id,
+                    created_as,
+                    creation_ts,
+                    intent_versions,
+                    fields,
+                };
                 Self::Entry(entry)
             }
             (Err(_), Some(Ok(Provisioning::Intent(intent)))) => {
                 Self::Intent(Intent { external_id, ..intent })
             }
             (Err(_), Some(Ok(Provisioning::GivenUp))) => Self::Nothing,
+            (Err(_), Some(Ok(Provisioning::Revoking(revocation)))) => {
+                Self::Revoking(Revocation { external_id, ..revocation })
+            }
             (Err(_), Some(Err(_))) => {
                 Self::Unusable("what it says of provisioning is not understood")
             }
@@ -135,6 +177,7 @@ impl Record {
             Self::Entry(entry) => Ok(entry),
             Self::Nothing => Err(missing(account)),
             Self::Intent(_) => Err(unfinished(account)),
+            Self::Revoking(_) => Err(revoking(account)),
             Self::Unusable(problem) => Err(unusable(account, problem)),
         }
     }
@@ -147,9 +190,15 @@ impl Intent {
     }
 
     /// The entry that takes the place of the intent, whose version is `version`.
-    pub fn entry_fields(&self, version: u32, created_as: &CreatedAs) -> Map<String, Value> {
+    pub fn entry_fields(
+        &self,
+        version: u32,
+        created_as: &CreatedAs,
+        creation_ts: Option<u64>,
+    ) -> Map<String, Value> {
         let done = Provisioning::Done {
             intent_versions: self.versions(version),
+            creation_ts,
             created_as: created_as.clone(),
         };
         fields(Some(&self.login_secret), self.external_id.as_deref(), Some(&done))
@@ -191,6 +240,13 @@ impl Intent {
     }
 }
 
+impl Revocation {
+    /// The fields to store, without the secret.
+    pub fn fields(&self) -> Map<String, Value> {
+        fields(None, self.external_id.as_deref(), Some(&Provisioning::Revoking(self.clone())))
+    }
+}
+
 impl AccountEntry {
     /// The entry of an account that others created.
     ///
@@ -199,26 +255,26 @@ impl AccountEntry {
         login_secret: &SecretString,
         external_id: Option<&str>,
         intent_versions: &[u32],
+        creation_ts: Option<u64>,
     ) -> Map<String, Value> {
-        let adopted = (!intent_versions.is_empty())
-            .then(|| Provisioning::Adopted { intent_versions: intent_versions.to_vec() });
+        let adopted = provisioning(None, intent_versions.to_vec(), creation_ts);
         fields(Some(login_secret), external_id, adopted.as_ref())
     }
 
-    /// The same entry with an external id, and with what the account was created as.
+    /// The same entry with an external id, with what the account was created as, and when.
     pub fn with_owner(
         &self,
         external_id: Option<&str>,
         created_as: Option<&CreatedAs>,
+        creation_ts: Option<u64>,
     ) -> Map<String, Value> {
         let mut fields = self.fields.clone();
         if let Some(external_id) = external_id {
             fields.insert(EXTERNAL_ID.to_owned(), external_id.into());
         }
-        if let Some(created_as) = created_as.cloned() {
-            let intent_versions = self.intent_versions.clone();
-            fields.extend(provisioning_field(&Provisioning::Done { intent_versions, created_as }));
-        }
+        let intent_versions = self.intent_versions.clone();
+        let provisioning = provisioning(created_as.cloned(), intent_versions, creation_ts);
+        fields.extend(provisioning.as_ref().and_then(provisioning_field));
         fields
     }
 
@@ -226,13 +282,23 @@ impl AccountEntry {
     pub fn with_secret(&self, login_secret: &SecretString) -> Map<String, Value> {
         let mut fields = self.fields.clone();
         fields.insert(LOGIN_SECRET.to_owned(), login_secret.expose_secret().into());
-        if let Some(created_as) = self.created_as.clone() {
-            let done = Provisioning::Done { intent_versions: Vec::new(), created_as };
-            fields.extend(provisioning_field(&done));
-        } else {
-            fields.remove(PROVISIONING);
-        }
+        fields.remove(PROVISIONING);
+        let provisioning = provisioning(self.created_as.clone(), Vec::new(), self.creation_ts);
+        fields.extend(provisioning.as_ref().and_then(provisioning_field));
         fields
+    }
+}
+
+/// What to store of an account beside its secret; `None` if there is nothing.
+fn provisioning(
+    created_as: Option<CreatedAs>,
+    intent_versions: Vec<u32>,
+    creation_ts: Option<u64>,
+) -> Option<Provisioning> {
+    match created_as {
+        Some(created_as) => Some(Provisioning::Done { intent_versions, creation_ts, created_as }),
+        None if intent_versions.is_empty() && creation_ts.is_none() => None,
+        None => Some(Provisioning::Adopted { intent_versions, creation_ts }),
     }
 }
 
@@ -298,7 +364,7 @@ mod tests {
 
     #[test]
     fn an_entry_has_the_secret_and_no_password() {
-        let fields = intent().entry_fields(4, &bot());
+        let fields = intent().entry_fields(4, &bot(), None);
         assert!(!Value::Object(fields.clone()).to_string().contains("the password"));
         let Record::Entry(entry) = read(fields) else { panic!("no entry") };
         assert_eq!(entry.login_secret.expose_secret(), "the secret");
@@ -321,20 +387,53 @@ mod tests {
 
     #[test]
     fn an_adopted_entry_remembers_what_is_to_be_destroyed() {
-        let fields = AccountEntry::adopted_fields(&"the secret".into(), None, &[1, 2]);
+        let fields = AccountEntry::adopted_fields(&"the secret".into(), None, &[1, 2], None);
         let Record::Entry(entry) = read(fields) else { panic!("no entry") };
         assert_eq!((entry.intent_versions.as_slice(), &entry.created_as), (&[1, 2][..], &None));
-        let hand_made = AccountEntry::adopted_fields(&"another".into(), None, &[]);
+        let hand_made = AccountEntry::adopted_fields(&"another".into(), None, &[], None);
         assert_eq!(entry.with_secret(&"another".into()), hand_made);
     }
 
     #[test]
     fn a_copied_entry_leaves_its_history_behind_when_it_gets_another_secret() {
-        let fields = AccountEntry::adopted_fields(&"the secret".into(), None, &[1]);
+        let fields = AccountEntry::adopted_fields(&"the secret".into(), None, &[1], None);
         let copied = EntryVersion { version: 1, fields: Some(fields), ..EntryVersion::default() };
         let Record::Entry(entry) = Record::of(copied) else { panic!("no entry") };
-        let hand_made = AccountEntry::adopted_fields(&"another".into(), None, &[]);
+        let hand_made = AccountEntry::adopted_fields(&"another".into(), None, &[], None);
         assert_eq!(entry.with_secret(&"another".into()), hand_made);
+    }
+
+    #[test]
+    fn when_the_account_was_created_is_kept() {
+        let Record::Entry(entry) = read(intent().entry_fields(4, &bot(), Some(1_700_000_001)))
+        else {
+            panic!("no entry")
+        };
+        assert_eq!(entry.creation_ts, Some(1_700_000_001));
+        let Record::Entry(rotated) = read(entry.with_secret(&"another".into())) else {
+            panic!("no entry")
+        };
+        assert_eq!((rotated.creation_ts, rotated.created_as), (Some(1_700_000_001), Some(bot())));
+        let fields = AccountEntry::adopted_fields(&"the secret".into(), None, &[], Some(7));
+        let Record::Entry(adopted) = read(fields) else { panic!("no entry") };
+        assert_eq!((adopted.creation_ts, &adopted.created_as), (Some(7), &None));
+        let moved = adopted.with_owner(Some("42"), None, Some(8));
+        let Record::Entry(moved) = read(moved) else { panic!("no entry") };
+        assert_eq!((moved.creation_ts, moved.external_id.as_deref()), (Some(8), Some("42")));
+    }
+
+    #[test]
+    fn a_revocation_has_no_secret_and_is_read_back() {
+        let revocation = Revocation {
+            wanted: RevocationWanted { deactivate: true },
+            since: Some(1_700_000_000),
+            had_secret: true,
+            external_id: Some("42".to_owned()),
+        };
+        let fields = revocation.fields();
+        assert!(!fields.contains_key(LOGIN_SECRET));
+        let Record::Revoking(read) = read(fields) else { panic!("no revocation") };
+        assert_eq!(read, revocation);
     }
 
     #[test]
@@ -344,7 +443,7 @@ mod tests {
 
     #[test]
     fn another_secret_leaves_the_rest() {
-        let mut fields = intent().entry_fields(4, &bot());
+        let mut fields = intent().entry_fields(4, &bot(), None);
         fields.insert("display_name".to_owned(), "Bot".into());
         let Record::Entry(entry) = read(fields) else { panic!("no entry") };
         let fields = entry.with_secret(&"another".into());
@@ -358,7 +457,7 @@ mod tests {
 
     #[test]
     fn the_live_version_is_never_one_to_destroy() {
-        let fields = intent().entry_fields(4, &bot());
+        let fields = intent().entry_fields(4, &bot(), None);
         let copied = EntryVersion { version: 4, fields: Some(fields), ..EntryVersion::default() };
         let Record::Entry(entry) = Record::of(copied) else { panic!("no entry") };
         assert_eq!(entry.intent_versions, [3]);

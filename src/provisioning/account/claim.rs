@@ -12,14 +12,18 @@
 //! A call that crashes in between leaves an intent, and the next call goes on from there. If the
 //! account exists by then, [`ownership`](super::ownership) decides whose it is.
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use secrecy::SecretString;
+use serde_json::{Map, Value};
 
 use super::super::authority::{AccountLookup, Authority, Created, Creation, NewAccount};
 use super::super::error::ProvisioningError;
 use super::account_entry::{AccountEntry, Intent, Record};
 use super::account_id::AccountId;
 use super::conflict::{
-    check_begun, check_owner, deactivated, not_ours, overtaken, undecided, unusable,
+    check_begun, check_owner, deactivated, not_ours, overtaken, replaced, revoking, shown_time,
+    undecided, unusable, will_be_deleted, without_profile,
 };
 use super::creation_method::{CreatedAs, CreationAttempt};
 use super::entry_store::{Current, EntryStore};
@@ -28,6 +32,10 @@ use super::provision_request::ProvisionRequest;
 use super::sessions::{Freshness, Sessions};
 use crate::homeserver::{Profile, Session};
 use crate::random::new_secret;
+
+/// How much younger than its entry an account may be without a warning: the clocks of the
+/// homeserver and of Vault may differ.
+const CLOCK_MARGIN: Duration = Duration::from_secs(60);
 
 /// One call that wants an account.
 pub struct Claim<'a> {
@@ -40,6 +48,8 @@ pub struct Claim<'a> {
     with_session: bool,
     /// A session that this round has opened.
     session: Option<Box<Session>>,
+    /// What the caller should know.
+    warnings: Vec<String>,
 }
 
 /// An account whose entry is in place.
@@ -56,6 +66,15 @@ pub struct ClaimedAccount {
     pub profile: Profile,
     /// A session that came with the creation, or that proved whose the account is.
     pub session: Option<Box<Session>>,
+    /// What the caller should know.
+    pub warnings: Vec<String>,
+}
+
+/// An account that this call, or an earlier one, has created.
+struct CreatedAccount {
+    created_as: CreatedAs,
+    creation_ts: Option<u64>,
+    profile: Profile,
 }
 
 /// What one round comes to.
@@ -79,7 +98,16 @@ impl<'a> Claim<'a> {
         request: &'a ProvisionRequest,
         with_session: bool,
     ) -> Self {
-        Self { account, entry, accounts, sessions, request, with_session, session: None }
+        Self {
+            account,
+            entry,
+            accounts,
+            sessions,
+            request,
+            with_session,
+            session: None,
+            warnings: Vec::new(),
+        }
     }
 
     /// Goes on, round by round, until the account is claimed or is known not to be ours.
@@ -92,22 +120,25 @@ impl<'a> Claim<'a> {
             let current = rounds.next().await?;
             let round = self.round(current).await;
             if let Ok(Step::Claimed(claimed)) = round {
-                return Ok(ClaimedAccount { session: self.session, ..claimed });
+                let Self { session, warnings, .. } = self;
+                return Ok(ClaimedAccount { session, warnings, ..claimed });
             }
             // A round without an account has no use for its session.
             self.sessions.end(self.session.take()).await;
+            self.warnings.clear();
             round?;
         }
     }
 
     async fn round(&mut self, current: Current) -> Round {
-        let Current { version, record, is_first } = current;
+        let Current { version, record, written, is_first, .. } = current;
         match record {
             Record::Nothing => self.begin(version, is_first).await,
             // The call that wrote it may be about to finish.
             Record::Intent(_) if is_first => Ok(Step::Again),
             Record::Intent(intent) => self.resume(intent, version).await,
-            Record::Entry(entry) => self.use_entry(&entry, version).await,
+            Record::Entry(entry) => self.use_entry(&entry, version, written).await,
+            Record::Revoking(_) => Err(revoking(self.account)),
             Record::Unusable(problem) => Err(unusable(self.account, problem)),
         }
     }
@@ -121,7 +152,7 @@ impl<'a> Claim<'a> {
                 return Ok(Step::Again);
             }
             if !self.request.adopt {
-                return Err(not_ours(self.account));
+                return Err(not_ours(self.account, version));
             }
             return self.adopt(&new_secret()?, version, &[]).await;
         }
@@ -139,8 +170,10 @@ impl<'a> Claim<'a> {
         let version = written.version;
         let (outcome, may_have_applied) = self.create(&intent.password).await;
         match outcome {
-            Ok(Created::Ours { profile }) => {
-                self.promote(&intent, version, self.attempt().result(), profile).await
+            Ok(Created::Ours { profile, creation_ts }) => {
+                let created_as = self.attempt().result();
+                let created = CreatedAccount { created_as, creation_ts, profile };
+                self.promote(&intent, version, created).await
             }
             // Perhaps a request of ours created it, whose answer got lost.
             Ok(Created::AlreadyThere) if may_have_applied => Ok(Step::Again),
@@ -149,7 +182,7 @@ impl<'a> Claim<'a> {
             }
             Ok(Created::AlreadyThere) => {
                 if self.give_up(&intent, version).await? {
-                    return Err(not_ours(self.account));
+                    return Err(not_ours(self.account, 0));
                 }
                 Ok(Step::Again)
             }
@@ -184,9 +217,11 @@ impl<'a> Claim<'a> {
                 return Ok(Step::Again);
             };
             version = written.version;
-            if let Created::Ours { profile } = self.create(&intent.password).await.0? {
+            let (outcome, _) = self.create(&intent.password).await;
+            if let Created::Ours { profile, creation_ts } = outcome? {
                 let created_as = self.attempt().result();
-                return self.promote(&intent, version, created_as, profile).await;
+                let created = CreatedAccount { created_as, creation_ts, profile };
+                return self.promote(&intent, version, created).await;
             }
         }
         if self.request.adopt {
@@ -198,7 +233,9 @@ impl<'a> Claim<'a> {
                 self.session = session;
                 check_begun(self.account, created_as.as_ref(), &self.request.wanted())?;
                 let created_as = created_as.unwrap_or_default();
-                return self.promote(&intent, version, created_as, found.profile).await;
+                let creation_ts = found.creation_ts();
+                let created = CreatedAccount { created_as, creation_ts, profile: found.profile };
+                return self.promote(&intent, version, created).await;
             }
             Ownership::Undecided(why) => why,
         };
@@ -210,7 +247,12 @@ impl<'a> Claim<'a> {
     }
 
     /// Vault has a secret: the account exists, or is created for it.
-    async fn use_entry(&mut self, entry: &AccountEntry, version: u32) -> Round {
+    async fn use_entry(
+        &mut self,
+        entry: &AccountEntry,
+        version: u32,
+        written: Option<SystemTime>,
+    ) -> Round {
         let external_id = self.request.external_id.as_deref();
         let new_owner = external_id.filter(|_| entry.external_id.is_none() && self.request.adopt);
         if new_owner.is_none() {
@@ -222,31 +264,26 @@ impl<'a> Claim<'a> {
             freshness: Freshness::Old,
             already_exists: true,
             created_as: entry.created_as.clone(),
-            profile: found.profile,
+            profile: found.profile.clone(),
             session: None,
+            warnings: Vec::new(),
         };
-        if found.exists != Some(true) {
-            let (outcome, may_have_applied) = self.create(&new_secret()?).await;
-            match outcome? {
-                Created::Ours { profile } => {
-                    claimed.already_exists = false;
-                    claimed.created_as = Some(self.attempt().result());
-                    claimed.profile = profile;
-                }
-                Created::AlreadyThere
-                    if found.exists == Some(false) && !may_have_applied && !self.request.adopt =>
-                {
-                    return Err(overtaken(self.account));
-                }
-                Created::AlreadyThere => {}
+        let created =
+            if found.exists == Some(true) { None } else { self.create_for_entry(&found).await? };
+        let is_created = created.is_some();
+        let creation_ts = match created {
+            Some(created) => {
+                claimed.already_exists = false;
+                claimed.created_as = Some(created.created_as);
+                claimed.profile = created.profile;
+                created.creation_ts
             }
-        }
-        let created_as = claimed.created_as.as_ref();
-        let is_changed =
-            created_as.cloned().unwrap_or_default() != entry.created_as.clone().unwrap_or_default();
-        if new_owner.is_some() || is_changed {
-            let fields = entry.with_owner(new_owner, created_as);
-            if self.entry.write(fields, version).await?.is_none() {
+            None => self.check_creation(entry, &found, written)?,
+        };
+        // An account that was just created is younger than its entry, unless that is written again.
+        if new_owner.is_some() || is_created || creation_ts != entry.creation_ts {
+            let fields = entry.with_owner(new_owner, claimed.created_as.as_ref(), creation_ts);
+            if !self.write_entry(fields, version).await? {
                 return Ok(Step::Again);
             }
         }
@@ -254,16 +291,80 @@ impl<'a> Claim<'a> {
         Ok(Step::Claimed(claimed))
     }
 
+    /// Creates the account for an entry, if it is not there.
+    async fn create_for_entry(
+        &mut self,
+        found: &AccountLookup,
+    ) -> Result<Option<CreatedAccount>, ProvisioningError> {
+        let (outcome, may_have_applied) = self.create(&new_secret()?).await;
+        match outcome? {
+            Created::Ours { profile, creation_ts } => {
+                let created_as = self.attempt().result();
+                Ok(Some(CreatedAccount { created_as, creation_ts, profile }))
+            }
+            Created::AlreadyThere
+                if found.exists == Some(false) && !may_have_applied && !self.request.adopt =>
+            {
+                // The homeserver shows no profile of some accounts that it has.
+                let has_appeared = self.look_up().await?.exists != Some(false);
+                Err(if has_appeared {
+                    overtaken(self.account)
+                } else {
+                    without_profile(self.account)
+                })
+            }
+            Created::AlreadyThere => Ok(None),
+        }
+    }
+
+    /// Makes sure that an account is the one that its entry is for, and no later one that somebody
+    /// else created under the same name; returns when it was created, to be kept.
+    ///
+    /// # Errors
+    /// When it is another one, unless that one is to be taken.
+    fn check_creation(
+        &mut self,
+        entry: &AccountEntry,
+        found: &AccountLookup,
+        written: Option<SystemTime>,
+    ) -> Result<Option<u64>, ProvisioningError> {
+        let user_id = &self.account.user_id;
+        let Some(creation_ts) = found.creation_ts() else {
+            self.warnings.push(format!(
+                "it was not checked that {user_id} is the account that its entry was written for, \
+                 which takes an admin access token"
+            ));
+            return Ok(entry.creation_ts);
+        };
+        if self.request.adopt {
+            return Ok(Some(creation_ts));
+        }
+        if let Some(kept) = entry.creation_ts {
+            if kept != creation_ts {
+                return Err(replaced(self.account, kept, creation_ts));
+            }
+            return Ok(Some(kept));
+        }
+        let created = UNIX_EPOCH.checked_add(Duration::from_secs(creation_ts));
+        let is_younger = created
+            .zip(written.and_then(|written| written.checked_add(CLOCK_MARGIN)))
+            .is_some_and(|(created, latest)| created > latest);
+        if is_younger {
+            self.warnings.push(format!(
+                "{user_id} was created at {}, after its entry was written: make sure that it is \
+                 not somebody else's",
+                shown_time(creation_ts)
+            ));
+            return Ok(None);
+        }
+        Ok(Some(creation_ts))
+    }
+
     /// Puts the entry in the place of the intent.
-    async fn promote(
-        &self,
-        intent: &Intent,
-        version: u32,
-        created_as: CreatedAs,
-        profile: Profile,
-    ) -> Round {
-        let fields = intent.entry_fields(version, &created_as);
-        if self.entry.write(fields, version).await?.is_none() {
+    async fn promote(&mut self, intent: &Intent, version: u32, created: CreatedAccount) -> Round {
+        let CreatedAccount { created_as, creation_ts, profile } = created;
+        let fields = intent.entry_fields(version, &created_as, creation_ts);
+        if !self.write_entry(fields, version).await? {
             return Ok(Step::Again);
         }
         self.entry.destroy(&intent.versions(version)).await?;
@@ -274,14 +375,22 @@ impl<'a> Claim<'a> {
             created_as: Some(created_as),
             profile,
             session: None,
+            warnings: Vec::new(),
         }))
     }
 
     /// Writes the entry of an account that others created, and destroys the intent if there is one.
-    async fn adopt(&self, secret: &SecretString, version: u32, intent_versions: &[u32]) -> Round {
+    async fn adopt(
+        &mut self,
+        secret: &SecretString,
+        version: u32,
+        intent_versions: &[u32],
+    ) -> Round {
         let external_id = self.request.external_id.as_deref();
-        let fields = AccountEntry::adopted_fields(secret, external_id, intent_versions);
-        if self.entry.write(fields, version).await?.is_none() {
+        let creation_ts = self.look_up().await?.creation_ts();
+        let fields =
+            AccountEntry::adopted_fields(secret, external_id, intent_versions, creation_ts);
+        if !self.write_entry(fields, version).await? {
             return Ok(Step::Again);
         }
         self.entry.destroy(intent_versions).await?;
@@ -292,19 +401,50 @@ impl<'a> Claim<'a> {
             created_as: None,
             profile: Profile::default(),
             session: None,
+            warnings: Vec::new(),
         }))
+    }
+
+    /// Writes the version of the entry that follows `after`; returns whether no other call has
+    /// written one since.
+    async fn write_entry(
+        &mut self,
+        fields: Map<String, Value>,
+        after: u32,
+    ) -> Result<bool, ProvisioningError> {
+        let Some(written) = self.entry.write(fields, after).await? else { return Ok(false) };
+        if let Some(time) = written.deletion_time {
+            self.warn(will_be_deleted(&self.account.path, &time));
+        }
+        Ok(true)
     }
 
     /// Asks the homeserver about the account.
     ///
     /// # Errors
     /// When it is deactivated, and what kept the homeserver from answering.
-    async fn look_up(&self) -> Result<AccountLookup, ProvisioningError> {
+    async fn look_up(&mut self) -> Result<AccountLookup, ProvisioningError> {
         let found = self.accounts.look_up().await?;
-        if found.is_deactivated() {
-            return Err(deactivated(self.account));
+        if let Some(details) = &found.details {
+            let user_id = &self.account.user_id;
+            if details.is_deactivated {
+                return Err(deactivated(self.account, details.is_erased));
+            }
+            if details.is_locked {
+                self.warn(format!("{user_id} is locked: nobody can use it until it is unlocked"));
+            }
+            if details.is_suspended {
+                self.warn(format!("{user_id} is suspended: it can read, and do little else"));
+            }
         }
         Ok(found)
+    }
+
+    /// Says something once.
+    fn warn(&mut self, warning: String) {
+        if !self.warnings.contains(&warning) {
+            self.warnings.push(warning);
+        }
     }
 
     /// Creates the account if it is not there, and keeps the session that comes with it. Returns

@@ -1,8 +1,11 @@
 //! Accounts that are somebody else's, and what to do about it.
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use super::super::error::{ErrorKind, ProvisioningError};
 use super::account_id::AccountId;
 use super::creation_method::CreatedAs;
+use crate::text::quote;
 
 /// Refuses an account that belongs to another user of the service.
 ///
@@ -26,10 +29,15 @@ pub fn check_owner(
             format!("{user_id} belongs to a user of a service, who has an external id"),
             "give the external id, or use login if all you need is a token",
         ),
-        _ => (
-            format!("{user_id} belongs to a user with another external id"),
+        (Some(kept), Some(given)) => (
+            format!(
+                "{user_id} belongs to a user with external id {}, and not {}",
+                quote(kept),
+                quote(given)
+            ),
             "give each user an account of their own",
         ),
+        (None, None) => return Ok(()),
     };
     Err(conflict(message, advice))
 }
@@ -68,7 +76,20 @@ pub fn check_begun(
 }
 
 /// An account that is there although Vault has nothing of it.
-pub fn not_ours(account: &AccountId) -> ProvisioningError {
+///
+/// `version` is that of the entry: 0 if there never was one.
+pub fn not_ours(account: &AccountId, version: u32) -> ProvisioningError {
+    if version > 0 {
+        return conflict(
+            format!(
+                "{} exists on the homeserver, and version {version} of {} was deleted: by somebody, \
+                 or by Vault itself (delete_version_after)",
+                account.user_id, account.path
+            ),
+            "bring that version back (`vault kv undelete`); or if the account is yours, call again \
+             with adopt",
+        );
+    }
     conflict(
         format!(
             "{} exists on the homeserver and Vault holds nothing at {}: it was created by others, \
@@ -87,11 +108,54 @@ pub fn overtaken(account: &AccountId) -> ProvisioningError {
     )
 }
 
-/// An account that was put out of use.
-pub fn deactivated(account: &AccountId) -> ProvisioningError {
+/// An account that is in use by nobody.
+pub fn deactivated(account: &AccountId, is_erased: bool) -> ProvisioningError {
+    let what = if is_erased { "deactivated and erased" } else { "deactivated" };
     conflict(
-        format!("{} is deactivated", account.user_id),
+        format!("{} is {what}", account.user_id),
         "choose another id, or reactivate the account over the admin API",
+    )
+}
+
+/// An account that exists, and of which the homeserver shows nothing.
+pub fn without_profile(account: &AccountId) -> ProvisioningError {
+    conflict(
+        format!(
+            "{} exists and has no profile: it was erased, or its name and picture were removed",
+            account.user_id
+        ),
+        "give an admin_access_token, which tells; or if the account is yours, call again with adopt",
+    )
+}
+
+/// An account that was created after the one that the entry is for. Both times are in seconds since
+/// 1970.
+pub fn replaced(account: &AccountId, kept: u64, found: u64) -> ProvisioningError {
+    conflict(
+        format!(
+            "{} is not the account that {} is for: it was created at {}, and that one at {}",
+            account.user_id,
+            account.path,
+            shown_time(found),
+            shown_time(kept)
+        ),
+        "if the account is yours, call again with adopt; if not, remove the entry",
+    )
+}
+
+/// What to say of a version that Vault will delete by itself.
+pub fn will_be_deleted(path: &str, time: &str) -> String {
+    format!(
+        "Vault deletes {path} at {time}, as its delete_version_after says: nobody can log in after \
+         that"
+    )
+}
+
+/// An entry that is about to go.
+pub fn revoking(account: &AccountId) -> ProvisioningError {
+    conflict(
+        format!("{} is being revoked: {} says so", account.user_id, account.path),
+        "revoke the user again to finish it; then the account can be taken with adopt",
     )
 }
 
@@ -143,6 +207,15 @@ pub fn undecided(account: &AccountId, why: &str) -> ProvisioningError {
         "look at the account: if it is yours, call again with adopt; if it is another's, remove \
          what was begun (`vault kv metadata delete {path}`) and choose another id"
     ))
+}
+
+/// A time of the homeserver's, in seconds since 1970, as of RFC 3339.
+pub fn shown_time(seconds: u64) -> String {
+    UNIX_EPOCH
+        .checked_add(Duration::from_secs(seconds))
+        // Later years have no form there.
+        .filter(|_| seconds < 253_402_300_800)
+        .map_or_else(|| seconds.to_string(), |at| humantime::format_rfc3339_seconds(at).to_string())
 }
 
 fn conflict(message: String, advice: &str) -> ProvisioningError {

@@ -1,7 +1,7 @@
 //! What is done with an account's entry in Vault.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use secrecy::SecretString;
 use serde_json::{Map, Value};
@@ -21,6 +21,9 @@ const MAX_ROUNDS: u32 = 20;
 /// may be about to finish.
 const ROUND_INTERVAL: Duration = Duration::from_millis(150);
 
+/// How many versions are destroyed at once. Vault keeps ten of each entry by default.
+const MAX_DESTROYED: u32 = 10_000;
+
 /// An account's entry in Vault, and the time that there is for what is done with it.
 pub struct EntryStore<'a> {
     account: AccountId,
@@ -34,6 +37,10 @@ pub struct Current {
     pub version: u32,
     /// What it holds.
     pub record: Record,
+    /// When it was written, by Vault's clock; `None` if Vault did not say.
+    pub written: Option<SystemTime>,
+    /// When Vault answered, by its clock.
+    pub answered: Option<SystemTime>,
     /// Whether this is the first round, so that another call may be in the middle of its work.
     pub is_first: bool,
 }
@@ -90,8 +97,15 @@ impl<'a> EntryStore<'a> {
         let newest = self.read().await?;
         let is_ours =
             newest.fields.as_ref() == Some(&fields) && newest.version.checked_sub(1) == Some(after);
-        let EntryVersion { version, created_time, .. } = newest;
-        Ok(is_ours.then_some(Written { version, created_time }))
+        let EntryVersion { version, created_time, deletion_time, .. } = newest;
+        Ok(is_ours.then_some(Written { version, created_time, deletion_time }))
+    }
+
+    /// Whether Vault still has what a version held.
+    pub async fn holds(&self, version: u32) -> Result<bool, ProvisioningError> {
+        let action = format!("look at the versions of {}", self.account.path);
+        let held = retry(self.deadline, &action, || self.entry.read_version(version)).await?;
+        Ok(held.fields.is_some())
     }
 
     /// Destroys versions.
@@ -101,6 +115,17 @@ impl<'a> EntryStore<'a> {
         }
         let action = format!("destroy versions {versions:?} of {}", self.account.path);
         retry(self.deadline, &action, || self.entry.destroy(versions)).await
+    }
+
+    /// Destroys this version and all before it.
+    pub async fn destroy_through(&self, version: u32) -> Result<(), ProvisioningError> {
+        let first = version.saturating_sub(MAX_DESTROYED).saturating_add(1);
+        let versions: Vec<u32> = (first..=version).collect();
+        if versions.is_empty() {
+            return Ok(());
+        }
+        let action = format!("destroy the earlier versions of {}", self.account.path);
+        retry(self.deadline, &action, || self.entry.destroy(&versions)).await
     }
 
     /// Destroys the intents that an entry says are left of its creation.
@@ -140,6 +165,14 @@ impl Rounds<'_, '_> {
         }
         self.count = self.count.saturating_add(1);
         let newest = self.store.read().await?;
-        Ok(Current { version: newest.version, record: Record::of(newest), is_first })
+        Ok(Current {
+            version: newest.version,
+            written: humantime::parse_rfc3339(&newest.created_time).ok(),
+            answered: newest
+                .answered
+                .and_then(|seconds| UNIX_EPOCH.checked_add(Duration::from_secs(seconds))),
+            record: Record::of(newest),
+            is_first,
+        })
     }
 }

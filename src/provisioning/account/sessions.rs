@@ -8,6 +8,7 @@ use super::super::error::{ErrorKind, ProvisioningError};
 use super::remote_account::RemoteAccount;
 use crate::homeserver::{AccessToken, LOGIN_TYPE, Login, LoginCredentials, Session, VaultStage};
 use crate::random::new_device_id;
+use crate::retry::Deadline;
 use crate::sync::Mutex;
 use crate::token_hash::token_hash;
 
@@ -92,6 +93,22 @@ impl<'a> Sessions<'a> {
         let is_offered = types.iter().any(|offered| offered == login_type);
         *self.login_types.0.lock() = Some((Instant::now(), types));
         Ok(is_offered)
+    }
+
+    /// Whether a session can get a token that opens another one a while later.
+    pub async fn give_login_tokens(&self) -> Result<bool, ProvisioningError> {
+        let homeserver = self.account.homeserver;
+        self.account
+            .retry("ask the homeserver for its login types", || homeserver.gives_login_tokens())
+            .await
+    }
+
+    /// The same sessions, with less time for what is done with them.
+    #[must_use]
+    pub fn within(&self, limit: Duration) -> Self {
+        let deadline = Deadline::after(limit.min(self.account.deadline.left()));
+        let account = RemoteAccount { deadline, ..self.account.clone() };
+        Self { account, login_types: self.login_types }
     }
 
     /// Logs in with a secret.

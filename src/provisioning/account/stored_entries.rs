@@ -59,7 +59,7 @@ fn an_intent_to_register() {
     );
     assert_eq!(intent.versions(VERSION), [VERSION]);
     assert_eq!(intent.created_by(Some(CreationMethod::SharedSecret)), Some(admin_bot()));
-    assert_eq!(intent.entry_fields(1, &admin_bot()), stored("done"));
+    assert_eq!(intent.entry_fields(1, &admin_bot(), None), stored("done"));
 }
 
 #[test]
@@ -70,7 +70,10 @@ fn an_intent_to_use_the_admin_api() {
         intent.attempts,
         [CreationAttempt { method: CreationMethod::AdminApi, wanted: CreatedAs::default() }]
     );
-    assert_eq!(intent.entry_fields(1, &CreatedAs::default()), stored("done over the admin API"));
+    assert_eq!(
+        intent.entry_fields(1, &CreatedAs::default(), None),
+        stored("done over the admin API")
+    );
 }
 
 #[test]
@@ -104,8 +107,8 @@ fn an_adopted_account() {
         assert_eq!(entry.external_id.as_deref(), Some("7"));
         assert_eq!(entry.created_as, None);
         assert_eq!(entry.intent_versions, versions);
-        assert_eq!(entry.with_owner(None, None), stored(name));
-        let written = AccountEntry::adopted_fields(&LOGIN_SECRET.into(), Some("7"), versions);
+        assert_eq!(entry.with_owner(None, None, None), stored(name));
+        let written = AccountEntry::adopted_fields(&LOGIN_SECRET.into(), Some("7"), versions, None);
         assert_eq!(written, stored(name));
         let rotated = entry.with_secret(&LOGIN_SECRET.into());
         assert_eq!(rotated, stored("adopted without an intent"));
@@ -124,8 +127,29 @@ fn an_account_that_was_created() {
         assert_eq!(entry.created_as.as_ref(), Some(&created_as));
         assert_eq!(entry.intent_versions, versions);
         // It is written again from what was read, not copied.
-        assert_eq!(entry.with_owner(external_id, Some(&created_as)), stored(name));
+        assert_eq!(entry.with_owner(external_id, Some(&created_as), None), stored(name));
     }
+}
+
+#[test]
+fn a_revocation_that_is_not_finished() {
+    let Record::Revoking(revocation) = read("revoking") else { panic!("no revocation") };
+    assert!(revocation.wanted.deactivate && revocation.had_secret);
+    assert_eq!(
+        (revocation.since, revocation.external_id.as_deref()),
+        (Some(1_700_000_000), Some("7"))
+    );
+    assert_eq!(revocation.fields(), stored("revoking"));
+}
+
+#[test]
+fn an_account_whose_creation_is_known() {
+    let entry = entry("done at a known time");
+    assert_eq!(entry.creation_ts, Some(1_700_000_001));
+    assert_eq!(
+        entry.with_owner(None, Some(&admin_bot()), entry.creation_ts),
+        stored("done at a known time")
+    );
 }
 
 #[test]

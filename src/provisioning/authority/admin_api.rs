@@ -14,6 +14,10 @@ use super::lookup::{ADMIN_API_HIDDEN, AccountLookup};
 use crate::homeserver::{self, AccessToken, Admin, HomeserverError, Profile};
 use crate::random::new_secret;
 
+/// How much earlier than the intent an account may seem to be created, in seconds: the intent has
+/// the clock of what answered, which may be a proxy.
+const CLOCK_MARGIN: u64 = 60;
+
 /// One account over the admin API.
 pub struct AdminApi<'a> {
     source: CredentialSource<'a>,
@@ -32,11 +36,7 @@ impl<'a> AdminApi<'a> {
 
     pub async fn look_up(&self) -> Result<AccountLookup, ProvisioningError> {
         let (admin, id) = (self.admin().await?, self.account.id());
-        let answer = self
-            .account
-            .retry(&format!("look {id} up"), || admin.account(id))
-            .await
-            .map_err(advise)?;
+        let answer = self.retry(&format!("look {id} up"), || admin.account(id)).await?;
         let profile = answer.value.as_ref().map(|account| Profile {
             display_name: account.display_name.clone(),
             avatar_url: account.avatar_url.clone(),
@@ -67,17 +67,15 @@ impl<'a> AdminApi<'a> {
             }
             match result {
                 // Several requests at once get this also from the admin API.
-                Err(error) if error.errcode() == Some("M_USER_IN_USE") => Ok(false),
+                Err(error) if error.errcode() == Some("M_USER_IN_USE") => Ok(None),
                 result => result,
             }
         };
-        let is_created =
-            self.account.retry(&format!("create {id}"), create).await.map_err(advise)?;
-        Ok(if is_created {
-            Created::Ours { profile: Profile::default() }
-        } else {
-            Created::AlreadyThere
-        })
+        let created = self.retry(&format!("create {id}"), create).await?;
+        Ok(created.map_or(Created::AlreadyThere, |account| Created::Ours {
+            profile: Profile::default(),
+            creation_ts: Some(account.creation_ts),
+        }))
     }
 
     /// What shows that an account was created by others. What the admin API creates has no password,
@@ -93,9 +91,9 @@ impl<'a> AdminApi<'a> {
         let password = new_secret()?;
         let (admin, id) = (self.admin().await?, self.account.id());
         let reset = || admin.reset_password(id, &password, false);
-        match self.account.retry(&format!("reset the password of {id}"), reset).await {
+        match self.retry(&format!("reset the password of {id}"), reset).await {
             // Where passwords cannot be changed nobody can log in with them.
-            Err(error) if error.errcode.as_deref() == Some("M_FORBIDDEN") => {}
+            Err(error) if is_forbidden(&error) => {}
             result => result?,
         }
         let evidence = self.evidence_of_use(intent).await?;
@@ -111,16 +109,10 @@ impl<'a> AdminApi<'a> {
             return Ok(Some(evidence.to_owned()));
         }
         let (admin, id) = (self.admin().await?, self.account.id());
+        // Rooms tell nothing about a person: the homeserver itself lets new accounts join some.
         let list_devices = || admin.devices(id);
-        let devices =
-            self.account.retry(&format!("list the devices of {id}"), list_devices).await?;
-        let list_rooms = || admin.joined_rooms(id);
-        let rooms = self.account.retry(&format!("list the rooms of {id}"), list_rooms).await?;
-        Ok(match (devices.is_empty(), rooms.is_empty()) {
-            (false, _) => Some("a device is logged in to it".to_owned()),
-            (_, false) => Some("it is in a room".to_owned()),
-            _ => None,
-        })
+        let devices = self.retry(&format!("list the devices of {id}"), list_devices).await?;
+        Ok((!devices.is_empty()).then(|| "a device is logged in to it".to_owned()))
     }
 
     /// Sets attributes of an account that exists; returns the picture's URI.
@@ -143,29 +135,56 @@ impl<'a> AdminApi<'a> {
             user_type: attributes.user_type,
         };
         let action = format!("set what is wanted of {id}");
-        self.account.retry(&action, || admin.modify(id, &to_set)).await?;
+        self.retry(&action, || admin.modify(id, &to_set)).await?;
         Ok(avatar_url)
     }
 
     /// A token of the account that belongs to no device.
     pub async fn token_for_account(&self) -> Result<AccessToken, ProvisioningError> {
         let (admin, id) = (self.admin().await?, self.account.id());
-        self.account.retry(&format!("log {id} in"), || admin.log_in_as(id)).await
+        self.retry(&format!("log {id} in"), || admin.log_in_as(id)).await
     }
 
     pub async fn end_sessions(&self) -> Result<(), ProvisioningError> {
         let (admin, id) = (self.admin().await?, self.account.id());
         let action = format!("log the devices of {id} out");
-        let devices = self.account.retry(&action, || admin.devices(id)).await?;
+        let devices = self.retry(&action, || admin.devices(id)).await?;
         if devices.is_empty() {
             return Ok(());
         }
-        self.account.retry(&action, || admin.delete_devices(id, &devices)).await
+        self.retry(&action, || admin.delete_devices(id, &devices)).await
     }
 
     pub async fn deactivate(&self) -> Result<(), ProvisioningError> {
         let (admin, id) = (self.admin().await?, self.account.id());
-        self.account.retry(&format!("deactivate {id}"), || admin.deactivate(id)).await
+        self.retry(&format!("deactivate {id}"), || admin.deactivate(id)).await
+    }
+
+    /// Takes away what else lets somebody in whom the account does not belong to: the password, and
+    /// addresses by which it can be reset. Returns what could not be done.
+    pub async fn reset_credentials(&self) -> Result<Vec<String>, ProvisioningError> {
+        let password = new_secret()?;
+        let (admin, id) = (self.admin().await?, self.account.id());
+        let mut warnings = Vec::new();
+        let reset = || admin.reset_password(id, &password, false);
+        match self.retry(&format!("reset the password of {id}"), reset).await {
+            Err(error) if is_forbidden(&error) => warnings.push(format!(
+                "the password of {id} was not reset, as the homeserver allows no change of \
+                 passwords"
+            )),
+            result => result?,
+        }
+        let action = format!("remove the addresses of {id}");
+        self.retry(&action, || admin.remove_threepids(id)).await?;
+        Ok(warnings)
+    }
+
+    async fn retry<T, F: Future<Output = Result<T, HomeserverError>>>(
+        &self,
+        action: &str,
+        request: impl FnMut() -> F,
+    ) -> Result<T, ProvisioningError> {
+        self.account.retry(action, request).await.map_err(advise)
     }
 
     async fn admin(&self) -> Result<Admin<'_>, ProvisioningError> {
@@ -186,7 +205,7 @@ impl<'a> AdminApi<'a> {
 fn evidence_in_details(account: &homeserver::Account, intent: &Intent) -> Option<&'static str> {
     match intent.started {
         None => return Some("the homeserver did not say when the work on it was begun"),
-        Some(started) if account.creation_ts < started => {
+        Some(started) if account.creation_ts.saturating_add(CLOCK_MARGIN) < started => {
             return Some("it is older than the work on it");
         }
         Some(_) => {}
@@ -204,11 +223,18 @@ fn evidence_in_details(account: &homeserver::Account, intent: &Intent) -> Option
     }
 }
 
+fn is_forbidden(error: &ProvisioningError) -> bool {
+    error.errcode.as_deref() == Some("M_FORBIDDEN")
+}
+
 /// What to do about a refusal.
 fn advise(error: ProvisioningError) -> ProvisioningError {
     match (error.status, error.errcode.as_deref()) {
         (Some(403), Some("M_FORBIDDEN")) => {
             error.advise("admin_access_token must be that of a server administrator")
+        }
+        (_, Some("M_UNKNOWN_TOKEN" | "M_MISSING_TOKEN")) => {
+            error.advise("the admin_access_token is not, or no longer, valid: give another one")
         }
         (Some(403 | 404), None | Some("M_UNRECOGNIZED")) => error.advise(ADMIN_API_HIDDEN),
         _ => error,

@@ -35,6 +35,8 @@ pub enum Created {
     Ours {
         /// What others see of it.
         profile: Profile,
+        /// When it was created, in seconds since 1970, if the homeserver said so.
+        creation_ts: Option<u64>,
     },
     /// It was there already, and nothing about it has been changed.
     AlreadyThere,

@@ -19,8 +19,8 @@ pub struct AccountLookup {
 }
 
 impl AccountLookup {
-    /// Whether somebody put it out of use.
-    pub fn is_deactivated(&self) -> bool {
-        self.details.as_ref().is_some_and(|account| account.is_deactivated)
+    /// When it was created, in seconds since 1970.
+    pub fn creation_ts(&self) -> Option<u64> {
+        self.details.as_ref().map(|account| account.creation_ts)
     }
 }

@@ -148,6 +148,18 @@ impl<'a> Authority<'a> {
         }
     }
 
+    /// Takes away what else lets somebody log in: the password, and addresses by which it can be
+    /// reset. Returns what could not be done.
+    ///
+    /// # Errors
+    /// As for [`Self::end_sessions`].
+    pub async fn reset_credentials(&self) -> Result<Vec<String>, ProvisioningError> {
+        match self {
+            Self::AdminApi(admin_api) => admin_api.reset_credentials().await,
+            Self::SharedSecret(_) => Err(shared_secret::needs_administrator()),
+        }
+    }
+
     /// Ends all sessions of the account.
     ///
     /// # Errors

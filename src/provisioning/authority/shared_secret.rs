@@ -57,7 +57,11 @@ impl<'a> SharedSecret<'a> {
                 let display_name = new.display_name.map(str::to_owned);
                 let profile = Profile { display_name, avatar_url: None };
                 let session = registered.session.map(Box::new);
-                Creation { outcome: Ok(Created::Ours { profile }), session, may_have_applied }
+                Creation {
+                    outcome: Ok(Created::Ours { profile, creation_ts: None }),
+                    session,
+                    may_have_applied,
+                }
             }
             Ok(None) => {
                 Creation { outcome: Ok(Created::AlreadyThere), session: None, may_have_applied }

@@ -23,7 +23,9 @@ pub use results::{
 pub use settings::ProvisioningSettings;
 use synapse_vault_auth_provider_core::notice::Notices;
 use synapse_vault_auth_provider_core::process::ProcessLocal;
-use synapse_vault_auth_provider_core::provisioning::{self, LoginOptions, ProvisionRequest};
+use synapse_vault_auth_provider_core::provisioning::{
+    self, LoginOptions, ProvisionRequest, RevokeOptions,
+};
 use synapse_vault_auth_provider_core::sync::Mutex;
 use verb_result::{Inbox, VerbResult};
 use verbs::{Core, Finished};
@@ -173,36 +175,50 @@ impl Provisioner {
         self.start(py, |core| verbs::logout(core, access_token.into()))
     }
 
-    fn rotate_secret(&self, py: Python<'_>, matrix_user_id: String) -> PyResult<Py<PyAny>> {
-        self.run(py, |core| verbs::rotate_secret(core, matrix_user_id))
+    #[pyo3(signature = (matrix_user_id, *, dry_run=false))]
+    fn rotate_secret(
+        &self,
+        py: Python<'_>,
+        matrix_user_id: String,
+        dry_run: bool,
+    ) -> PyResult<Py<PyAny>> {
+        self.run(py, |core| verbs::rotate_secret(core, matrix_user_id, dry_run))
     }
 
+    #[pyo3(signature = (matrix_user_id, *, dry_run=false))]
     fn rotate_secret_async<'py>(
         &self,
         py: Python<'py>,
         matrix_user_id: String,
+        dry_run: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
-        self.start(py, |core| verbs::rotate_secret(core, matrix_user_id))
+        self.start(py, |core| verbs::rotate_secret(core, matrix_user_id, dry_run))
     }
 
-    #[pyo3(signature = (matrix_user_id, *, deactivate=false))]
+    #[pyo3(signature = (matrix_user_id, *, deactivate=false, wait=false, dry_run=false))]
     fn revoke_user(
         &self,
         py: Python<'_>,
         matrix_user_id: String,
         deactivate: bool,
+        wait: bool,
+        dry_run: bool,
     ) -> PyResult<Py<PyAny>> {
-        self.run(py, |core| verbs::revoke_user(core, matrix_user_id, deactivate))
+        let options = RevokeOptions { deactivate, wait, dry_run };
+        self.run(py, |core| verbs::revoke_user(core, matrix_user_id, options))
     }
 
-    #[pyo3(signature = (matrix_user_id, *, deactivate=false))]
+    #[pyo3(signature = (matrix_user_id, *, deactivate=false, wait=false, dry_run=false))]
     fn revoke_user_async<'py>(
         &self,
         py: Python<'py>,
         matrix_user_id: String,
         deactivate: bool,
+        wait: bool,
+        dry_run: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
-        self.start(py, |core| verbs::revoke_user(core, matrix_user_id, deactivate))
+        let options = RevokeOptions { deactivate, wait, dry_run };
+        self.start(py, |core| verbs::revoke_user(core, matrix_user_id, options))
     }
 
     #[pyo3(signature = (matrix_user_id, *, display_name=None, avatar=None, access_token=None))]

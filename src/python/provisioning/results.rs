@@ -1,5 +1,7 @@
 //! What the verbs return, as Python sees it.
 
+use std::time::Duration;
+
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -37,6 +39,7 @@ result_class! {
         matrix_user_id: String,
         access_token: Option<String>,
         device_id: Option<String>,
+        expires_in: Option<f64>,
         home_server: String,
         already_exists: bool,
         warnings: Vec<String>,
@@ -49,6 +52,7 @@ result_class! {
         matrix_user_id: String,
         access_token: String,
         device_id: String,
+        expires_in: Option<f64>,
         home_server: String,
     } shows matrix_user_id, device_id
 }
@@ -58,7 +62,9 @@ result_class! {
     RotatedSecret {
         matrix_user_id: String,
         version: u32,
-        created_time: String,
+        created_time: Option<String>,
+        former_kept: bool,
+        warnings: Vec<String>,
     } shows matrix_user_id, version, created_time
 }
 
@@ -68,6 +74,7 @@ result_class! {
         matrix_user_id: String,
         secret_removed: bool,
         sessions_ended: bool,
+        sessions_end_at: Option<String>,
         deactivated: bool,
         warnings: Vec<String>,
     } shows matrix_user_id, secret_removed, sessions_ended, deactivated
@@ -103,14 +110,17 @@ result_class! {
 
 impl ProvisionedUser {
     pub fn of(user: provisioning::ProvisionedUser, home_server: &str) -> Self {
-        let (access_token, device_id) = match user.token {
-            Some(token) => (Some(text(&token.access_token)), token.device_id),
-            None => (None, None),
+        let (access_token, device_id, expires_in) = match user.token {
+            Some(token) => {
+                (Some(text(&token.access_token)), token.device_id, seconds(token.expires_in))
+            }
+            None => (None, None, None),
         };
         Self {
             matrix_user_id: user.matrix_user_id,
             access_token,
             device_id,
+            expires_in,
             home_server: home_server.to_owned(),
             already_exists: user.already_exists,
             warnings: user.warnings,
@@ -124,6 +134,7 @@ impl From<Session> for Login {
             access_token: text(&session.access_token),
             matrix_user_id: session.user_id,
             device_id: session.device_id,
+            expires_in: seconds(session.expires_in),
             home_server: session.home_server,
         }
     }
@@ -131,8 +142,14 @@ impl From<Session> for Login {
 
 impl From<provisioning::RotatedSecret> for RotatedSecret {
     fn from(rotated: provisioning::RotatedSecret) -> Self {
-        let provisioning::RotatedSecret { matrix_user_id, version, created_time } = rotated;
-        Self { matrix_user_id, version, created_time }
+        let provisioning::RotatedSecret {
+            matrix_user_id,
+            version,
+            created_time,
+            former_kept,
+            warnings,
+        } = rotated;
+        Self { matrix_user_id, version, created_time, former_kept, warnings }
     }
 }
 
@@ -142,6 +159,7 @@ impl From<provisioning::RevokedUser> for RevokedUser {
             matrix_user_id: revoked.matrix_user_id,
             secret_removed: revoked.secret_removed,
             sessions_ended: revoked.sessions_ended,
+            sessions_end_at: revoked.sessions_end_at,
             deactivated: revoked.deactivated,
             warnings: revoked.warnings,
         }
@@ -185,4 +203,8 @@ fn text(token: &AccessToken) -> String {
     use secrecy::ExposeSecret;
 
     token.secret().expose_secret().to_owned()
+}
+
+fn seconds(time: Option<Duration>) -> Option<f64> {
+    time.map(|time| time.as_secs_f64())
 }

@@ -8,7 +8,7 @@ use super::results::{
     Finding, ListedUser, Login, Profile, ProvisionedUser, RevokedUser, RotatedSecret,
 };
 use synapse_vault_auth_provider_core::provisioning::{
-    self, LoginOptions, ProvisionRequest, ProvisioningError,
+    self, LoginOptions, ProvisionRequest, ProvisioningError, RevokeOptions,
 };
 
 /// What does the work.
@@ -30,12 +30,16 @@ pub async fn logout(core: Core, access_token: SecretString) -> Finished<Option<(
     core.logout(&access_token).await.map(|()| None)
 }
 
-pub async fn rotate_secret(core: Core, user_id: String) -> Finished<RotatedSecret> {
-    core.rotate_secret(&user_id).await.map(RotatedSecret::from)
+pub async fn rotate_secret(core: Core, user_id: String, dry_run: bool) -> Finished<RotatedSecret> {
+    core.rotate_secret(&user_id, dry_run).await.map(RotatedSecret::from)
 }
 
-pub async fn revoke_user(core: Core, user_id: String, deactivate: bool) -> Finished<RevokedUser> {
-    core.revoke_user(&user_id, deactivate).await.map(RevokedUser::from)
+pub async fn revoke_user(
+    core: Core,
+    user_id: String,
+    options: RevokeOptions,
+) -> Finished<RevokedUser> {
+    core.revoke_user(&user_id, options).await.map(RevokedUser::from)
 }
 
 pub async fn update_profile(

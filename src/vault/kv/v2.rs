@@ -53,6 +53,10 @@ pub struct EntryVersion {
     pub created_time: String,
     /// What it holds; `None` if nothing, or if it was deleted or destroyed.
     pub fields: Option<Map<String, Value>>,
+    /// When Vault will delete it by itself, as of RFC 3339.
+    pub deletion_time: Option<String>,
+    /// When Vault answered, by its clock, in seconds since 1970.
+    pub answered: Option<u64>,
 }
 
 /// A version that was written.
@@ -62,6 +66,8 @@ pub struct Written {
     pub version: u32,
     /// When, by Vault's clock, as of RFC 3339.
     pub created_time: String,
+    /// When Vault will delete it by itself, as of RFC 3339.
+    pub deletion_time: Option<String>,
 }
 
 impl Kv2 {
@@ -172,12 +178,22 @@ impl KvEntry<'_> {
                     Value::Object(fields) => Some(fields),
                     _ => None,
                 };
-                Ok(EntryVersion { version, created_time: found.metadata.created_time, fields })
+                Ok(EntryVersion {
+                    version,
+                    created_time: found.metadata.created_time,
+                    deletion_time: not_empty(found.metadata.deletion_time),
+                    fields,
+                    answered: answer.date,
+                })
             }
             404 => {
                 missing(mount, &answer)?;
                 let version = deleted_version(&answer).unwrap_or(0);
-                Ok(EntryVersion { version: number(mount, version)?, ..EntryVersion::default() })
+                Ok(EntryVersion {
+                    version: number(mount, version)?,
+                    answered: answer.date,
+                    ..EntryVersion::default()
+                })
             }
             _ => Err(unexpected(mount, &answer)),
         }
@@ -211,6 +227,7 @@ impl KvEntry<'_> {
                 Ok(Some(Written {
                     version: number(mount, written.version)?,
                     created_time: written.created_time,
+                    deletion_time: not_empty(written.deletion_time),
                 }))
             }
             // The text may change between releases of Vault, so the version is read as well.
@@ -274,6 +291,10 @@ impl KvEntry<'_> {
 
 fn locked(index: &Mutex<Option<Index>>) -> MutexGuard<'_, Option<Index>> {
     index.lock()
+}
+
+fn not_empty(text: String) -> Option<String> {
+    Some(text).filter(|text| !text.is_empty())
 }
 
 /// The number of a version that was deleted or destroyed: a 404 carries its metadata.
