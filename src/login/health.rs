@@ -38,12 +38,11 @@ impl Health {
             Err(VaultError::NoAnswer { cause, .. }) if cause.is_of_the_server() => {
                 (false, None, GOOD_FOR)
             }
-            Err(VaultError::ForeignAnswer { .. } | VaultError::WrongAddress(_)) => {
-                (false, None, GOOD_FOR)
-            }
             Err(
                 VaultError::NoAnswer { .. }
                 | VaultError::Unavailable { .. }
+                | VaultError::ForeignAnswer { .. }
+                | VaultError::WrongAddress(_)
                 | VaultError::Unexpected(_),
             ) => (true, None, GOOD_FOR),
             Err(VaultError::Denied { .. }) => (true, Some(true), GOOD_FOR_IF_FORBIDDEN),

@@ -7,8 +7,8 @@ use std::sync::{Arc, MutexGuard};
 
 use serde_json::{Map, Value};
 use vaultrs::api::kv2::requests::{
-    DeleteSecretMetadataRequest, DestroySecretVersionsRequest, ListSecretsRequest,
-    ReadSecretRequest, SetSecretRequest, SetSecretRequestOptions,
+    DeleteSecretMetadataRequest, DestroySecretVersionsRequest, ReadSecretRequest, SetSecretRequest,
+    SetSecretRequestOptions,
 };
 use vaultrs::api::kv2::responses::{
     ListSecretsResponse, ReadSecretResponse, SecretVersionMetadata,
@@ -100,9 +100,14 @@ impl Kv2 {
     pub async fn list(&self, folder: &str) -> Result<Vec<String>, VaultError> {
         self.require_version_2().await?;
         let mount = self.mount();
-        let request = ListSecretsRequest { mount: mount.to_string(), path: folder.to_owned() };
-        let request =
-            Request { longest_answer: LONGEST_LIST, ..Request::of(RequestKind::Other, &request)? };
+        let path = format!("{mount}/metadata/{folder}");
+        let request = Request {
+            // Many proxies refuse the method LIST, for which this stands.
+            query: Some("list=true".to_owned()),
+            longest_answer: LONGEST_LIST,
+            reads: &["/data/keys"],
+            ..Request::get(RequestKind::Other, &path)
+        };
         let answer = self.client.send(&request).await?;
         match answer.status.as_u16() {
             200 => {
