@@ -198,7 +198,10 @@ impl From<&LookupError> for Outcome {
                 VaultError::NoAnswer { cause: TransportError::TimedOut { .. }, .. } => {
                     Code::Timeout
                 }
-                VaultError::NoAnswer { cause: TransportError::TooLong(_), .. } => Code::VaultError,
+                VaultError::NoAnswer {
+                    cause: TransportError::TooLong(_) | TransportError::Protocol { .. },
+                    ..
+                } => Code::VaultError,
                 VaultError::NoAnswer { .. }
                 | VaultError::Unavailable { .. }
                 | VaultError::ForeignAnswer { status: 429, .. } => Code::VaultUnavailable,

@@ -13,14 +13,6 @@ use super::request::Request;
 use super::transport::ServerResponse;
 use crate::text;
 
-/// What servers answer with a 400 to a request without TLS on a port with TLS: Go's, which Vault is
-/// built with, nginx, and Apache.
-const EXPECTS_TLS: [&str; 3] = [
-    "Client sent an HTTP request to an HTTPS server",
-    "The plain HTTP request was sent to HTTPS port",
-    "speaking plain HTTP to an SSL-enabled server port",
-];
-
 /// What a node says of its health: <https://developer.hashicorp.com/vault/api-docs/system/health>.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub struct HealthBody {
@@ -41,11 +33,6 @@ pub fn check(address: &str, request: &Request, answer: &ServerResponse) -> Optio
     let is_judged = answer.status.is_success() || answer.status.is_client_error();
     if !is_judged || answer.body.is_empty() || is_vaults(request, answer) {
         return None;
-    }
-    if expects_tls(answer) {
-        return Some(VaultError::WrongAddress(format!(
-            "the server at {address} expects TLS; write https:// in vault_url"
-        )));
     }
     Some(foreign_answer(address, answer))
 }
@@ -95,11 +82,6 @@ fn is_envelope(body: &Value) -> bool {
 fn is_list_of_texts(body: &Value, field: &str) -> bool {
     let list = body.get(field).and_then(Value::as_array);
     list.is_some_and(|list| list.iter().all(Value::is_string))
-}
-
-fn expects_tls(answer: &ServerResponse) -> bool {
-    let body = String::from_utf8_lossy(&answer.body);
-    answer.status == StatusCode::BAD_REQUEST && EXPECTS_TLS.iter().any(|text| body.contains(text))
 }
 
 #[cfg(test)]
@@ -188,19 +170,5 @@ mod tests {
         assert_eq!(text(answer(403, "text/html; charset=utf-8", "<html>")), said);
         let untyped = ServerResponse { headers: HeaderMap::new(), ..answer(404, "", "x") };
         assert!(text(untyped).contains("Vault's (404); check"));
-    }
-
-    #[test]
-    fn a_port_that_expects_tls_says_so() {
-        let request = Request::get(RequestKind::Read, "p");
-        for body in [
-            "Client sent an HTTP request to an HTTPS server.\n",
-            "<center>The plain HTTP request was sent to HTTPS port</center>",
-            "Reason: You're speaking plain HTTP to an SSL-enabled server port.<br />",
-        ] {
-            let error = check("http://v", &request, &answer(400, "text/plain", body)).unwrap();
-            assert!(error.to_string().contains("write https:// in vault_url"), "{error}");
-            assert!(!error.is_transient() && error.is_of_the_node());
-        }
     }
 }
