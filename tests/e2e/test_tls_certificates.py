@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from tests.harness.core import Core
     from tests.harness.stack import Stack
-    from tests.servers import OpenBao
 
 ADDRESS = "127.0.0.1"
 YESTERDAY = datetime.timedelta(days=-1)
@@ -39,10 +38,10 @@ class Servers:
         p521 = Authority("p521", curve=ec.SECP521R1(), signature_hash=hashes.SHA512())
         self.p521 = directory / "p521-authority.pem"
         self.p521.write_text(p521.certificate)
-        own = {"directory": directory, "address": ADDRESS}
+        own: dict[str, Any] = {"directory": directory, "address": ADDRESS}
         issued = self.authority.issue
-        expired = {"valid_from": 2 * YESTERDAY, "valid_to": YESTERDAY}
-        clients_only = {"purposes": [ExtendedKeyUsageOID.CLIENT_AUTH]}
+        expired: dict[str, Any] = {"valid_from": 2 * YESTERDAY, "valid_to": YESTERDAY}
+        clients_only: dict[str, Any] = {"purposes": [ExtendedKeyUsageOID.CLIENT_AUTH]}
         pairs = {
             "usual": issued("usual", **own),
             "named": issued("named", directory, names=["vault"]),

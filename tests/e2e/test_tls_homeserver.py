@@ -79,7 +79,7 @@ def test_the_authority_of_the_homeserver_may_be_given(secure: SecureSite) -> Non
 
 def test_a_file_without_a_certificate_is_named(secure: SecureSite, tmp_path: Path) -> None:
     (tmp_path / "empty.pem").write_text("")
-    with pytest.raises(ConfigurationError, match="ca_cert: .*holds no certificate in PEM"):
+    with pytest.raises(ConfigurationError, match=r"ca_cert: .*holds no certificate in PEM"):
         secure.site.provisioner(homeserver=secure.url, ca_cert=tmp_path / "empty.pem")
 
 

@@ -77,16 +77,13 @@ def test_an_exception_with_a_port_counts_for_that_port(
     assert len(proxy.requests) == count
 
 
-def test_a_unix_socket(stack: Stack, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    del tmp_path
+def test_a_unix_socket(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> None:
     listener = UnixListener(tmp_path_factory.mktemp("u") / "bao.sock")
     openbao = stack.start_openbao("unix", config=listener.config)
     environment = {"HTTP_PROXY": "http://127.0.0.1:9", "VAULT_PROXY_ADDR": "http://127.0.0.1:9"}
     core = stack.start_core(openbao=openbao, vault_url=listener.url, environment=environment)
     check_login(core)
-    gone = stack.start_core(
-        openbao=openbao, vault_url=f"{listener.url}-gone", login_timeout="1s"
-    )
+    gone = stack.start_core(openbao=openbao, vault_url=f"{listener.url}-gone", login_timeout="1s")
     account = gone.new_account()
     outcome = gone.log_in(account.user_id, account.token_hash)
     assert outcome.code == "vault_unavailable"
@@ -106,7 +103,10 @@ def test_each_address_is_asked_for_the_name_in_its_certificate(
     listeners = [TlsListener(*pair) for pair in certificates]
     openbao = stack.start_openbao("named", config="".join(each.config for each in listeners))
     tls = {"ca_cert": str(ca_cert), "server_name": "vault.example.org"}
-    for urls in ([each.url for each in listeners], listeners[1].url.replace("127.0.0.1", "localhost")):
+    for urls in (
+        [each.url for each in listeners],
+        listeners[1].url.replace("127.0.0.1", "localhost"),
+    ):
         check_login(stack.start_core(openbao=openbao, vault_url=urls, vault_tls=tls))
 
 

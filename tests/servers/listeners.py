@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 class TlsListener:
     """A port of 127.0.0.1 with a certificate of its own."""
 
-    def __init__(
-        self, certificate: Path, key: Path, *, clients: Authority | None = None
-    ) -> None:
+    def __init__(self, certificate: Path, key: Path, *, clients: Authority | None = None) -> None:
         """Choose a port.
 
         Args:

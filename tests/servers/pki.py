@@ -57,7 +57,7 @@ class Authority:
         name: str,
         *,
         curve: ec.EllipticCurve | None = None,
-        signature_hash: hashes.HashAlgorithm | None = None,
+        signature_hash: hashes.SHA256 | hashes.SHA512 | None = None,
     ) -> None:
         """Make up a key.
 
@@ -67,7 +67,7 @@ class Authority:
             signature_hash: What its signatures are made over; SHA-256 if not given.
         """
         self._key = ec.generate_private_key(curve or ec.SECP256R1())
-        self._hash = signature_hash or hashes.SHA256()
+        self._hash: hashes.SHA256 | hashes.SHA512 = signature_hash or hashes.SHA256()
         self._name = _name(name)
         self._certificate = _sign(
             self._name, self._key.public_key(), self._name, self._key, self._hash, Use(is_ca=True)
@@ -165,7 +165,7 @@ def _pem(certificate: x509.Certificate) -> str:
 def _pem_of_version_1(
     certificate: x509.Certificate,
     issuers_key: ec.EllipticCurvePrivateKey,
-    signature_hash: hashes.HashAlgorithm,
+    signature_hash: hashes.SHA256 | hashes.SHA512,
 ) -> str:
     """Sign what a certificate of version 3 has in common with one of version 1.
 
@@ -212,7 +212,7 @@ def _sign(
     public_key: ec.EllipticCurvePublicKey,
     issuer: x509.Name,
     issuers_key: ec.EllipticCurvePrivateKey,
-    signature_hash: hashes.HashAlgorithm,
+    signature_hash: hashes.SHA256 | hashes.SHA512,
     use: Use,
 ) -> x509.Certificate:
     now = datetime.datetime.now(datetime.timezone.utc)
