@@ -200,3 +200,9 @@ def test_synapse_does_not_start(
     assert "s3cret" not in output + synapse.log()
     assert "Traceback" not in output
     assert not (tmp_path / "synapse.pid").exists()
+
+
+def test_a_path_root_that_repeats_the_mount_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    check_accepted(config_with(vault_path_root="data/matrix/users"))
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert 'begins with "data/"' in caplog.text

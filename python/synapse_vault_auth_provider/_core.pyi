@@ -163,6 +163,10 @@ class Settings:
     def health_endpoint(self) -> bool:
         """Whether everybody may ask over HTTP whether logins work."""
 
+    @property
+    def warnings(self) -> list[str]:
+        """What is allowed and probably not meant, a line for each."""
+
 @final
 class Outcome:
     """How a login ended."""
@@ -383,6 +387,18 @@ class ProvisioningSettings:
 
         Raises:
             ConfigurationError: One of them is wrong or missing.
+        """
+
+    def token_origin(
+        self,
+    ) -> tuple[Literal["given", "environment", "module"], str] | None:
+        """Return where the token for Vault comes from, or the login that gets one.
+
+        Returns:
+            The source, and the key or variable there; `None` if nothing says one.
+
+        Raises:
+            ConfigurationError: The module's configuration has a key that is unknown.
         """
 
     def login_times(self) -> tuple[float, float, float] | None:

@@ -1,10 +1,13 @@
 """From Synapse's configuration file to checked settings."""
 
 import json
+import logging
 import os
 from collections.abc import Mapping
 
 from ._core import Settings, SettingsError
+
+logger = logging.getLogger("synapse_vault_auth_provider")
 
 
 def parse_config(config: object) -> Settings:
@@ -22,13 +25,16 @@ def parse_config(config: object) -> Settings:
             allowed there; Synapse prints both and does not start.
     """
     try:
-        return Settings.parse(to_json(config), environment())
+        settings = Settings.parse(to_json(config), environment())
     except SettingsError as error:
         from synapse.module_api.errors import ConfigError
 
         key, message = error.args
         # Synapse shows the path in front of the message, but only where it prints both.
         raise ConfigError(f"{key}: {message}", path=(key,)) from None
+    for warning in settings.warnings:
+        logger.warning("%s", warning)
+    return settings
 
 
 def to_json(config: object) -> dict[str, str]:

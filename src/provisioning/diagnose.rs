@@ -17,6 +17,12 @@ const SOON: Duration = Duration::from_secs(24 * 3600);
 /// What the token's policies say.
 const POLICY: [&str; 2] = ["may read", "may not write"];
 
+/// Why what needs a token is not looked at.
+const NO_TOKEN: &str = "Vault has to accept the token first";
+
+/// How many paths of a policy are shown.
+const MOST_PATHS: usize = 5;
+
 /// A user whose path stands for all, where no user is given.
 const ANYBODY: &str = "doctor";
 
@@ -28,25 +34,29 @@ impl Provisioner {
         let client = self.kv.client();
         let is_up = look_at_nodes(&mut report, &client.nodes().await, &self.config.vault);
         let has_token = is_up && look_at_token(&mut report, self.token_state().await);
+        if !is_up {
+            report.skipped("token", "Vault has to answer first");
+        }
         if has_token {
             self.look_at_mount(&mut report, user_id).await;
         } else {
-            report.skipped("KV engine", "Vault has to accept the token first");
-            report.skip_all(POLICY, "Vault has to accept the token first");
+            report.skip_all(["KV engine", "may read", "may not write"], NO_TOKEN);
         }
         let has_flow = self.look_at_homeserver(&mut report).await;
-        match user_id {
-            None => report.skipped("secret", "name a user to check theirs"),
-            Some(_) if !has_token => {
-                report.skipped("secret", "Vault has to accept the token first");
+        let Some(user_id) = user_id else {
+            report.skip_all(["secret", "login"], "name a user to check theirs");
+            return report.0;
+        };
+        if !has_token {
+            report.skip_all(["secret", "login"], NO_TOKEN);
+        } else if let Some(secret) = self.look_at_secret(&mut report, user_id).await {
+            if has_flow {
+                self.look_at_login(&mut report, user_id, &secret).await;
+            } else {
+                report.skipped("login", "the homeserver has to offer the login type first");
             }
-            Some(user_id) => {
-                if let Some(secret) = self.look_at_secret(&mut report, user_id).await
-                    && has_flow
-                {
-                    self.look_at_login(&mut report, user_id, &secret).await;
-                }
-            }
+        } else {
+            report.skipped("login", "there has to be a secret first");
         }
         report.0
     }
@@ -99,13 +109,39 @@ impl Provisioner {
             ),
         }
         let version = version.or(vault.kv_version).unwrap_or(Version::V2);
-        let Ok(user_id) = self.user_id(user_id.unwrap_or(ANYBODY)) else { return };
+        let Ok(user_id) = self.user_id(user_id.unwrap_or(ANYBODY)) else {
+            report.skip_all(POLICY, "the user has to be one of this homeserver");
+            return;
+        };
         let below = vault.path_root.entry_of(&user_id);
         let path = match version {
             Version::V1 => format!("{mount}/{below}"),
             Version::V2 => format!("{mount}/data/{below}"),
         };
-        look_at_policy(report, &path, client.capabilities(&path).await);
+        let may = client.capabilities(&path).await;
+        if may.as_ref().is_ok_and(|may| !allows(may, "read")) {
+            self.say_what_is_read(report, &path).await;
+        }
+        look_at_policy(report, &path, may);
+    }
+
+    /// Says that a token may not read a path, and what it may read instead where Vault tells that.
+    async fn say_what_is_read(&self, report: &mut Report, path: &str) {
+        let mount = format!("{}/", self.config.vault.mount);
+        let mut detail = format!("the token may not read {path}");
+        if let Ok(mut paths) = self.kv.client().readable_paths().await {
+            paths.retain(|path| path.starts_with(&mount));
+            paths.truncate(MOST_PATHS);
+            if !paths.is_empty() {
+                detail = format!("{detail}; its policy covers {}", paths.join(", "));
+            }
+        }
+        report.failed(
+            "may read",
+            detail,
+            "check vault_path_root and vault_kv_mount_point; \
+             `synapse-vault policy --for module` prints the policy that they need",
+        );
     }
 
     async fn look_at_homeserver(&self, report: &mut Report) -> bool {
@@ -185,7 +221,11 @@ impl Provisioner {
                 let advice = "write a login_secret, or remove the entry and provision the user";
                 report.failed(check, format!("{path} is of no use: {problem}"), advice);
             }
-            Err(error) => report.failed(check, error.to_string(), "see the links above"),
+            Err(error) => report.failed(
+                check,
+                format!("cannot read {path}: {error}"),
+                "fix what is wrong with Vault or the token",
+            ),
         }
         None
     }
@@ -268,8 +308,7 @@ fn look_at_token(report: &mut Report, state: Result<TokenState, VaultError>) -> 
     match state {
         Ok(TokenState::Alive { left: None, .. }) => report.ok(check, "accepted; it has no end"),
         Ok(TokenState::Alive { left: Some(left), renewable }) => {
-            let shown = humantime::format_duration(Duration::from_secs(left.as_secs()));
-            let detail = format!("accepted; it ends in {shown}");
+            let detail = format!("accepted; it ends in {}", in_words(left));
             if renewable {
                 report.ok(check, format!("{detail} unless it is renewed, which the module does"));
             } else if left < SOON {
@@ -301,20 +340,16 @@ fn look_at_policy(report: &mut Report, path: &str, may: Result<Vec<String>, Vaul
                 error => error.to_string(),
             };
             report.warning("may read", format!("the token is not told: {why}"), advice);
+            report.skipped("may not write", "the token is not told");
             return;
         }
     };
-    let has = |capability: &str| may.iter().any(|one| one == capability);
-    let is_root = has("root");
-    if has("read") || is_root {
+    if allows(&may, "read") {
         report.ok("may read", path);
-    } else {
-        let advice = "`synapse-vault policy --for module` prints the policy that is needed";
-        report.failed("may read", format!("the token may not read {path}"), advice);
     }
     let writes: Vec<&str> = ["root", "create", "update", "patch", "delete", "sudo"]
         .into_iter()
-        .filter(|capability| has(capability))
+        .filter(|capability| may.iter().any(|one| one == capability))
         .collect();
     if writes.is_empty() {
         report.ok("may not write", path);
@@ -324,5 +359,40 @@ fn look_at_policy(report: &mut Report, path: &str, may: Result<Vec<String>, Vaul
             format!("the token may do more than read {path}: {}", writes.join(", ")),
             "the module needs no more than reading: give it a token of its own",
         );
+    }
+}
+
+/// Whether capabilities allow something; `root` allows everything.
+fn allows(may: &[String], capability: &str) -> bool {
+    may.iter().any(|one| one == capability || one == "root")
+}
+
+/// A time as somebody would say it: in the largest unit of which there are at least two.
+fn in_words(time: Duration) -> String {
+    let seconds = time.as_secs();
+    let units = [(24 * 3600, "days"), (3600, "hours"), (60, "minutes")];
+    match units.into_iter().find(|(unit, _)| seconds >= 2 * unit) {
+        Some((unit, name)) => format!("{} {name}", seconds / unit),
+        None => format!("{seconds} seconds"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_said_in_one_unit() {
+        let day = 24 * 3600;
+        for (seconds, said) in [
+            (0, "0 seconds"),
+            (119, "119 seconds"),
+            (120, "2 minutes"),
+            (2 * day - 1, "47 hours"),
+            (32 * day - 1, "31 days"),
+            (768 * 3600, "32 days"),
+        ] {
+            assert_eq!(in_words(Duration::from_secs(seconds)), said);
+        }
     }
 }

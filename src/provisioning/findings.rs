@@ -74,6 +74,9 @@ impl Report {
         advice: Option<String>,
     ) {
         let (check, detail) = (check.to_owned(), detail.into());
+        // What to do is said once, at the first check that shows the need for it.
+        let advice =
+            advice.filter(|new| !self.0.iter().any(|one| one.advice.as_ref() == Some(new)));
         self.0.push(Finding { check, status, detail, advice });
     }
 }

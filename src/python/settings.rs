@@ -43,6 +43,11 @@ impl Settings {
         self.0.health_endpoint
     }
 
+    #[getter]
+    fn warnings(&self) -> Vec<String> {
+        self.0.warnings.clone()
+    }
+
     fn __repr__(&self) -> String {
         format!("{:?}", self.0)
     }

@@ -56,10 +56,31 @@ pub const PROXY: &str = "proxy";
 
 /// In `vault_auth`, for each method.
 pub const AUTH_METHODS: &[(&str, &[&str])] = &[
-    ("approle", &["role_id", "role_id_file", "secret_id", "secret_id_file", "secret_id_wrapped"]),
-    ("kubernetes", &["role", "jwt_file"]),
-    ("jwt", &["role", "jwt", "jwt_file"]),
-    ("cert", &["role"]),
-    ("userpass", &["username", "password", "password_file"]),
+    ("approle", APPROLE),
+    ("kubernetes", KUBERNETES),
+    ("jwt", JWT),
+    ("cert", CERT),
+    ("userpass", USERPASS),
     (PROXY, &[]),
+];
+
+const APPROLE: &[&str] =
+    &["role_id", "role_id_file", "secret_id", "secret_id_file", "secret_id_wrapped"];
+const KUBERNETES: &[&str] = &["role", "jwt_file"];
+const JWT: &[&str] = &["role", "jwt", "jwt_file"];
+const CERT: &[&str] = &["role"];
+const USERPASS: &[&str] = &["username", "password", "password_file"];
+
+/// Which keys are where, for whoever wrote one in the wrong mapping. Mappings end in a dot.
+pub const PLACES: &[(&str, &[&str])] = &[
+    ("", VAULT),
+    ("cache.", CACHE),
+    ("vault_tls.", TLS),
+    ("vault_auth.", AUTH),
+    ("vault_auth.", AUTH_LOGIN),
+    ("vault_auth.", APPROLE),
+    ("vault_auth.", KUBERNETES),
+    ("vault_auth.", JWT),
+    ("vault_auth.", CERT),
+    ("vault_auth.", USERPASS),
 ];

@@ -24,6 +24,8 @@ mod vault;
 pub use environment::Environment;
 pub use error::SettingsError;
 pub use module::Settings;
-pub use provisioning::{KvLocation, login_times, parse as parse_provisioning, parse_kv_location};
-pub use sources::{Precedence, Sources};
+pub use provisioning::{
+    KvLocation, login_times, parse as parse_provisioning, parse_kv_location, token_origin,
+};
+pub use sources::{Precedence, Sources, TokenOrigin};
 pub use value::parse_duration;

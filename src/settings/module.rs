@@ -19,6 +19,8 @@ pub struct Settings {
     pub m_login_password_support_enabled: bool,
     /// Whether everybody may ask over HTTP whether logins work.
     pub health_endpoint: bool,
+    /// What is allowed and probably not meant.
+    pub warnings: Vec<String>,
 }
 
 impl Settings {
@@ -31,9 +33,11 @@ impl Settings {
         environment: &Environment,
     ) -> Result<Self, SettingsError> {
         let mut section = Section::new(config, environment, &[keys::VAULT, keys::LOGIN].concat())?;
+        let vault = vault::read(&mut section)?;
         Ok(Self {
+            warnings: vault::odd_path_root(&vault.mount, &vault.path_root).into_iter().collect(),
             login: login::Config {
-                vault: vault::read(&mut section)?,
+                vault,
                 login_timeout: section.timeout("login_timeout", Duration::from_secs(10))?,
                 max_concurrent_lookups: section.count("max_concurrent_lookups", 256, 65_536)?,
                 cache: cache(section.section_or_empty("cache", keys::CACHE)?)?,

@@ -6,7 +6,7 @@ use super::environment::Environment;
 use super::error::{SettingsError, in_key};
 use super::proxies::checked_proxy;
 use super::section::Section;
-use super::sources::{Merged, Precedence, Sources};
+use super::sources::{Merged, Precedence, Sources, TokenOrigin};
 use super::{keys, module, tls, vault};
 use crate::homeserver::{ConnectionConfig, HomeserverUrl};
 use crate::http::Proxies;
@@ -48,6 +48,17 @@ pub fn parse_kv_location(
         })
     };
     read().map_err(|error| merged.name_source(error))
+}
+
+/// Where the token for Vault comes from, if anything says one.
+///
+/// # Errors
+/// The module's configuration has a key that the module does not know.
+pub fn token_origin(
+    sources: &Sources,
+    precedence: Precedence,
+) -> Result<Option<TokenOrigin>, SettingsError> {
+    Ok(Merged::of(sources, precedence)?.token_origin)
 }
 
 /// Where the entries are in Vault.

@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::keys;
-use super::provisioning::{login_times, parse, parse_kv_location};
-use super::sources::{Merged, Precedence, Sources};
+use super::provisioning::{login_times, parse, parse_kv_location, token_origin};
+use super::sources::{Merged, Precedence, Sources, TokenOrigin};
 use crate::provisioning::{Config, LoginTimes};
 
 fn mapping(value: Value) -> Map<String, Value> {
@@ -297,6 +297,25 @@ fn the_precedence_of_the_module_is_that_of_a_login() {
     sources.module = None;
     let merged = merged(&sources, Precedence::Module);
     assert_eq!(merged["vault_path_root"], "of-environment");
+}
+
+#[test]
+fn it_is_known_where_the_token_comes_from() {
+    use TokenOrigin::{Given, Module, Variable};
+    let mut sources = configured(of_the_module(), &[]);
+    let origin = |sources: &Sources, precedence| token_origin(sources, precedence).unwrap();
+    assert_eq!(origin(&sources, Precedence::Operator), Some(Module("vault_token")));
+    sources.environment.insert("BAO_TOKEN".into(), "t".into());
+    assert_eq!(origin(&sources, Precedence::Operator), Some(Variable("BAO_TOKEN")));
+    assert_eq!(origin(&sources, Precedence::Module), Some(Module("vault_token")));
+    sources.environment.insert("SYNAPSE_VAULT_TOKEN_FILE".into(), "/t".into());
+    let variable = Some(Variable("SYNAPSE_VAULT_TOKEN_FILE"));
+    assert_eq!(origin(&sources, Precedence::Operator), variable);
+    sources.given = mapping(json!({"vault_token_file": "/option"}));
+    assert_eq!(origin(&sources, Precedence::Operator), Some(Given("vault_token_file")));
+    sources.module = Some(mapping(json!({"vault_path_root": "u"})));
+    assert_eq!(origin(&sources, Precedence::Module), Some(Variable("BAO_TOKEN")));
+    assert_eq!(origin(&Sources::default(), Precedence::Operator), None);
 }
 
 #[test]

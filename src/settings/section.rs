@@ -8,10 +8,17 @@ use serde_json::{Map, Value};
 
 use super::environment::Environment;
 use super::error::SettingsError;
+use super::keys;
 use super::value::{kind, parse_duration};
 use crate::credential::{Credential, Pipes, SecretFile};
 
 const EMPTY: &str = "is empty: fill it in, or leave out the key";
+
+/// How alike a key must be to one of another mapping, for that to have been meant.
+const SURE: f64 = 0.97;
+
+/// A key of another mapping that is shorter than this has to be written exactly.
+const SHORT: usize = 6;
 
 /// A mapping that holds none but the keys that it was declared with.
 pub struct Section<'a> {
@@ -247,7 +254,7 @@ impl<'a> Section<'a> {
     fn refuse_all_but(&self, keys: &[&'static str]) -> Result<(), SettingsError> {
         let unknown = self.values.keys().find(|key| !keys.contains(&key.as_str()));
         let Some(unknown) = unknown else { return Ok(()) };
-        let message = match nearest(unknown, keys) {
+        let message = match self.meant(unknown, keys) {
             Some(meant) => format!("unknown key; did you mean {meant}?"),
             None => format!("unknown key; known keys: {}", keys.join(", ")),
         };
@@ -256,6 +263,24 @@ impl<'a> Section<'a> {
             unknown => unknown.escape_debug().take(100).collect(),
         };
         Err(self.wrong(&shown, &message))
+    }
+
+    /// What a key that is unknown here was probably meant to be, here or in another mapping.
+    fn meant(&self, unknown: &str, keys: &[&'static str]) -> Option<String> {
+        let here = nearest(unknown, keys);
+        let elsewhere = keys::PLACES
+            .iter()
+            .filter(|(place, _)| *place != self.prefix)
+            .flat_map(|(place, keys)| keys.iter().map(move |key| (*place, *key)))
+            .map(|(place, key)| (likeness_elsewhere(unknown, place, key), place, key))
+            .filter(|(likeness, _, _)| *likeness >= SURE)
+            .max_by(|(a, _, _), (b, _, _)| a.total_cmp(b));
+        match (here, elsewhere) {
+            (Some((likeness, key)), _) if likeness >= SURE => Some(key.to_owned()),
+            (_, Some((_, "", key))) => Some(format!("{key}, outside this mapping")),
+            (_, Some((_, place, key))) => Some(format!("{place}{key}")),
+            (here, None) => here.map(|(_, key)| key.to_owned()),
+        }
     }
 
     /// An error of a key of this mapping.
@@ -284,7 +309,7 @@ impl<'a> Section<'a> {
 }
 
 /// The known key that a misspelt one was probably meant to be; of several the shortest.
-fn nearest(unknown: &str, known: &[&'static str]) -> Option<&'static str> {
+fn nearest(unknown: &str, known: &[&'static str]) -> Option<(f64, &'static str)> {
     // The vendor's variables say ADDR for what is called URL here.
     let unknown = unknown.to_lowercase();
     let unknown = ["address", "adress", "addr"]
@@ -295,7 +320,19 @@ fn nearest(unknown: &str, known: &[&'static str]) -> Option<&'static str> {
         .map(|key| (likeness(&unknown, key), *key))
         .filter(|(likeness, _)| *likeness > 0.8)
         .max_by(|(a, key_a), (b, key_b)| a.total_cmp(b).then(key_b.len().cmp(&key_a.len())))
-        .map(|(_, key)| key)
+}
+
+/// The same for a key of another mapping, which may be written with the name of that mapping.
+fn likeness_elsewhere(unknown: &str, place: &str, key: &str) -> f64 {
+    let unknown = unknown.to_lowercase();
+    let with_place = format!("{}_{key}", place.trim_end_matches('.'));
+    if unknown == key || unknown == with_place {
+        1.0
+    } else if key.len() < SHORT {
+        0.0
+    } else {
+        likeness(&unknown, key).min(0.98)
+    }
 }
 
 /// Near certainty for a slip of one letter, and when one name is the other's beginning or a whole

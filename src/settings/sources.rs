@@ -68,13 +68,15 @@ const HOMESERVER: &[Matter] = &[
 const SERVER_NAME: Matter =
     Matter::of(&["server_name"], &[("SYNAPSE_VAULT_SERVER_NAME", "server_name")]);
 
+const TOKEN: Matter = Matter::of(
+    &["vault_token", "vault_token_file", "vault_auth"],
+    &[("SYNAPSE_VAULT_TOKEN_FILE", "vault_token_file"), (VAULT_AUTH, "vault_auth")],
+)
+.or(&[variables::TOKEN]);
+
 const VAULT: &[Matter] = &[
     Matter::of(&["vault_url"], &[]).or(&[variables::ADDRESS]),
-    Matter::of(
-        &["vault_token", "vault_token_file", "vault_auth"],
-        &[("SYNAPSE_VAULT_TOKEN_FILE", "vault_token_file"), (VAULT_AUTH, "vault_auth")],
-    )
-    .or(&[variables::TOKEN]),
+    TOKEN,
     Matter::of(&["vault_namespace"], &[]).or(&[variables::NAMESPACE]),
     Matter::of(
         &["vault_kv_mount_point"],
@@ -112,13 +114,27 @@ impl Matter {
     }
 
     fn is_decided_by(&self, values: &Map<String, Value>) -> bool {
-        self.mapping_of(values).is_some_and(|values| {
-            self.keys.iter().any(|key| values.get(*key).is_some_and(|value| !value.is_null()))
-        })
+        self.key_in(values).is_some()
     }
 
-    fn is_decided_by_vendors(&self, environment: &Environment) -> bool {
-        self.vendors.iter().copied().flatten().any(|name| variable(environment, name).is_some())
+    /// The first of the keys that says something.
+    fn key_in(&self, values: &Map<String, Value>) -> Option<&'static str> {
+        let values = self.mapping_of(values)?;
+        let says = |key: &&str| values.get(*key).is_some_and(|value| !value.is_null());
+        self.keys.iter().copied().find(says)
+    }
+
+    /// The first of the variables that says something.
+    fn variable_in(&self, environment: &Environment) -> Option<&'static str> {
+        let ours = self.ours.iter().map(|(name, _)| *name);
+        ours.into_iter()
+            .find(|name| variable(environment, name).is_some())
+            .or_else(|| self.vendors_variable(environment))
+    }
+
+    fn vendors_variable(&self, environment: &Environment) -> Option<&'static str> {
+        let mut names = self.vendors.iter().copied().flatten().copied();
+        names.find(|name| variable(environment, name).is_some())
     }
 
     /// The mapping that has the keys; `None` if there is something else in its place.
@@ -160,6 +176,19 @@ pub struct Merged {
     pub values: Map<String, Value>,
     /// From which variable the value of a key comes, where it comes from one.
     variable_of: HashMap<&'static str, &'static str>,
+    /// Where the token for Vault comes from, if anything says one.
+    pub token_origin: Option<TokenOrigin>,
+}
+
+/// Where the token for Vault comes from, or the login that gets one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenOrigin {
+    /// A caller, or an option, under this key.
+    Given(&'static str),
+    /// An environment variable.
+    Variable(&'static str),
+    /// The module's configuration, under this key.
+    Module(&'static str),
 }
 
 impl Merged {
@@ -170,7 +199,8 @@ impl Merged {
     pub fn of(sources: &Sources, precedence: Precedence) -> Result<Self, SettingsError> {
         let module = sources.module.as_ref().map(|module| of_vault(module, &sources.environment));
         let module = module.transpose()?;
-        let mut merged = Self { values: sources.given.clone(), variable_of: HashMap::new() };
+        let mut merged =
+            Self { values: sources.given.clone(), variable_of: HashMap::new(), token_origin: None };
         let mut homeserver = sources.homeserver.clone();
         if precedence == Precedence::Module && module.is_some() {
             merged.values.retain(|key, _| !keys::VAULT.contains(&key.as_str()));
@@ -179,7 +209,16 @@ impl Merged {
             }
             merged.fill_in(HOMESERVER, homeserver, &sources.environment);
             merged.values.extend(module.unwrap_or_default());
+            merged.token_origin =
+                TOKEN.key_in(&merged.values).map(TokenOrigin::Module).or_else(|| {
+                    TOKEN.vendors_variable(&sources.environment).map(TokenOrigin::Variable)
+                });
         } else {
+            merged.token_origin = TOKEN
+                .key_in(&merged.values)
+                .map(TokenOrigin::Given)
+                .or_else(|| TOKEN.variable_in(&sources.environment).map(TokenOrigin::Variable))
+                .or_else(|| TOKEN.key_in(module.as_ref()?).map(TokenOrigin::Module));
             merged.fill_in(HOMESERVER, homeserver, &sources.environment);
             merged.fill_in(VAULT, module.unwrap_or_default(), &sources.environment);
         }
@@ -215,7 +254,7 @@ impl Merged {
                     self.values.insert(key.to_owned(), value_of(name, value));
                     self.variable_of.insert(key, name);
                 }
-            } else if matter.is_decided_by_vendors(environment) {
+            } else if matter.vendors_variable(environment).is_some() {
                 matter.drop_from(&mut configuration);
             } else {
                 matter.take(&mut configuration, &mut self.values);

@@ -43,6 +43,28 @@ fn the_configuration_of_2018() {
 }
 
 #[test]
+fn a_path_root_that_repeats_the_mount_is_odd() {
+    let odd = |root: &str, mount: &str| {
+        let mut config = with("vault_path_root", json!(root));
+        config["vault_kv_mount_point"] = json!(mount);
+        parse(config).unwrap().warnings.join("\n")
+    };
+    for (root, mount, said) in [
+        ("secret/data/matrix/users", "secret", "begins with the mount, \"secret/\""),
+        ("secret/matrix/users", "secret", "begins with the mount"),
+        ("kv/deep/users", "/kv/deep/", "begins with the mount, \"kv/deep/\""),
+        ("data/matrix/users", "secret", "begins with \"data/\""),
+        ("/data/", "secret", "begins with \"data/\""),
+    ] {
+        let warning = odd(root, mount);
+        assert!(warning.contains(said), "{root}: {warning}");
+    }
+    for root in ["matrix/users", "database/users", "secrets/users", "users/data/secret"] {
+        assert_eq!(odd(root, "secret"), "");
+    }
+}
+
+#[test]
 fn stray_slashes_are_forgiven() {
     let settings = parse(with("vault_path_root", json!("//matrix///users/"))).unwrap();
     assert_eq!(settings.login.vault.path_root.to_string(), "matrix/users");
@@ -125,6 +147,27 @@ fn a_misspelt_key_is_named_with_its_likely_meaning() {
         assert!(text.starts_with(&format!("{typo}: ")), "{text}");
         assert!(text.contains(&format!("did you mean {meant}?")), "{text}");
     }
+    // In the wrong mapping.
+    for (key, meant) in [
+        ("ca_cert", "vault_tls.ca_cert"),
+        ("skip_verify", "vault_tls.skip_verify"),
+        ("client_cert", "vault_tls.client_cert"),
+        ("vault_tls_ca_cert", "vault_tls.ca_cert"),
+        ("role_id", "vault_auth.role_id"),
+        ("secret_id_flie", "vault_auth.secret_id_file"),
+        ("method", "vault_auth.method"),
+        ("ttl", "cache.ttl"),
+        ("cache_ttl", "cache.ttl"),
+        ("stale_if_eror", "cache.stale_if_error"),
+        ("mount", "vault_kv_mount_point"),
+    ] {
+        let text = error(with(key, json!("x")));
+        assert!(text.contains(&format!("did you mean {meant}?")), "{text}");
+    }
+    let text = error(with("vault_tls", json!({"vault_namespace": "x"})));
+    assert!(text.contains("did you mean vault_namespace, outside this mapping?"), "{text}");
+    let text = error(with("vault_tls", json!({"role_id": "x"})));
+    assert!(text.contains("did you mean vault_auth.role_id?"), "{text}");
     let text = error(with("colour", json!("x")));
     assert!(text.contains("known keys: "), "{text}");
     for key in ["vault_url", "vault_token", "vault_path_root", "vault_kv_mount_point"] {

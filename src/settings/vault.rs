@@ -136,6 +136,28 @@ pub fn path_root(section: &mut Section<'_>) -> Result<PathRoot, SettingsError> {
     in_key("vault_path_root", PathRoot::parse(&root))
 }
 
+/// What is said of a path root that repeats what stands before it in Vault's API.
+///
+/// Vault's own command line shows the path of an entry with its mount and `data/`, where it is
+/// copied from; but no entry would be found there.
+pub fn odd_path_root(mount: &Mount, path_root: &PathRoot) -> Option<String> {
+    let (mount, root) = (mount.to_string(), path_root.to_string());
+    let begins = |root: &str, first: &str| {
+        root.strip_prefix(first).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    let repeated = if begins(&root, &mount) {
+        format!("the mount, \"{mount}/\"")
+    } else if begins(&root, "data") {
+        "\"data/\", which version 2 of the KV engine adds by itself".to_owned()
+    } else {
+        return None;
+    };
+    Some(format!(
+        "vault_path_root is \"{root}\", which begins with {repeated}; it is the path below the \
+         mount, so entries are looked for at {mount}/{root}/"
+    ))
+}
+
 /// The version of the KV engine; `None` if Vault is to be asked for it.
 pub fn kv_version(section: &mut Section<'_>) -> Result<Option<Version>, SettingsError> {
     use serde_json::Value;

@@ -1,5 +1,6 @@
 //! Questions to Vault that help an administrator find what is wrong.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -36,6 +37,25 @@ struct CapabilitiesPart {
     capabilities: Vec<String>,
 }
 
+#[derive(Deserialize)]
+struct AclAnswer {
+    data: Acl,
+}
+
+#[derive(Deserialize)]
+struct Acl {
+    #[serde(default)]
+    exact_paths: HashMap<String, AclPart>,
+    #[serde(default)]
+    glob_paths: HashMap<String, AclPart>,
+}
+
+#[derive(Deserialize)]
+struct AclPart {
+    #[serde(default)]
+    capabilities: Vec<String>,
+}
+
 impl Client {
     /// Asks every address for its health.
     pub async fn nodes(&self) -> Vec<Node> {
@@ -61,6 +81,30 @@ impl Client {
                 "Vault does not let the token look itself up: {text}"
             ))),
         }
+    }
+
+    /// Which paths the token in use may read, as its policies have them.
+    ///
+    /// Vault's own web interface asks this too; it is part of the policy `default`.
+    ///
+    /// # Errors
+    /// When the token may not ask, or Vault does not answer.
+    pub async fn readable_paths(&self) -> Result<Vec<String>, VaultError> {
+        let request = Request::get(RequestKind::Other, "sys/internal/ui/resultant-acl");
+        let answer = self.send(&request).await?;
+        let Ok(AclAnswer { data }) = serde_json::from_slice(&answer.body) else {
+            let status = answer.status.as_u16();
+            return Err(VaultError::Unexpected(format!(
+                "Vault answered {status} when asked what the token's policies are"
+            )));
+        };
+        let reads = |able: &AclPart| able.capabilities.iter().any(|one| one == "read");
+        let exact = data.exact_paths.into_iter().filter(|(_, able)| reads(able));
+        let glob = data.glob_paths.into_iter().filter(|(_, able)| reads(able));
+        let mut paths: Vec<String> =
+            exact.map(|(path, _)| path).chain(glob.map(|(path, _)| format!("{path}*"))).collect();
+        paths.sort();
+        Ok(paths)
     }
 
     /// What the token in use may do with a path; its mount comes first.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 OPTIONS = {
     "provision": [
         "--from", "--display-name", "--avatar", "--admin", "--user-type", "--external-id",
-        "--adopt", "--with-token", "--no-token", "--workers", "--failed-to", "--json",
+        "--adopt", "--with-token", "--no-token", "--workers", "--failed-to", "--dry-run", "--json",
     ],
     "login": ["--device-id", "--device-name", "--logout-others", "--json"],
     "exec": ["USER -- COMMAND..."],
@@ -30,13 +30,14 @@ OPTIONS = {
     "hash": ["--json"],
     "doctor": ["[USER]", "--json"],
     "policy": ["--for", "--for-user", "--json"],
+    "config": ["--vault-url", "--auth", "--approle-role-id-file", "--kubernetes-role", "--json"],
     "completion": ["bash|zsh|fish", "--json"],
 }  # fmt: skip
 
 OPTIONS_OF_ALL = [
     "-c,", "--homeserver", "--server-name", "--admin-token-file",
     "--registration-shared-secret-file", "--vault-token-file", "--mount", "--path-root",
-    "--timeout", "--json", "--version",
+    "--timeout", "--json", "--no-color", "--version",
 ]  # fmt: skip
 
 each_help = pytest.mark.parametrize("flag", ["-h", "--help"])

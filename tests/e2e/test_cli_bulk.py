@@ -212,7 +212,7 @@ def test_a_terminal_has_a_progress_bar(cli: CommandLine, directory: Path, users:
     # Nothing is written behind the bar.
     lines = shown.replace("\r\n", "\n").split("\n")
     for user_id in ids(users[:3]):
-        assert any(line.endswith(f"\x1b[K{user_id}\tcreated") for line in lines), shown
+        assert any(line.endswith(f"{user_id}  created") for line in lines), shown
     assert "3 created" in lines
 
 
@@ -232,3 +232,35 @@ def test_a_reader_that_leaves_ends_it_in_order(
     # What was done and could not be told is among what is left.
     assert cli.run("provision", "--from", "users.csv.failed").code == 0
     assert all(cli.site.versions(user_id) for user_id in ids(users[:20]))
+
+
+def test_a_dry_run_says_what_would_be_done_and_does_nothing(
+    cli: CommandLine, directory: Path, users: list[str]
+) -> None:
+    there, new, admin, unusable = [*users[:3], new_id()]
+    cli.run("provision", "--no-token", there).check_success()
+    cli.site.put(unusable, {"login_secret": ""})
+    (directory / "users.csv").write_text(
+        f"user_id,admin\n{there},\n{new},\n{admin},true\n{unusable},\n"
+    )
+    ended = cli.run("provision", "--from", "users.csv", "--dry-run")
+    whole = dict(ended.lines)
+    assert [text.split(":")[0] for text in whole.values()] == [
+        "already there",
+        "would be created",
+        "would be created, as an administrator",
+        "would fail",
+    ]
+    assert ended.code == 1
+    assert ended.err == "2 would be created, 1 already there, 1 would fail\nnothing was done\n"
+    assert not (directory / "users.csv.failed").exists()
+    for user_id in (new, admin):
+        (matrix_user_id,) = ids([user_id])
+        assert cli.site.versions(matrix_user_id) == {}
+    lines = cli.run("provision", "--from", "users.csv", "--dry-run", "--json").json_lines
+    assert [line["action"] for line in lines] == ["nothing", "create", "create", "fail"]
+    assert lines[2]["is_admin"] is True
+    # A mistake is told as it is without.
+    (directory / "users.csv").write_text("user_id\nThe Bot\n")
+    cli.run("provision", "--from", "users.csv", "--dry-run").check_failure("1 mistake in users.csv")
+    cli.run("provision", "--dry-run", "bot").check_failure_of_command(2)

@@ -12,7 +12,9 @@ import click
 
 from .. import __version__
 from ..provisioning import ProvisioningError
+from .colour import choose
 from .completion import completion
+from .config import config
 from .connection import Connection
 from .doctor import doctor
 from .exec import exec_
@@ -127,6 +129,15 @@ FILE = click.Path(path_type=Path)
     show_envvar=True,
     help="Print results as JSON; also possible after the command.",
 )
+@click.option(
+    "--no-color",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    allow_from_autoenv=False,
+    callback=lambda _context, _option, value: choose(off=value),
+    help="Show no colours; they are shown on terminals, unless NO_COLOR is set.",
+)
 @click.version_option(__version__, prog_name=NAME)
 @click.pass_context
 def synapse_vault(context: click.Context, /, **options: Any) -> None:
@@ -157,6 +168,7 @@ for verb in (
     hash_,
     doctor,
     policy,
+    config,
     completion,
 ):
     accept_behind(verb, synapse_vault.params)

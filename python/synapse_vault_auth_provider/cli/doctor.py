@@ -9,6 +9,7 @@ import click
 from .._core import Settings, SettingsError
 from ..config import environment, to_json
 from ..provisioning import ProvisioningError
+from .colour import painted
 from .failure import CommandError
 from .output import printable, show_json
 from .verb import json_option, pass_connection
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 CHECK = "configuration"
 """What is looked at first, before anything is asked for over the network."""
+
+
+COLOURS = {"ok": "green", "warning": "yellow", "failed": "red", "skipped": "bright_black"}
 
 
 @click.command(short_help="Say what is wrong and how to fix it.")
@@ -51,7 +55,7 @@ def _findings(connection: Connection, user: str | None) -> Iterator[dict[str, An
         with connection.open_as_module() as provisioner:
             findings = provisioner.diagnose(user)
     except (CommandError, ProvisioningError) as error:
-        if not configured or configured["status"] == "ok":
+        if not configured or configured["status"] != "failed":
             yield _failed(error.message, error.advice)
     else:
         yield from (finding.as_dict() for finding in findings)
@@ -70,12 +74,16 @@ def _configured(connection: Connection) -> dict[str, Any]:
                 if more
                 else "Add synapse_vault_auth_provider.VaultAuthProvider to modules.",
             )
-        Settings.parse(to_json(module), environment())
+        settings = Settings.parse(to_json(module), environment())
     except CommandError as error:
         return _failed(error.message, error.advice)
     except SettingsError as error:
         key, message = error.args
         return _failed(f"{key}: {message}", f"Correct {key} in {files}.")
+    if settings.warnings:
+        detail = "; ".join(settings.warnings)
+        advice = f"Correct it in {files}."
+        return {"check": CHECK, "status": "warning", "detail": detail, "advice": advice}
     detail = f"Synapse accepts what {files} says of the module"
     return {"check": CHECK, "status": "ok", "detail": detail, "advice": None}
 
@@ -87,5 +95,6 @@ def _failed(detail: str, advice: str | None) -> dict[str, Any]:
 def _line(finding: dict[str, Any]) -> str:
     status = finding["status"]
     mark = status.upper() if status == "failed" else status
-    line = f"{mark:<7}  {finding['check']}: {finding['detail']}"
-    return printable(f"{line} -> {finding['advice']}" if finding["advice"] else line)
+    line = f"{finding['check']}: {finding['detail']}"
+    advised = f"{line} -> {finding['advice']}" if finding["advice"] else line
+    return f"{painted(f'{mark:<7}', COLOURS[status])}  {printable(advised)}"

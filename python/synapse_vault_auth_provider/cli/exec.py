@@ -11,6 +11,7 @@ import click
 from ..provisioning import ProvisioningError
 from .child import Signals
 from .failure import report
+from .token_origin import explained
 from .verb import pass_connection, user_argument
 
 if TYPE_CHECKING:
@@ -51,7 +52,8 @@ def exec_(connection: Connection, user: str, command: tuple[str, ...]) -> int:
             signals.wait_for(logging_in)
         if signals.ended_by and logging_in.exception():
             return signals.ended_by
-        login = logging_in.result()
+        with explained(connection, user):
+            login = logging_in.result()
         try:
             environment = _environment(login, provisioner.homeserver)
             code = signals.ended_by or signals.run(command, environment)

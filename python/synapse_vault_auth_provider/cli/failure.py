@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..provisioning import ProvisioningError
+from .colour import painted
 from .output import printable
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ def report(error: CommandError | ProvisioningError, subject: str | None = None) 
         subject: Whom it happened to, if the command goes on with others.
     """
     about = f"{printable(subject)}: " if subject else ""
-    click.echo(f"error: {about}{_lines(error.message)}", err=True)
+    mark = painted("error:", "red", err=True)
+    click.echo(f"{mark} {about}{_lines(error.message)}", err=True)
     for advice in _advice(error):
         click.echo(_lines(advice), err=True)
 

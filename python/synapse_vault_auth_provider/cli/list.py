@@ -3,7 +3,8 @@
 import click
 
 from .connection import Connection
-from .output import show_one_of_many
+from .output import Table
+from .token_origin import explained
 from .verb import json_option, pass_connection
 
 
@@ -17,10 +18,10 @@ def list_(connection: Connection) -> None:
     state is "ready"; "unfinished" if provisioning was interrupted, so run it again; or "unusable"
     if nobody can log in with the entry.
     """
-    with connection.open() as provisioner:
-        for user in provisioner.list_users():
-            show_one_of_many(
-                user.as_dict(),
-                (user.matrix_user_id, user.state, user.external_id),
-                as_json=connection.as_json,
-            )
+    with connection.open() as provisioner, explained(connection):
+        users = provisioner.list_users()
+    table = Table("USER", "STATE", "EXTERNAL ID", as_json=connection.as_json)
+    rows = [(user.matrix_user_id, user.state, user.external_id) for user in users]
+    table.expect(rows)
+    for user, row in zip(users, rows, strict=True):
+        table.add(user.as_dict(), row)

@@ -4,6 +4,7 @@ import click
 
 from .connection import Connection
 from .output import hand_over, show
+from .token_origin import explained
 from .verb import json_option, pass_connection, user_argument
 
 
@@ -23,9 +24,10 @@ def login(
 ) -> None:
     """Log a user in with the secret in Vault, and print the access token."""
     with connection.open() as provisioner:
-        result = provisioner.login(
-            user, device_id=device_id, device_name=device_name, logout_others=logout_others
-        )
+        with explained(connection, user):
+            result = provisioner.login(
+                user, device_id=device_id, device_name=device_name, logout_others=logout_others
+            )
         hand_over(
             provisioner,
             result.access_token,

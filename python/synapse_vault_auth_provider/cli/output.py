@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING
 
 import click
 
 from ..provisioning import ProvisioningError
+from .colour import painted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -41,21 +43,53 @@ def show(fields: Mapping[str, object], *, as_json: bool) -> None:
     _warn_of(fields)
 
 
-def show_one_of_many(
-    fields: Mapping[str, object], columns: Iterable[object], *, as_json: bool
-) -> None:
-    """Print one of several results in one line: as JSON, or as columns with a tab between.
+class Table:
+    """Several results, each in one line: as JSON, or as columns with a tab between.
 
-    Args:
-        fields: What there is to know. `warnings` among it go to standard error as well.
-        columns: What of it a line for people has; a dash stands for `None`.
-        as_json: Whether to print JSON.
+    On a terminal the columns have headers and are aligned, as far as the widths are known.
     """
-    if as_json:
-        show_json(fields)
-    else:
-        click.echo("\t".join("-" if value is None else _text(value) for value in columns))
-    _warn_of(fields)
+
+    def __init__(self, *headers: str, as_json: bool) -> None:
+        """Print nothing yet.
+
+        Args:
+            headers: What the columns have, for people.
+            as_json: Whether to print JSON.
+        """
+        self._headers = headers
+        self._as_json = as_json
+        self._is_for_people = not as_json and sys.stdout is not None and sys.stdout.isatty()
+        self._widths = [len(header) for header in headers]
+        self._is_begun = False
+
+    def expect(self, rows: Iterable[Iterable[object]]) -> None:
+        """Make the columns wide enough for rows that will be printed."""
+        for row in rows:
+            for column, value in enumerate(row):
+                self._widths[column] = max(self._widths[column], len(_text(value)))
+
+    def add(self, fields: Mapping[str, object], columns: Iterable[object]) -> None:
+        """Print one result.
+
+        Args:
+            fields: What there is to know. `warnings` among it go to standard error as well.
+            columns: What of it a line for people has; a dash stands for `None`.
+        """
+        if self._as_json:
+            show_json(fields)
+        elif self._is_for_people:
+            if not self._is_begun:
+                self._is_begun = True
+                click.echo(painted(self._aligned(self._headers), "cyan"))
+            click.echo(self._aligned(columns))
+        else:
+            click.echo("\t".join(map(_text, columns)))
+        _warn_of(fields)
+
+    def _aligned(self, columns: Iterable[object]) -> str:
+        texts = [_text(value) for value in columns]
+        padded = [f"{text:<{width}}" for text, width in zip(texts, self._widths, strict=False)]
+        return "  ".join([*padded, *texts[len(padded) :]]).rstrip()
 
 
 def show_json(value: object) -> None:
@@ -94,7 +128,7 @@ def log_out(provisioner: Provisioner, token: str) -> None:
 
 def warn(text: str) -> None:
     """Write a warning to standard error."""
-    click.echo(f"warning: {printable(text)}", err=True)
+    click.echo(f"{painted('warning:', 'yellow', err=True)} {printable(text)}", err=True)
 
 
 def _warn_of(fields: Mapping[str, object]) -> None:
@@ -104,4 +138,6 @@ def _warn_of(fields: Mapping[str, object]) -> None:
 
 
 def _text(value: object) -> str:
+    if value is None:
+        return "-"
     return str(value).lower() if isinstance(value, bool) else printable(str(value))

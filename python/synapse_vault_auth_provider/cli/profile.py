@@ -4,6 +4,7 @@ import click
 
 from .connection import Connection
 from .output import show
+from .token_origin import explained
 from .verb import json_option, pass_connection, user_argument
 
 
@@ -19,6 +20,6 @@ def profile(
     """Set a user's display name or avatar, and print what was set."""
     if display_name is None and avatar is None:
         raise click.UsageError("Give --display-name, --avatar or both.")
-    with connection.open() as provisioner:
+    with connection.open() as provisioner, explained(connection, user):
         result = provisioner.update_profile(user, display_name=display_name, avatar=avatar)
     show(result.as_dict(), as_json=connection.as_json)

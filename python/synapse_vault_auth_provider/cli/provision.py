@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .bulk.command import provision_all
+from .bulk.dry_run import show_plan
 from .output import hand_over, show
+from .token_origin import explained
 from .verb import json_option, pass_connection
 
 if TYPE_CHECKING:
     from .connection import Connection
 
 OF_ONE_USER = ("display_name", "avatar", "is_admin", "user_type", "external_id", "adopt")
-OF_A_FILE = ("workers", "failed_to")
+OF_A_FILE = ("workers", "failed_to", "dry_run")
 
 
 @click.command(short_help="Create accounts whose secrets are in Vault.")
@@ -59,6 +61,9 @@ OF_A_FILE = ("workers", "failed_to")
     help="Where to write the rows that failed, so that they can be imported again. The default is "
     "the file's name with .failed at its end; for standard input, provision.failed.csv or .jsonl.",
 )
+@click.option(
+    "--dry-run", is_flag=True, help="Check a file and print what would be done for each user."
+)
 @json_option
 @pass_connection
 def provision(
@@ -69,6 +74,7 @@ def provision(
     with_token: bool | None,
     workers: int,
     failed_to: Path | None,
+    dry_run: bool,
     **arguments: Any,
 ) -> int:
     """Create accounts whose secrets are in Vault, or finish what an earlier run left.
@@ -80,14 +86,17 @@ def provision(
     if (user is None) == (source is None):
         raise click.UsageError("Give either a user or --from FILE.")
     _refuse(OF_A_FILE if source is None else OF_ONE_USER, "with" if source else "without")
+    if source is not None and dry_run:
+        return show_plan(connection, source)
     if source is not None:
         return provision_all(
             connection, source, workers=workers, failed_to=failed_to, with_token=bool(with_token)
         )
     with connection.open() as provisioner:
-        result = provisioner.provision_user(
-            user or "", with_token=with_token is not False, **arguments
-        )
+        with explained(connection):
+            result = provisioner.provision_user(
+                user or "", with_token=with_token is not False, **arguments
+            )
         hand_over(
             provisioner,
             result.access_token,

@@ -7,7 +7,7 @@ import click
 from ..provisioning import RevokedUser
 from .connection import Connection
 from .failure import CommandError
-from .output import show_one_of_many, warn
+from .output import Table, warn
 from .verb import for_each, json_option, pass_connection, users_argument
 
 
@@ -39,16 +39,17 @@ def revoke(
     if not yes and not dry_run and sys.stdin is not None and sys.stdin.isatty():
         _confirm(users, deactivate)
     unfinished: list[str] = []
+    table = Table("USER", "DONE", as_json=connection.as_json)
+    table.expect([(user,) for user in users])
     with connection.open() as provisioner:
 
         def revoke_one(user: str) -> None:
             result = provisioner.revoke_user(
                 user, deactivate=deactivate, wait=wait, dry_run=dry_run
             )
-            show_one_of_many(
+            table.add(
                 result.as_dict(),
                 (result.matrix_user_id, ", ".join(_done(result)) or "nothing to do"),
-                as_json=connection.as_json,
             )
             if result.sessions_end_at and not dry_run:
                 warn(
@@ -58,7 +59,7 @@ def revoke(
             if not result.sessions_ended and not dry_run:
                 unfinished.append(user)
 
-        return for_each(users, revoke_one) or int(bool(unfinished))
+        return for_each(connection, users, revoke_one) or int(bool(unfinished))
 
 
 def _confirm(users: tuple[str, ...], deactivate: bool) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 import click
 
 from .connection import Connection
-from .output import show_one_of_many
+from .output import Table
 from .verb import for_each, json_option, pass_connection, users_argument
 
 
@@ -26,6 +26,8 @@ def rotate(connection: Connection, users: tuple[str, ...], dry_run: bool) -> int
     """
     lives = connection.former_secret_lives
     lives_in_cache = connection.cached_secret_lives
+    table = Table("USER", "VERSION", "WRITTEN", "FORMER VALID UNTIL", as_json=connection.as_json)
+    table.expect([(user,) for user in users])
     with connection.open() as provisioner:
 
         def rotate_one(user: str) -> None:
@@ -33,13 +35,12 @@ def rotate(connection: Connection, users: tuple[str, ...], dry_run: bool) -> int
             valid_until = former_valid_until(
                 result.created_time, lives if result.former_kept else lives_in_cache
             )
-            show_one_of_many(
+            table.add(
                 {**result.as_dict(), "former_valid_until": valid_until},
                 (result.matrix_user_id, result.version, result.created_time, valid_until),
-                as_json=connection.as_json,
             )
 
-        return for_each(users, rotate_one)
+        return for_each(connection, users, rotate_one)
 
 
 def former_valid_until(created_time: str | None, lives: timedelta | None) -> str | None:

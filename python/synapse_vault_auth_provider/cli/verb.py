@@ -9,6 +9,7 @@ import click
 from ..provisioning import ProvisioningError
 from .connection import Connection
 from .failure import report
+from .token_origin import explained
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -69,10 +70,11 @@ def _keep(context: click.Context, option: click.Parameter, value: Any) -> None:
         setattr(connection, name, value)
 
 
-def for_each(users: Sequence[str], do: Callable[[str], Any]) -> int:
+def for_each(connection: Connection, users: Sequence[str], do: Callable[[str], Any]) -> int:
     """Do something for each of several users, whatever happens to the others.
 
     Args:
+        connection: What says where the token comes from.
         users: Their ids.
         do: What to do; it prints its result.
 
@@ -82,7 +84,8 @@ def for_each(users: Sequence[str], do: Callable[[str], Any]) -> int:
 
     def succeeds(user: str) -> bool:
         try:
-            do(user)
+            with explained(connection):
+                do(user)
         except ProvisioningError as error:
             report(error, user if len(users) > 1 else None)
             return False

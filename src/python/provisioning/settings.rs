@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use pyo3::prelude::*;
 use synapse_vault_auth_provider_core::provisioning::{Config, LoginTimes};
 use synapse_vault_auth_provider_core::settings::{
-    Precedence, Sources, login_times, parse_kv_location, parse_provisioning,
+    Precedence, Sources, TokenOrigin, login_times, parse_kv_location, parse_provisioning,
+    token_origin,
 };
 use synapse_vault_auth_provider_core::vault::Version;
 
@@ -52,6 +53,17 @@ impl ProvisioningSettings {
             Version::V2 => 2,
         });
         Ok((location.mount.to_string(), version, location.path_root.to_string()))
+    }
+
+    /// Where the token comes from, and under which name there.
+    fn token_origin(&self, py: Python<'_>) -> PyResult<Option<(&'static str, &'static str)>> {
+        let origin = token_origin(&self.sources, self.precedence)
+            .map_err(|error| error::of_settings(py, error))?;
+        Ok(origin.map(|origin| match origin {
+            TokenOrigin::Given(key) => ("given", key),
+            TokenOrigin::Variable(name) => ("environment", name),
+            TokenOrigin::Module(key) => ("module", key),
+        }))
     }
 
     /// The rotation grace, and how long a cached secret works with and without Vault, in seconds.

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from ..failure import CommandError, report
-from ..output import log_out, printable, show_one_of_many
+from ..output import Table, log_out, printable
+from ..token_origin import explained
 from .checking import check_all
 from .failed_rows import FailedRows, failed_rows
 from .progress import Progress
@@ -55,16 +56,24 @@ def provision_all(
         total = check_all(users, provisioner.server_name)
 
         def provision(row: Row) -> ProvisionedUser:
-            return provisioner.provision_user(
-                row.matrix_user_id, with_token=with_token, **row.arguments
-            )
+            with explained(connection):
+                return provisioner.provision_user(
+                    row.matrix_user_id, with_token=with_token, **row.arguments
+                )
 
         with (
             ShutdownSignals() as signals,
             failed_rows(users, failed_to) as left,
             Progress(total) as progress,
         ):
-            ledger = Ledger(provisioner, users, left, progress, as_json=connection.as_json)
+            ledger = Ledger(
+                provisioner,
+                users,
+                left,
+                progress,
+                with_token=with_token,
+                as_json=connection.as_json,
+            )
             run = Run(provision, workers, ledger, signals)
             result = run.over(_as_checked(users, provisioner.server_name))
         ledger.sum_up(result)
@@ -90,6 +99,7 @@ class Ledger:
         left: FailedRows,
         progress: Progress,
         *,
+        with_token: bool,
         as_json: bool,
     ) -> None:
         """Start with nothing done."""
@@ -99,7 +109,8 @@ class Ledger:
         self._source = source
         self._left = left
         self._progress = progress
-        self._as_json = as_json
+        headers = ["USER", "STATE", *(["ACCESS TOKEN", "DEVICE"] if with_token else [])]
+        self._table = Table(*headers, as_json=as_json)
         self._created = self._present = self._failed = self._not_done = 0
 
     @property
@@ -122,7 +133,7 @@ class Ledger:
         try:
             if self.output_error is not None:
                 raise self.output_error
-            self._step(lambda: show_one_of_many(result.as_dict(), columns, as_json=self._as_json))
+            self._step(lambda: self._table.add(result.as_dict(), columns))
         except OSError as error:
             # The user is there, and the token that was wanted is not: the row is to do again.
             self.output_error = error
