@@ -130,8 +130,8 @@ struct Call<'a> {
 impl Call<'_> {
     /// Says what would be done.
     async fn plan(mut self) -> Pass {
-        let record = self.operation.entry.rounds().next().await?.record;
-        self.revoked.secret_removed = !matches!(record, Record::Nothing);
+        let Current { record, is_stored, .. } = self.operation.entry.rounds().next().await?;
+        self.revoked.secret_removed = is_stored && !matches!(record, Record::Revoking(_));
         let is_ours = match &record {
             Record::Entry(_) => true,
             Record::Revoking(revocation) => revocation.had_secret,
@@ -209,7 +209,7 @@ impl Call<'_> {
 
     /// Without an administrator it takes a session of the account's own.
     async fn by_owner(mut self) -> Pass {
-        let record = self.operation.entry.rounds().next().await?.record;
+        let Current { record, is_stored, .. } = self.operation.entry.rounds().next().await?;
         let secret = match record {
             Record::Entry(entry) => entry.login_secret,
             Record::Revoking(_) => {
@@ -218,7 +218,7 @@ impl Call<'_> {
                 return Ok((self.revoked, None));
             }
             record => {
-                self.revoked.secret_removed = !matches!(record, Record::Nothing);
+                self.revoked.secret_removed = is_stored;
                 if let Err(error) = record.entry(&self.operation.account) {
                     self.warn_of_sessions(&error.message);
                 }
@@ -253,6 +253,8 @@ impl Call<'_> {
             None => None,
         };
         if left.is_some() {
+            // Nobody but an administrator can end them then.
+            self.revoked.sessions_end_at = None;
             self.warn_of_sessions("others may still be opened for a while");
             return Ok((self.revoked, None));
         }
@@ -282,10 +284,14 @@ impl Call<'_> {
         let entry = &self.operation.entry;
         let mut rounds = entry.rounds();
         loop {
-            let Current { version, record, written, answered, .. } = rounds.next().await?;
+            let Current { version, record, is_stored, written, answered, .. } =
+                rounds.next().await?;
             let now = answered.unwrap_or_else(SystemTime::now);
             let (had_secret, external_id) = match record {
-                Record::Nothing => return Ok(None),
+                Record::Nothing => {
+                    self.revoked.secret_removed |= is_stored;
+                    return Ok(None);
+                }
                 Record::Revoking(revocation)
                     if revocation.wanted.deactivate || !self.options.deactivate =>
                 {

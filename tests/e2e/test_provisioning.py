@@ -33,6 +33,7 @@ def test_an_account_is_made(site: Site, means: Means) -> None:
         "matrix_user_id": user_id,
         "access_token": user.access_token,
         "device_id": user.device_id,
+        "expires_in": None,
         "home_server": SERVER_NAME,
         "already_exists": False,
         "warnings": [],

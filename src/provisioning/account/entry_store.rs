@@ -37,6 +37,8 @@ pub struct Current {
     pub version: u32,
     /// What it holds.
     pub record: Record,
+    /// Whether there is anything in it, of whatever meaning.
+    pub is_stored: bool,
     /// When it was written, by Vault's clock; `None` if Vault did not say.
     pub written: Option<SystemTime>,
     /// When Vault answered, by its clock.
@@ -171,6 +173,7 @@ impl Rounds<'_, '_> {
             answered: newest
                 .answered
                 .and_then(|seconds| UNIX_EPOCH.checked_add(Duration::from_secs(seconds))),
+            is_stored: newest.fields.is_some(),
             record: Record::of(newest),
             is_first,
         })
