@@ -96,11 +96,15 @@ impl FakeVault {
     /// other, and the last one for ever. An empty address or path stands for any. The rule that was
     /// made last counts.
     pub(crate) fn on(&self, address: &str, path: &str, replies: impl IntoIterator<Item = Reply>) {
-        let replies = Mutex::new(replies.into_iter().collect::<VecDeque<_>>());
-        self.on_each(address, path, move |_| {
-            let mut replies = replies.lock();
-            let next = if replies.len() > 1 { replies.pop_front() } else { None };
-            next.or_else(|| replies.front().cloned()).expect("a rule needs a reply")
+        self.on_each(address, path, in_turn(replies));
+    }
+
+    /// The same for reads of entries, whichever they are and wherever.
+    pub(crate) fn on_reads(&self, replies: impl IntoIterator<Item = Reply>) {
+        let reply = in_turn(replies);
+        self.on_each("", "", move |sent| match sent.kind {
+            RequestKind::Read => reply(sent),
+            _ => Reply::errors(404, &[]),
         });
     }
 
@@ -172,6 +176,10 @@ impl Transport for FakeVault {
             let exchange = async {
                 sleep(after).await;
                 match outcome {
+                    Outcome::Answer { body, .. } if body.len() > request.longest_answer => {
+                        let cause = TransportError::TooLong(request.longest_answer);
+                        Err(VaultError::NoAnswer { address: address.clone(), cause })
+                    }
                     Outcome::Answer { status, headers, body, date } => Ok(ServerResponse {
                         status: StatusCode::from_u16(status).unwrap(),
                         body: Zeroizing::new(body),
@@ -192,6 +200,17 @@ impl Transport for FakeVault {
                 .unwrap_or_else(|_| Err(VaultError::timed_out(address, REQUEST_TIMEOUT)))
         })
     }
+}
+
+type Answerer = Box<dyn Fn(&Sent) -> Reply + Send + Sync>;
+
+fn in_turn(replies: impl IntoIterator<Item = Reply>) -> Answerer {
+    let replies = Mutex::new(replies.into_iter().collect::<VecDeque<_>>());
+    Box::new(move |_| {
+        let mut replies = replies.lock();
+        let next = if replies.len() > 1 { replies.pop_front() } else { None };
+        next.or_else(|| replies.front().cloned()).expect("a rule needs a reply")
+    })
 }
 
 fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

@@ -322,3 +322,61 @@ fn not_understood(mount: &Mount) -> VaultError {
         "the answer is not that of a KV version 2 engine; check that {mount} is one"
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::notice::Notices;
+    use crate::vault::Config;
+    use crate::vault::fake::{FakeVault, Reply};
+
+    const FOLDER: &str = "kv/deep/metadata/users";
+
+    fn kv(vault: &FakeVault) -> Kv2 {
+        let config = Config::of_test("http://a:8200");
+        let client = Client::with_transport(&config, Notices::new(|_| {}), vault.transport());
+        Kv2::new(client, Some(Version::V2))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn names_are_asked_for_by_a_get_which_proxies_let_through() {
+        let vault = FakeVault::new();
+        vault.on("", FOLDER, [Reply::data(&json!({"keys": ["a", "b/"]})), Reply::errors(404, &[])]);
+        assert_eq!(kv(&vault).list("users").await.unwrap(), ["a", "b/"]);
+        assert_eq!(vault.sent()[0].line, format!("GET {FOLDER}?list=true"));
+        assert!(kv(&vault).list("users").await.unwrap().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_a_list_may_be_long() {
+        let vault = FakeVault::new();
+        let names: Vec<_> =
+            (0..50_000).map(|number| format!("@user{number}:example.org")).collect();
+        vault.on("", FOLDER, [Reply::data(&json!({ "keys": names }))]);
+        let kv = kv(&vault);
+        assert_eq!(kv.list("users").await.unwrap().len(), 50_000);
+        let text = "s".repeat(1 << 20);
+        vault.on("", "kv/deep/data/a", [Reply::entry(1, &json!({"login_secret": text}))]);
+        let error = kv.entry("a".to_owned()).read().await.unwrap_err();
+        assert!(error.to_string().contains("more than 1048576 bytes"), "{error}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_engine_that_was_upgraded_is_written_to() {
+        let vault = FakeVault::new();
+        let mount = "sys/internal/ui/mounts/kv/deep";
+        vault.on("", mount, [Reply::mount("kv/deep", 1), Reply::mount("kv/deep", 2)]);
+        let config = Config::of_test("http://a:8200");
+        let client = Client::with_transport(&config, Notices::new(|_| {}), vault.transport());
+        let kv = Kv2::new(client, None);
+        let error = kv.list("users").await.unwrap_err();
+        assert!(error.to_string().contains("enable-versioning"), "{error}");
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        for _ in 0..3 {
+            kv.list("users").await.unwrap();
+        }
+        assert_eq!(vault.sent_for(RequestKind::Mount).len(), 2);
+    }
+}
