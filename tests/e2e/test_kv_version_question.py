@@ -21,9 +21,7 @@ def questions(relay: Relay) -> int:
     return [request.path for request in relay.requests].count(MOUNT)
 
 
-def test_the_first_logins_share_one_question(
-    start_core: Callable[..., Core], relay: Relay
-) -> None:
+def test_the_first_logins_share_one_question(start_core: Callable[..., Core], relay: Relay) -> None:
     core = start_core()
     accounts = [core.new_account() for _ in range(30)]
     # The token's own look-up is over, which may ask for the mount as well.
