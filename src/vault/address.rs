@@ -73,7 +73,7 @@ impl Address {
     /// Whether this is where Vault's web interface is, and not its API.
     #[must_use]
     pub fn is_web_interface(&self) -> bool {
-        self.0.path().ends_with("/ui")
+        self.0.path().split('/').any(|segment| segment == "ui")
     }
 
     /// Whether a URL leads to this server: scheme, host and port are the same.
@@ -130,6 +130,14 @@ mod tests {
             url_of("http://v", "kv/@a%2e?#\\+ ü:x").unwrap(),
             "http://v/v1/kv/@a%252e%3F%23%5C%2B%20%C3%BC:x"
         );
+    }
+
+    #[test]
+    fn the_web_interface_is_known_by_its_path() {
+        let is_web_interface = |text| Address::parse(text).unwrap().is_web_interface();
+        assert!(is_web_interface("https://v:8200/ui"));
+        assert!(is_web_interface("https://v:8200/ui/vault/secrets/"));
+        assert!(!is_web_interface("https://v:8200/proxied/gui"));
     }
 
     #[test]

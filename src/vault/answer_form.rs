@@ -154,6 +154,19 @@ mod tests {
     }
 
     #[test]
+    fn a_success_of_others_lacks_what_is_read() {
+        let request = Request::get(RequestKind::Read, "p").reading(&["/data/metadata"]);
+        for (body, is_vaults) in [
+            (json!({"data": {"data": {}, "metadata": {}}}), true),
+            (json!({"data": {"id": 5}}), false),
+            (json!({"data": []}), false),
+        ] {
+            let answer = answer(200, "application/json", &body.to_string());
+            assert_eq!(check("http://v", &request, &answer).is_none(), is_vaults, "{body}");
+        }
+    }
+
+    #[test]
     fn empty_bodies_redirects_and_failures_are_taken_as_they_are() {
         let request = Request::get(RequestKind::Read, "p");
         for (status, body) in [(200, ""), (403, ""), (307, "<html>"), (502, "<html>")] {

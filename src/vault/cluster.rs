@@ -42,7 +42,7 @@ pub struct Cluster {
     /// Held while nodes are asked for their health, so that many failures start one election.
     electing: tokio::sync::Mutex<()>,
     /// By address, when it was asked whether its health is Vault's, and whether it is not.
-    out_of_sight: tokio::sync::Mutex<HashMap<usize, (Instant, bool)>>,
+    health_checks: tokio::sync::Mutex<HashMap<usize, (Instant, bool)>>,
 }
 
 impl Cluster {
@@ -59,7 +59,7 @@ impl Cluster {
             addresses,
             chosen: Mutex::default(),
             electing: tokio::sync::Mutex::default(),
-            out_of_sight: tokio::sync::Mutex::default(),
+            health_checks: tokio::sync::Mutex::default(),
         }
     }
 
@@ -153,13 +153,11 @@ impl Cluster {
             .filter(|leader| *leader != index)
             .ok_or(error)?;
         let (answer, address) = self.answer_of(leader, request, headers).await?;
-        match unavailable(&answer, address) {
-            Some(error) => Err(error),
-            None => {
-                self.use_node(ChosenNode::new(leader, Role::Active, Instant::now()));
-                Ok(answer)
-            }
+        if let Some(error) = unavailable(&answer, address) {
+            return Err(error);
         }
+        self.use_node(ChosenNode::new(leader, Role::Active, Instant::now()));
+        Ok(answer)
     }
 
     /// What a node answers, if the answer is Vault's.
@@ -187,7 +185,7 @@ impl Cluster {
         if is_page && address.is_web_interface() {
             return Err(VaultError::WrongAddress(format!(
                 "{address} is Vault's web interface and not its API; \
-                 leave out the \"/ui\" in vault_url"
+                 leave out the \"/ui\" in vault_url, and what follows it"
             )));
         }
         Err(match error {
@@ -195,7 +193,8 @@ impl Cluster {
                 address: name, status, content_type, retry_after, ..
             } => {
                 // A limit on requests is no outage, and many logins can reach it.
-                let allows_stale = status != 429 && self.is_out_of_sight(index, address).await;
+                let allows_stale =
+                    status != 429 && self.has_no_health_of_vaults(index, address).await;
                 let address = name;
                 VaultError::ForeignAnswer {
                     address,
@@ -209,20 +208,20 @@ impl Cluster {
         })
     }
 
-    /// Whether a node does not say as Vault how it is either, so that something is in its place. Asked
-    /// at most once in a while, however many requests want to know.
-    async fn is_out_of_sight(&self, index: usize, address: &Address) -> bool {
-        let mut seen = self.out_of_sight.lock().await;
-        if let Some((at, is_out_of_sight)) = seen.get(&index)
+    /// Whether the health at an address is not Vault's either, so that something else is in its place.
+    /// It is asked for once a second at most, however many requests want to know.
+    async fn has_no_health_of_vaults(&self, index: usize, address: &Address) -> bool {
+        let mut seen = self.health_checks.lock().await;
+        if let Some((at, has_no_health_of_vaults)) = seen.get(&index)
             && at.elapsed() < SLOW_AFTER
         {
-            return *is_out_of_sight;
+            return *has_no_health_of_vaults;
         }
         let answer = timeout(HEALTH_TIMEOUT, self.health_answer(address)).await;
-        let is_out_of_sight = !matches!(answer, Ok(Ok(answer))
+        let has_no_health_of_vaults = !matches!(answer, Ok(Ok(answer))
             if answer_form::health(&answer).is_some() || answer.status.as_u16() == 429);
-        seen.insert(index, (Instant::now(), is_out_of_sight));
-        is_out_of_sight
+        seen.insert(index, (Instant::now(), has_no_health_of_vaults));
+        has_no_health_of_vaults
     }
 
     /// The node to ask first. Starts an election in the background once that node was elected a while

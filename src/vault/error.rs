@@ -36,9 +36,9 @@ pub enum VaultError {
     /// An answer that is not of Vault's form, such as the page of a web server or firewall. It says
     /// nothing about the token or a secret.
     #[error(
-        "what {address} gave is not an answer of Vault's ({status}{}); \
+        "what {address} gave is not an answer of Vault's ({}); \
          check the address and what stands before it",
-        content_type.iter().map(|text| format!(", {text}")).collect::<String>()
+        status_and_type(*status, content_type.as_deref())
     )]
     ForeignAnswer {
         /// The address tried.
@@ -86,6 +86,10 @@ pub enum VaultError {
     /// An answer that this request should never get.
     #[error("{0}")]
     Unexpected(String),
+}
+
+fn status_and_type(status: u16, content_type: Option<&str>) -> String {
+    content_type.map_or_else(|| status.to_string(), |kind| format!("{status}, {kind}"))
 }
 
 impl VaultError {

@@ -128,6 +128,12 @@ impl Request {
         Self { kind, method, path, query: None, body: None, longest_answer: LONGEST_BODY, reads }
     }
 
+    /// The same, whose success has all that these JSON pointers lead to.
+    #[must_use]
+    pub fn reading(self, reads: &'static [&'static str]) -> Self {
+        Self { reads, ..self }
+    }
+
     /// Whether it changes nothing, so that it does no harm to send it twice.
     #[must_use]
     pub fn is_read(&self) -> bool {

@@ -109,7 +109,7 @@ impl KvReader {
         let mount = self.client.mount();
         let request =
             ReadSecretRequest { mount: mount.to_string(), path: path.to_owned(), version };
-        let request = Request::of(RequestKind::Read, &request)?;
+        let request = Request::of(RequestKind::Read, &request)?.reading(&["/data/metadata"]);
         response::entry_of_v2(mount, &self.client.send(&request).await?)
     }
 

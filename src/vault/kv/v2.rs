@@ -173,7 +173,8 @@ impl KvEntry<'_> {
         let mount = self.kv.mount();
         let path = self.path.clone();
         let request = ReadSecretRequest { mount: mount.to_string(), path, version };
-        let answer = self.send(&Request::of(RequestKind::Read, &request)?).await?;
+        let request = Request::of(RequestKind::Read, &request)?.reading(&["/data/metadata"]);
+        let answer = self.send(&request).await?;
         match answer.status.as_u16() {
             200 => {
                 let found: ReadSecretResponse =
@@ -223,7 +224,8 @@ impl KvEntry<'_> {
             data: Value::Object(fields),
             options: Some(SetSecretRequestOptions { cas: after }),
         };
-        let answer = self.send(&Request::of(RequestKind::Other, &request)?).await?;
+        let request = Request::of(RequestKind::Other, &request)?.reading(&["/data/version"]);
+        let answer = self.send(&request).await?;
         match answer.status.as_u16() {
             200 => {
                 let written: SecretVersionMetadata =
