@@ -8,7 +8,7 @@ use super::section::Section;
 use crate::credential::Credential;
 use crate::http::Tls;
 use crate::vault::auth::{AuthCredentials, AuthMethod, Unwrapped};
-use crate::vault::{Mount, Namespace, TokenSource};
+use crate::vault::{AuthNamespace, Mount, TokenSource};
 
 /// Where Kubernetes puts the token of a pod's service account.
 const SERVICE_ACCOUNT_TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
@@ -48,9 +48,9 @@ pub fn read(mut section: Section<'_>, tls: &Tls) -> Result<TokenSource, Settings
     let mount = Mount::parse(&mount).map_err(|error| section.wrong("mount", &error))?;
     let namespace = match section.string("namespace")? {
         Some(path) => {
-            Some(Namespace::parse(&path).map_err(|error| section.wrong("namespace", error))?)
+            AuthNamespace::parse(&path).map_err(|error| section.wrong("namespace", error))?
         }
-        None => None,
+        None => AuthNamespace::Configured,
     };
     let credentials = match method.as_str() {
         "approle" => approle(&mut section)?,

@@ -34,6 +34,30 @@ impl fmt::Debug for Token {
     }
 }
 
+/// The namespace in which an auth method is enabled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AuthNamespace {
+    /// The one that everything else is in.
+    Configured,
+    /// The outermost one, which has no name.
+    Root,
+    /// This one.
+    Other(Namespace),
+}
+
+impl AuthNamespace {
+    /// Takes a path, or `root` or `/` for the outermost namespace.
+    ///
+    /// # Errors
+    /// When a header cannot carry it.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        match text.trim() {
+            "root" | "/" => Ok(Self::Root),
+            path => Namespace::parse(path).map(Self::Other),
+        }
+    }
+}
+
 /// A namespace of Vault Enterprise or `OpenBao`, such as `team/matrix`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Namespace(HeaderValue);

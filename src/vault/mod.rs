@@ -48,7 +48,7 @@ pub use connection_config::ConnectionConfig;
 pub use diagnosis::TokenState;
 pub use error::VaultError;
 pub use extra_headers::ExtraHeader;
-pub use header::{Namespace, Token};
+pub use header::{AuthNamespace, Namespace, Token};
 pub use kv::entry::{Entry, LOGIN_SECRET, Revision, Secret, login_secret};
 pub use kv::reader::KvReader;
 pub use kv::v2::{EntryVersion, Kv2, KvEntry, Written};

@@ -12,7 +12,7 @@ use super::Address;
 use super::connection_config::ConnectionConfig;
 use super::error::{self, VaultError};
 use super::extra_headers::ExtraHeaders;
-use super::header::{Namespace, Token};
+use super::header::{AuthNamespace, Token};
 use super::request::Request;
 pub use crate::http::ServerResponse;
 use crate::http::{ClientConfig, HttpClient};
@@ -71,9 +71,8 @@ pub enum RequestHeaders<'a> {
     /// The same, for a node that has the writes up to this index. One that has not forwards the
     /// request to the active node if `is_forwarded`, and otherwise answers 412.
     TokenAfter { token: &'a Token, index: &'a Index, is_forwarded: bool },
-    /// What an auth method needs: the token if there is one already, and the namespace of the method,
-    /// which is the configured one if `None`.
-    Auth { token: Option<&'a Token>, namespace: Option<&'a Namespace> },
+    /// What an auth method needs: the token if there is one already, and the namespace of the method.
+    Auth { token: Option<&'a Token>, namespace: &'a AuthNamespace },
     /// The configured namespace alone.
     Namespace,
     /// Neither, for what Vault answers to everybody.
@@ -156,7 +155,10 @@ impl HttpTransport {
         }
         let namespace = match credentials {
             RequestHeaders::Nothing => None,
-            RequestHeaders::Auth { namespace: Some(namespace), .. } => Some(namespace.to_header()),
+            RequestHeaders::Auth { namespace: AuthNamespace::Root, .. } => None,
+            RequestHeaders::Auth { namespace: AuthNamespace::Other(namespace), .. } => {
+                Some(namespace.to_header())
+            }
             _ => self.namespace.clone(),
         };
         if let Some(namespace) = namespace {

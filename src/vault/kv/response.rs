@@ -110,7 +110,7 @@ pub fn missing(mount: &Mount, answer: &ServerResponse) -> Result<Entry, VaultErr
     match messages(&answer.body) {
         Some(messages) if messages.is_empty() => Ok(Entry::Missing),
         Some(_) => Err(VaultError::Unexpected(format!(
-            "Vault has no secrets engine at {mount}; check vault_kv_mount_point"
+            "Vault has no secrets engine at {mount}; check vault_kv_mount_point and vault_namespace"
         ))),
         None if has_metadata(answer) => Ok(Entry::Missing),
         None => Err(VaultError::Unexpected(format!(

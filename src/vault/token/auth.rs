@@ -17,15 +17,15 @@ use crate::vault::cluster::Cluster;
 use crate::vault::error::quote;
 use crate::vault::request::{Request, RequestKind};
 use crate::vault::transport::{RequestHeaders, ServerResponse};
-use crate::vault::{Namespace, Token, VaultError};
+use crate::vault::{AuthNamespace, Token, VaultError};
 
 /// An auth method of Vault, and what the module logs in with.
 #[derive(Clone, Debug)]
 pub struct AuthMethod {
     /// The path at which the method is enabled, without `auth/`.
     pub mount: String,
-    /// The namespace in which the method is enabled, if it is not the configured one.
-    pub namespace: Option<Namespace>,
+    /// The namespace in which the method is enabled.
+    pub namespace: AuthNamespace,
     /// What the module logs in with.
     pub credentials: AuthCredentials,
 }
@@ -170,7 +170,7 @@ impl AuthMethod {
 
     /// The headers of requests to this method, or about a token of it.
     pub fn headers<'a>(&'a self, token: Option<&'a Token>) -> RequestHeaders<'a> {
-        RequestHeaders::Auth { token, namespace: self.namespace.as_ref() }
+        RequestHeaders::Auth { token, namespace: &self.namespace }
     }
 
     fn refused(&self, answer: &ServerResponse) -> VaultError {
@@ -195,8 +195,7 @@ impl Unwrapped {
         {
             return Ok(secret_id.clone());
         }
-        let unwrapped =
-            unwrap(cluster, method.namespace.as_ref(), &wrapping_token, "secret_id").await;
+        let unwrapped = unwrap(cluster, &method.namespace, &wrapping_token, "secret_id").await;
         match (unwrapped, self.known()) {
             (Ok(secret_id), _) => {
                 *self.lock() = Some((wrapping_token, secret_id.clone()));

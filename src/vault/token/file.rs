@@ -12,7 +12,7 @@ use crate::credential::{SAID_EVERY, SecretFile, same};
 use crate::notice::{Notices, Throttle};
 use crate::sync::Mutex;
 use crate::vault::cluster::Cluster;
-use crate::vault::{Token, VaultError};
+use crate::vault::{AuthNamespace, Token, VaultError};
 
 /// How often a request checks whether the file has changed.
 const CHECKED_EVERY: Duration = Duration::from_secs(1);
@@ -83,11 +83,13 @@ impl TokenFile {
         };
         let token = match parse(&content) {
             Ok(Content::Token(token)) => Ok(token),
-            Ok(Content::Wrapped(token)) => match unwrap(cluster, None, &token, "token").await {
-                Ok(token) => Ok(token),
-                Err(error) if last_good.is_none() => return Err(error),
-                Err(error) => Err(format!("cannot be unwrapped: {error}")),
-            },
+            Ok(Content::Wrapped(token)) => {
+                match unwrap(cluster, &AuthNamespace::Configured, &token, "token").await {
+                    Ok(token) => Ok(token),
+                    Err(error) if last_good.is_none() => return Err(error),
+                    Err(error) => Err(format!("cannot be unwrapped: {error}")),
+                }
+            }
             Err(error) => Err(error),
         };
         let token = token.and_then(|token| Token::parse(&token).map_err(str::to_owned));

@@ -11,10 +11,9 @@ use crate::vault::cluster::Cluster;
 use crate::vault::error::quote;
 use crate::vault::request::{Request, RequestKind};
 use crate::vault::transport::RequestHeaders;
-use crate::vault::{Namespace, Token, VaultError};
+use crate::vault::{AuthNamespace, Token, VaultError};
 
-/// Exchanges a wrapping token for the field `name` of what it wraps. `namespace` is where it was made,
-/// if not in the configured one.
+/// Exchanges a wrapping token for the field `name` of what it wraps. `namespace` is where it was made.
 ///
 /// API: <https://developer.hashicorp.com/vault/api-docs/system/wrapping-unwrap>
 ///
@@ -23,7 +22,7 @@ use crate::vault::{Namespace, Token, VaultError};
 /// somebody else used it.
 pub async fn unwrap(
     cluster: &Arc<Cluster>,
-    namespace: Option<&Namespace>,
+    namespace: &AuthNamespace,
     wrapping_token: &SecretString,
     name: &str,
 ) -> Result<SecretString, VaultError> {

@@ -19,7 +19,7 @@ use crate::sync::Mutex;
 use crate::vault::fake::{FakeVault, Reply, Sent};
 use crate::vault::request::{Request, RequestKind};
 use crate::vault::transport::ServerResponse;
-use crate::vault::{Client, Config, Token, VaultError};
+use crate::vault::{AuthNamespace, Client, Config, Token, VaultError};
 
 const READ: &str = "kv/deep/data/users/a";
 const LOOKUP: &str = "auth/token/lookup-self";
@@ -126,7 +126,11 @@ impl Stage {
             secret_id: Some(credential()),
             unwrapped: None,
         };
-        let method = AuthMethod { mount: "approle".to_owned(), namespace: None, credentials };
+        let method = AuthMethod {
+            mount: "approle".to_owned(),
+            namespace: AuthNamespace::Configured,
+            credentials,
+        };
         let stage = Self::new(TokenSource::Login(method));
         stage.grant(entry);
         stage
