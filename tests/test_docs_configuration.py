@@ -29,6 +29,7 @@ METHODS: dict[str, dict[str, object]] = {
     "jwt": {"jwt": "j"},
     "cert": {},
     "userpass": {"username": "u", "password": "p"},
+    "proxy": {},
 }
 """What each auth method cannot do without, where it can be written into the configuration."""
 

@@ -19,14 +19,14 @@ use super::token::manager::{ActiveToken, ForbiddenBy, TokenManager, TokenSource}
 use super::transport::{HttpTransport, Index, RequestHeaders, ServerResponse, Transport};
 use crate::notice::Notices;
 
-/// A Vault cluster, and who we are to it.
+/// A Vault cluster, with the token for it.
 pub struct Client {
     manager: Arc<TokenManager>,
     metrics: Arc<RequestMetrics>,
     mount: Mount,
     /// An address that others can reach than those on this machine.
     exposed: Option<Address>,
-    /// Whether nodes ask the active one for us, as far as is known.
+    /// Whether a standby forwards requests to the active node when it is asked to, as far as is known.
     forwards: AtomicBool,
 }
 
@@ -62,7 +62,7 @@ impl Client {
         }
     }
 
-    /// Keeps the token alive; never returns. Run it beside everything else.
+    /// Keeps the token alive. Never returns, so run it in a task of its own.
     pub fn watch(&self) -> impl Future<Output = ()> + Send + 'static + use<> {
         if let (TokenSource::Proxy, Some(address)) = (self.manager.source(), &self.exposed) {
             self.notices().warning(format!(
@@ -90,7 +90,7 @@ impl Client {
         &self.metrics
     }
 
-    /// When the token in use ends; `None` if there is none, or it may not know.
+    /// When the token in use ends; `None` if there is none, or Vault has not told.
     #[must_use]
     pub fn token_end(&self) -> Option<TokenExpiry> {
         self.manager.end()
@@ -114,7 +114,7 @@ impl Client {
         self.send_after(None, request).await
     }
 
-    /// The same, for one who must see what had been written when Vault gave this index.
+    /// The same for a read that must see everything that was written before Vault gave this index.
     ///
     /// # Errors
     /// Those of [`send`](Self::send).
@@ -164,13 +164,14 @@ impl Client {
         if !is_forwarded || answer.status != StatusCode::BAD_REQUEST {
             return Ok(answer);
         }
-        // Vault Enterprise refuses so, by default, whatever asks for forwarding. If that was not
-        // the reason, it refuses again: of what is answered with a 400 nothing has been done.
+        // Vault Enterprise by default refuses with a 400 each request that asks for forwarding. The
+        // request is sent again without that: a request that was answered with a 400 has changed
+        // nothing. If there was another reason, Vault refuses again.
         let after = RequestHeaders::TokenAfter { token, index, is_forwarded: false };
         let again = cluster.send(request, after).await;
         let is_better = match &again {
             Ok(answer) => answer.status.is_success(),
-            // The node has not come as far, and says so.
+            // The node does not have the write yet.
             Err(error) => matches!(error, VaultError::Unavailable { status: 412, .. }),
         };
         if is_better {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import threading
@@ -12,7 +11,7 @@ import pytest
 
 from tests.harness.accounts import PATH_ROOT
 from tests.harness.waiting import wait_until
-from tests.servers.auth_methods import allow, approle, revoke_all
+from tests.servers.auth_methods import ROLE, allow, approle, enable, revoke_all
 from tests.servers.openbao import bao_command
 from tests.servers.port import ReservedPort
 from tests.servers.relay import Reply
@@ -43,15 +42,12 @@ def policy(openbao: OpenBao) -> str:
 def test_a_role_without_a_secret_id(
     start_core: Callable[..., Core], openbao: OpenBao, policy: str
 ) -> None:
-    auth = approle(
-        openbao,
-        "secretless",
-        policy,
-        bind_secret_id=False,
-        token_bound_cidrs=["127.0.0.0/8"],
-        secret_id_bound_cidrs=["127.0.0.0/8"],
-    )
-    del auth["secret_id"]
+    enable(openbao, "approle", "secretless")
+    path = f"auth/secretless/role/{ROLE}"
+    role = {"bind_secret_id": False, "token_bound_cidrs": ["127.0.0.0/8"]}
+    openbao.api("POST", path, {"token_policies": [policy], **role})
+    role_id = openbao.api("GET", f"{path}/role-id")["data"]["role_id"]
+    auth = {"method": "approle", "mount": "secretless", "role_id": role_id}
     check_login(start_core(openbao=openbao, vault_auth=auth))
 
 
@@ -119,25 +115,24 @@ def start_proxy(openbao: OpenBao, tmp_path: Path) -> Iterator[Callable[[dict[str
         for name in ("role_id", "secret_id"):
             (tmp_path / name).write_text(auth[name])
         port = ReservedPort()
-        config = {
-            "vault": {"address": openbao.url},
-            "auto_auth": {
-                "method": {
-                    "type": "approle",
-                    "mount_path": f"auth/{auth['mount']}",
-                    "config": {
-                        "role_id_file_path": str(tmp_path / "role_id"),
-                        "secret_id_file_path": str(tmp_path / "secret_id"),
-                        "remove_secret_id_file_after_reading": False,
-                    },
-                },
-            },
-            "api_proxy": {"use_auto_auth_token": True},
-            "listener": {"tcp": {"address": f"127.0.0.1:{port}", "tls_disable": True}},
-        }
-        (tmp_path / "proxy.json").write_text(json.dumps(config))
+        config = f"""
+            vault {{ address = "{openbao.url}" }}
+            auto_auth {{
+              method "approle" {{
+                mount_path = "auth/{auth["mount"]}"
+                config = {{
+                  role_id_file_path = "{tmp_path / "role_id"}"
+                  secret_id_file_path = "{tmp_path / "secret_id"}"
+                  remove_secret_id_file_after_reading = false
+                }}
+              }}
+            }}
+            api_proxy {{ use_auto_auth_token = true }}
+            listener "tcp" {{ address = "127.0.0.1:{port}" tls_disable = true }}
+        """
+        (tmp_path / "proxy.hcl").write_text(config)
         process = subprocess.Popen(
-            [bao_command(), "proxy", f"-config={tmp_path / 'proxy.json'}"],
+            [bao_command(), "proxy", f"-config={tmp_path / 'proxy.hcl'}"],
             env={"HOME": str(tmp_path), "PATH": os.environ["PATH"]},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
