@@ -736,3 +736,97 @@ fn what_loosens_anything_is_off_unless_configured() {
         assert!(text.contains(expected), "{text}");
     }
 }
+
+#[test]
+fn a_socket_needs_its_whole_path() {
+    let settings = parse(with("vault_url", json!("unix:///run/bao.sock"))).unwrap();
+    let [address] = &settings.login.vault.connection.addresses[..] else { panic!("one address") };
+    assert_eq!(address.to_string(), "unix:///run/bao.sock");
+    assert!(address.is_loopback() && !address.is_https());
+    let text = error(with("vault_url", json!("unix://run/bao.sock")));
+    assert!(text.starts_with("vault_url: must begin with http:// or https://"), "{text}");
+}
+
+#[test]
+fn the_name_in_the_certificate_is_a_name() {
+    let named = |name: &str| with("vault_tls", json!({"server_name": name, "skip_verify": true}));
+    let settings = parse(named(" vault.example.org ")).unwrap();
+    let name = settings.login.vault.connection.tls.server_name;
+    assert_eq!(name.as_deref(), Some("vault.example.org"));
+    for wrong in ["127.0.0.1", "[::1]", "vault:8200", "https://vault", "a b", "-"] {
+        let text = error(named(wrong));
+        assert!(text.starts_with("vault_tls.server_name: must be a name"), "{wrong}: {text}");
+    }
+    for variable in ["VAULT_TLS_SERVER_NAME", "BAO_TLS_SERVER_NAME"] {
+        let unnamed = with("vault_tls", json!({"skip_verify": true}));
+        let error = parse_with(unnamed, &[(variable, "127.0.0.1")]).unwrap_err();
+        assert_eq!(error.key, variable);
+    }
+}
+
+#[test]
+fn a_name_in_the_certificate_does_not_go_with_a_proxy() {
+    let mut config = with("vault_tls", json!({"server_name": "vault", "skip_verify": true}));
+    config["vault_url"] = json!(["https://127.0.0.1:8200", "https://10.0.0.1:8200"]);
+    for (variables, culprit) in [
+        (&[("HTTPS_PROXY", "http://proxy")][..], Some("HTTPS_PROXY")),
+        (&[("VAULT_PROXY_ADDR", "http://proxy"), ("NO_PROXY", "*")], Some("VAULT_PROXY_ADDR")),
+        (&[("HTTPS_PROXY", "http://proxy"), ("NO_PROXY", "10.0.0.1:8200")], None),
+        (&[("HTTP_PROXY", "http://proxy")], None),
+    ] {
+        let result = parse_with(config.clone(), variables);
+        let told = result.err().map(|error| error.to_string());
+        match culprit {
+            None => assert_eq!(told, None),
+            Some(culprit) => {
+                let told = told.unwrap();
+                assert!(told.starts_with("vault_tls.server_name: cannot be used for"), "{told}");
+                assert!(told.contains("https://10.0.0.1:8200, which") && told.contains(culprit));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_proxy_that_cannot_be_used_is_refused_where_it_would_be() {
+    let variables = [("HTTPS_PROXY", "socks5://user:hunter2@proxy")];
+    // This machine needs no proxy.
+    parse_with(with("vault_kv_version", json!(2)), &variables).unwrap();
+    let far = with("vault_url", json!("https://vault.example.org"));
+    let error = parse_with(far, &variables).unwrap_err().to_string();
+    assert_eq!(error, "HTTPS_PROXY: must be a proxy of http:// or https://");
+}
+
+#[test]
+fn the_variables_of_openssl_name_authorities() {
+    let scratch = Scratch::new("openssl");
+    let authority = include_str!("../../tests/vectors/tls/first.pem");
+    let (good, empty) = (scratch.file("good.pem", authority), scratch.file("empty.pem", ""));
+    let parse = |variable: &str, value: &str| {
+        parse_with(with("vault_kv_version", json!(2)), &[(variable, value)])
+    };
+    let settings = parse("SSL_CERT_FILE", &good).unwrap();
+    assert!(settings.login.vault.connection.tls.has_files());
+    parse("SSL_CERT_DIR", &format!("/nowhere:{}", scratch.0.display())).unwrap();
+    for (variable, value) in
+        [("SSL_CERT_FILE", "/nowhere"), ("SSL_CERT_FILE", &empty), ("SSL_CERT_DIR", "/nowhere")]
+    {
+        assert_eq!(parse(variable, value).unwrap_err().key, variable);
+    }
+    // Where nothing is verified, nobody need be trusted.
+    let plain = with("vault_url", json!("http://localhost:8200"));
+    let unverified = with("vault_tls", json!({"skip_verify": true}));
+    for config in [plain, unverified] {
+        parse_with(config, &[("SSL_CERT_FILE", "/nowhere")]).unwrap();
+    }
+}
+
+#[test]
+fn a_bundle_that_is_cut_off_is_refused() {
+    let scratch = Scratch::new("bundle");
+    let authority = include_str!("../../tests/vectors/tls/first.pem");
+    let half = authority.len() / 2;
+    let cut_off = scratch.file("cut.pem", &(authority.to_owned() + &authority[..half]));
+    let text = error(with("vault_tls", json!({ "ca_cert": cut_off })));
+    assert!(text.contains("holds a certificate that is cut off"), "{text}");
+}

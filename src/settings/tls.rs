@@ -37,7 +37,9 @@ pub fn read(mut section: Section<'_>, is_https: bool) -> Result<Tls, SettingsErr
     let (trusted, authorities) = match (ca_cert, ca_path) {
         (Some(Sourced { key, value }), _) => (Some(key), Authorities::File(value.into())),
         (None, Some(Sourced { key, value })) => (Some(key), Authorities::Directory(value.into())),
-        (None, None) => of_environment(section.environment()),
+        (None, None) if is_https && !skip_verify => of_environment(section.environment()),
+        // Nothing is verified.
+        (None, None) => (None, Authorities::System),
     };
     let mut keys = Keys {
         authorities: trusted.unwrap_or_else(|| section.name("ca_cert")),
@@ -71,7 +73,8 @@ pub fn read(mut section: Section<'_>, is_https: bool) -> Result<Tls, SettingsErr
 pub fn read_homeserver(section: &mut Section<'_>, is_https: bool) -> Result<Tls, SettingsError> {
     let (trusted, authorities) = match section.sourced("ca_cert")? {
         Some(Sourced { key, value }) => (Some(key), Authorities::File(value.into())),
-        None => of_environment(section.environment()),
+        None if is_https => of_environment(section.environment()),
+        None => (None, Authorities::System),
     };
     let tls = Tls { authorities, ..Tls::default() };
     check_files(&tls, is_https).map_err(|error| {

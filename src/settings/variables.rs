@@ -8,7 +8,4 @@ pub const CA_PATH: &[&str] = &["VAULT_CAPATH", "BAO_CAPATH"];
 pub const CLIENT_CERT: &[&str] = &["VAULT_CLIENT_CERT", "BAO_CLIENT_CERT"];
 pub const CLIENT_KEY: &[&str] = &["VAULT_CLIENT_KEY", "BAO_CLIENT_KEY"];
 pub const TLS_SERVER_NAME: &[&str] = &["VAULT_TLS_SERVER_NAME", "BAO_TLS_SERVER_NAME"];
-/// A proxy for all that is sent to Vault.
-pub const PROXY: &[&str] =
-    &["VAULT_PROXY_ADDR", "BAO_PROXY_ADDR", "VAULT_HTTP_PROXY", "BAO_HTTP_PROXY"];
 pub const SKIP_VERIFY: &[&str] = &["VAULT_SKIP_VERIFY", "BAO_SKIP_VERIFY"];

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::error::{SettingsError, in_key};
 use super::proxies::checked_proxy;
 use super::section::{Section, Sourced};
-use super::{auth, headers, keys, tls, variables};
+use super::{auth, headers, keys, proxies, tls, variables};
 use crate::http::{Proxies, Tls};
 use crate::vault::auth::{AuthCredentials, AuthMethod};
 use crate::vault::{
@@ -20,7 +20,7 @@ pub fn read(section: &mut Section<'_>) -> Result<vault::Config, SettingsError> {
         section.section_or_empty("vault_tls", keys::TLS)?,
         addresses.iter().any(Address::is_https),
     )?;
-    let proxies = Proxies::from_variables(section.environment(), variables::PROXY);
+    let proxies = Proxies::from_variables(section.environment(), proxies::FOR_VAULT);
     for address in &addresses {
         checked_proxy(&proxies, address.base())?;
         // A proxy is told the host in the URL, which has to be the name in the certificate.

@@ -101,4 +101,4 @@ def test_the_command_takes_the_authority_from_everywhere(
         *at, "--ca-cert", authorities, "login", user_id, SYNAPSE_VAULT_CA_CERT="/nowhere"
     ).check_success()
     wrong = cli.run(*at, "login", user_id, SYNAPSE_VAULT_CA_CERT="/nowhere")
-    wrong.check_failure("SYNAPSE_VAULT_CA_CERT", "cannot read /nowhere")
+    wrong.check_failure("ca_cert", "cannot read /nowhere")

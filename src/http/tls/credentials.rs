@@ -100,7 +100,7 @@ fn system() -> Result<Verifier, TlsFileError> {
     Verifier::new(authorities, Vec::new()).map_err(|_| {
         let cause = found.errors.first().map(|error| format!(" ({error})")).unwrap_or_default();
         let message = "the system has no certificate authorities to trust; name them here";
-        TlsPart::Authorities.error(format!("{message}{cause}"))
+        TlsFileError::new(TlsPart::Authorities, format!("{message}{cause}"))
     })
 }
 
@@ -112,16 +112,19 @@ fn of_file(files: &TlsFiles) -> Result<Verifier, TlsFileError> {
         let shown = shown_path(path);
         let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(content).collect();
         let found = found.map_err(|_| {
-            TlsPart::Authorities.error(format!("{shown} holds a certificate that is cut off"))
+            TlsFileError::new(
+                TlsPart::Authorities,
+                format!("{shown} holds a certificate that is cut off"),
+            )
         })?;
         if found.is_empty() {
             let message = format!("{shown} holds no certificate in PEM");
-            return Err(TlsPart::Authorities.error(message));
+            return Err(TlsFileError::new(TlsPart::Authorities, message));
         }
         for certificate in &found {
             authorities.add(certificate.clone()).map_err(|error| {
                 let message = format!("{shown} holds a certificate that cannot be used: {error}");
-                TlsPart::Authorities.error(message)
+                TlsFileError::new(TlsPart::Authorities, message)
             })?;
         }
         named.extend(found);
@@ -135,7 +138,7 @@ fn of_directory(directory: &Path, files: &TlsFiles) -> Result<Verifier, TlsFileE
     if named.is_empty() {
         let shown = shown_path(directory);
         let message = format!("{shown} holds no file with a certificate in PEM");
-        return Err(TlsPart::Authorities.error(message));
+        return Err(TlsFileError::new(TlsPart::Authorities, message));
     }
     let mut authorities = RootCertStore::empty();
     authorities.add_parsable_certificates(named.iter().cloned());
@@ -148,7 +151,7 @@ fn of_variables(files: &TlsFiles) -> Result<Verifier, TlsFileError> {
     authorities.add_parsable_certificates(named.iter().cloned());
     Verifier::new(authorities, named).map_err(|_| {
         let message = "SSL_CERT_FILE and SSL_CERT_DIR name no certificate authorities to trust";
-        TlsPart::Authorities.error(message)
+        TlsFileError::new(TlsPart::Authorities, message)
     })
 }
 
@@ -164,8 +167,9 @@ fn verifier(
     authorities: RootCertStore,
     named: Vec<CertificateDer<'static>>,
 ) -> Result<Verifier, TlsFileError> {
-    Verifier::new(authorities, named)
-        .map_err(|cause| TlsPart::Authorities.error(format!("no authority can be used: {cause}")))
+    Verifier::new(authorities, named).map_err(|cause| {
+        TlsFileError::new(TlsPart::Authorities, format!("no authority can be used: {cause}"))
+    })
 }
 
 fn identity(
@@ -180,11 +184,11 @@ fn identity(
     let (certificate, key) = (shown_path(certificate), shown_path(key));
     let (Some(chain), Some(private_key)) = (chain, private_key) else {
         let message = format!("{certificate} and {key} are not a certificate and its key in PEM");
-        return Err(TlsPart::Certificate.error(message));
+        return Err(TlsFileError::new(TlsPart::Certificate, message));
     };
     let unusable = |cause: String| {
         let message = format!("{certificate} and its key cannot be used: {cause}");
-        TlsPart::Certificate.error(message)
+        TlsFileError::new(TlsPart::Certificate, message)
     };
     let private_key = provider()
         .key_provider

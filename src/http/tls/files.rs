@@ -52,10 +52,10 @@ pub enum TlsPart {
     Key,
 }
 
-impl TlsPart {
-    /// An error of this part.
-    pub fn error(self, message: impl Into<String>) -> TlsFileError {
-        TlsFileError { part: self, message: message.into() }
+impl TlsFileError {
+    /// An error of a file that is for this.
+    pub fn new(part: TlsPart, message: impl Into<String>) -> Self {
+        Self { part, message: message.into() }
     }
 }
 
@@ -123,7 +123,7 @@ fn add(digest: &mut Sha256, part: &[u8]) {
 fn read_directory(directory: &Path) -> Result<Vec<(PathBuf, Vec<u8>)>, TlsFileError> {
     let entries = fs::read_dir(directory).map_err(|error| {
         let shown = shown_path(directory);
-        TlsPart::Authorities.error(format!("cannot read {shown}: {error}"))
+        TlsFileError::new(TlsPart::Authorities, format!("cannot read {shown}: {error}"))
     })?;
     let mut paths: Vec<PathBuf> = entries
         .filter_map(|entry| Some(entry.ok()?.path()))
@@ -138,6 +138,7 @@ fn read_directory(directory: &Path) -> Result<Vec<(PathBuf, Vec<u8>)>, TlsFileEr
 }
 
 fn read_file(part: TlsPart, path: &Path) -> Result<Vec<u8>, TlsFileError> {
-    let mut content = read_regular(path, LONGEST_FILE).map_err(|message| part.error(message))?;
+    let mut content =
+        read_regular(path, LONGEST_FILE).map_err(|message| TlsFileError::new(part, message))?;
     Ok(std::mem::take(&mut *content))
 }

@@ -225,14 +225,16 @@ async fn read_in_thread(tls: Arc<Tls>, in_flight: Arc<InFlight>) -> Result<TlsFi
                 let _ = sender.send(TlsFiles::read(&tls));
             };
             std::thread::Builder::new().name("tls-files".to_owned()).spawn(read).map_err(
-                |error| TlsPart::Authorities.error(format!("cannot read them: {error}")),
+                |error| {
+                    TlsFileError::new(TlsPart::Authorities, format!("cannot read them: {error}"))
+                },
             )?;
             none.insert(receiver)
         }
     };
     let read = reading.await;
     *in_flight = None;
-    read.unwrap_or_else(|_| Err(TlsPart::Authorities.error("reading them failed")))
+    read.unwrap_or_else(|_| Err(TlsFileError::new(TlsPart::Authorities, "reading them failed")))
 }
 
 #[cfg(test)]
@@ -337,7 +339,10 @@ mod tests {
         for (wrong, told) in [
             (Ok(FIRST.to_owned() + cut_off), "a certificate that is cut off"),
             (Ok(String::new()), "no certificate in PEM"),
-            (Err(TlsPart::Authorities.error("cannot read /ca.pem: gone")), "cannot read /ca.pem"),
+            (
+                Err(TlsFileError::new(TlsPart::Authorities, "cannot read /ca.pem: gone")),
+                "cannot read /ca.pem",
+            ),
         ] {
             *files.authorities.lock() = wrong;
             seconds(40).await;
@@ -408,7 +413,7 @@ mod tests {
             let read = read_in_thread(Arc::clone(&tls), Arc::clone(&in_flight));
             assert!(timeout(wait, read).await.is_err());
         }
-        sender.send(Err(TlsPart::Key.error("was hung"))).ok().unwrap();
+        sender.send(Err(TlsFileError::new(TlsPart::Key, "was hung"))).ok().unwrap();
         let error = read_in_thread(tls, in_flight).await.err().unwrap();
         assert_eq!(error.message, "was hung");
     }
