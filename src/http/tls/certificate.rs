@@ -41,7 +41,7 @@ impl<'a> CertificateFields<'a> {
         fields.skip(SUBJECT_UNIQUE_ID);
         let extended_key_usage = match fields.next(EXTENSIONS) {
             None => None,
-            Some(extensions) => extended_key_usage(extensions.content)?,
+            Some(extensions) => extended_key_usage(extensions.content).ok()?,
         };
         Some(Self { public_key_info, extended_key_usage })
     }
@@ -55,28 +55,29 @@ impl<'a> CertificateFields<'a> {
     }
 }
 
-/// The purposes of the extension, `Some(None)` without it, and `None` if something cannot be read.
-fn extended_key_usage(extensions: &[u8]) -> Option<Option<&[u8]>> {
-    let mut extensions = Der(Der(extensions).next(SEQUENCE)?.content);
+/// The content of an extension cannot be read.
+struct Malformed;
+
+/// The purposes of the extension, or `None` without it.
+fn extended_key_usage(extensions: &[u8]) -> Result<Option<&[u8]>, Malformed> {
+    let mut extensions = Der(Der(extensions).next(SEQUENCE).ok_or(Malformed)?.content);
     let mut found = None;
     while !extensions.0.is_empty() {
-        let mut extension = Der(extensions.next(SEQUENCE)?.content);
-        if extension.next(OBJECT_IDENTIFIER)?.content != EXTENDED_KEY_USAGE {
+        let mut extension = Der(extensions.next(SEQUENCE).ok_or(Malformed)?.content);
+        let name = extension.next(OBJECT_IDENTIFIER).ok_or(Malformed)?.content;
+        if name != EXTENDED_KEY_USAGE {
             continue;
         }
         // Twice is against the rules, and which one counts would be a guess.
         if found.is_some() {
-            return None;
+            return Err(Malformed);
         }
-        let value = loop {
-            let element = extension.any()?;
-            if element.tag == OCTET_STRING {
-                break element.content;
-            }
-        };
-        found = Some(Der(value).next(SEQUENCE)?.content);
+        let value = std::iter::from_fn(|| extension.any())
+            .find(|element| element.tag == OCTET_STRING)
+            .ok_or(Malformed)?;
+        found = Some(Der(value.content).next(SEQUENCE).ok_or(Malformed)?.content);
     }
-    Some(found)
+    Ok(found)
 }
 
 /// Elements of DER that follow each other.
