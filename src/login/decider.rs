@@ -10,7 +10,7 @@ use super::decision::LoginAttempt;
 use super::entry_reader::EntryReader;
 use super::outcome::{Code, LookupError, Outcome, Severity};
 use super::rotation::Rotation;
-use super::single_flight::{ReadKey, SharedRead};
+use super::single_flight::{Found, ReadKey, SharedRead};
 use crate::notice::Notices;
 use crate::retry::{Backoff, Deadline};
 use crate::vault::{Entry, VaultError};
@@ -36,6 +36,8 @@ struct Progress {
     backoff: Backoff,
     /// Why the version in question was read again last.
     last_error: Option<VaultError>,
+    /// Whether another node than the one in use holds something else than the client's secret.
+    is_contradicted: bool,
 }
 
 /// What is known of one version of an entry in the end.
@@ -44,8 +46,20 @@ enum Answer {
     Entry(Arc<Entry>),
     /// Vault does not answer, and the hash is that of a secret in memory.
     FitsStale,
+    /// The node in use takes long, and the hash is that of the secret at another one.
+    FitsElsewhere,
     /// Nothing.
     Unknown(LookupError),
+}
+
+/// What waiting for a read came to.
+enum Waited {
+    /// The read has ended.
+    Found(Found),
+    /// Another node holds the client's secret.
+    FitsElsewhere,
+    /// The login's time is over.
+    OutOfTime,
 }
 
 impl LoginDecider {
@@ -78,6 +92,7 @@ impl LoginDecider {
         let newest = match self.ask(attempt, &newest, &mut progress).await {
             Answer::Entry(newest) => newest,
             Answer::FitsStale => return fits_stale(),
+            Answer::FitsElsewhere => return fits_elsewhere(),
             Answer::Unknown(error) => return attempt.judge(Err(error)),
         };
         let outcome = attempt.judge(Ok(&newest));
@@ -107,6 +122,7 @@ impl LoginDecider {
         progress.last_error = None;
         match (self.ask(attempt, &key, progress).await, previous) {
             (Answer::FitsStale, _) => fits_stale(),
+            (Answer::FitsElsewhere, _) => fits_elsewhere(),
             (Answer::Entry(entry), Some(previous)) => {
                 attempt.judge_by_previous(Ok(&entry), previous, &refusal)
             }
@@ -124,8 +140,10 @@ impl LoginDecider {
             if read.is_new && progress.last_error.is_some() {
                 self.reader.kv().client().metrics().retries.count();
             }
-            let Ok(found) = timeout_at(progress.deadline.at(), read.found.clone()).await else {
-                return self.out_of_time(attempt, progress, &read);
+            let found = match self.wait_for(attempt, key, &read, progress).await {
+                Waited::Found(found) => found,
+                Waited::FitsElsewhere => return Answer::FitsElsewhere,
+                Waited::OutOfTime => return self.out_of_time(attempt, progress, &read),
             };
             let error = match found {
                 Ok(entry) if read.may_refuse(progress.began) || attempt.fits_entry(&entry) => {
@@ -135,7 +153,7 @@ impl LoginDecider {
                 Ok(_) => continue,
                 Err(error) => error,
             };
-            if self.accepts_stale(attempt, &error) {
+            if self.accepts_stale(attempt, progress, &error) {
                 return Answer::FitsStale;
             }
             if !error.is_transient() {
@@ -144,6 +162,51 @@ impl LoginDecider {
             if let Err(error) = progress.wait(error).await {
                 return Answer::Unknown(error.into());
             }
+        }
+    }
+
+    /// Waits for a read until the deadline. If it takes long, another node is asked as well.
+    ///
+    /// Only the node in use is sure to have what was written last, so the other one's word counts
+    /// for little: it lets in whose hash fits, as that node's answer would have a moment ago. It turns
+    /// nobody away, registers nobody, and starts no rotation grace.
+    async fn wait_for(
+        &self,
+        attempt: &LoginAttempt,
+        key: &ReadKey,
+        read: &SharedRead,
+        progress: &mut Progress,
+    ) -> Waited {
+        let deadline = progress.deadline.at();
+        let may_ask_another = key.number.is_none() && self.reader.has_other_nodes();
+        let mut found = read.found.clone();
+        let until = if may_ask_another { read.slow_at().min(deadline) } else { deadline };
+        if let Ok(found) = timeout_at(until, &mut found).await {
+            return Waited::Found(found);
+        }
+        if !may_ask_another {
+            return Waited::OutOfTime;
+        }
+        let another = async {
+            match self.reader.read_from_another_node(&attempt.user_id).await {
+                Some(entry) => entry,
+                None => std::future::pending().await,
+            }
+        };
+        let heard = tokio::select! {
+            biased;
+            found = &mut found => return Waited::Found(found),
+            heard = timeout_at(deadline, another) => heard,
+        };
+        let Ok(entry) = heard else { return Waited::OutOfTime };
+        if !attempt.fits_entry(&entry) {
+            progress.is_contradicted = true;
+        } else if attempt.is_registered {
+            return Waited::FitsElsewhere;
+        }
+        match timeout_at(deadline, found).await {
+            Ok(found) => Waited::Found(found),
+            Err(_) => Waited::OutOfTime,
         }
     }
 
@@ -156,22 +219,31 @@ impl LoginDecider {
     ) -> Answer {
         let error = match progress.last_error.take() {
             Some(error) => error,
-            None if read.is_under_way() => self.reader.timed_out(),
+            None if read.is_under_way() || progress.is_contradicted => self.reader.timed_out(),
             // The reads before this one wait because Vault is away, so it is for this one too.
             None => match self.reader.outage() {
                 Some(error) if self.reader.fits_stale(attempt) => error,
                 _ => return Answer::Unknown(LookupError::Overloaded),
             },
         };
-        if self.accepts_stale(attempt, &error) {
+        if self.accepts_stale(attempt, progress, &error) {
             return Answer::FitsStale;
         }
         Answer::Unknown(error.into())
     }
 
     /// Whether a login is accepted by a secret in memory because Vault does not answer.
-    fn accepts_stale(&self, attempt: &LoginAttempt, error: &VaultError) -> bool {
-        let is_accepted = error.allows_stale() && self.reader.fits_stale(attempt);
+    ///
+    /// It is not once another node was heard to hold something else: then the secret in memory is
+    /// one that was replaced.
+    fn accepts_stale(
+        &self,
+        attempt: &LoginAttempt,
+        progress: &Progress,
+        error: &VaultError,
+    ) -> bool {
+        let is_accepted =
+            error.allows_stale() && !progress.is_contradicted && self.reader.fits_stale(attempt);
         if is_accepted {
             self.reader.note_stale_use(error);
         }
@@ -187,6 +259,7 @@ impl Progress {
             deadline: Deadline::after(login_timeout),
             backoff: Backoff::new(SHORTEST_WAIT, LONGEST_WAIT),
             last_error: None,
+            is_contradicted: false,
         }
     }
 
@@ -204,6 +277,10 @@ impl Progress {
         sleep(self.backoff.next_wait().min(left / 2).max(asked_to_wait)).await;
         Ok(())
     }
+}
+
+fn fits_elsewhere() -> Outcome {
+    Outcome::new(Code::Ok, "the token hash is right (from another node; the active one is slow)")
 }
 
 fn fits_stale() -> Outcome {

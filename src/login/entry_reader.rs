@@ -22,6 +22,9 @@ const EVICTION_INTERVAL: Duration = Duration::from_secs(5);
 /// How long logins have the cache to themselves between two parts of a long eviction.
 const EVICTION_PAUSE: Duration = Duration::from_millis(1);
 
+/// How many reads are under way at nodes that are asked because the one in use takes long.
+const MAX_SECOND_READS: usize = 16;
+
 /// Reads users' entries: several logins share a read, and there is a bound on how many reads are
 /// under way. Keeps secrets in memory as far as the configuration allows it.
 pub struct EntryReader {
@@ -32,6 +35,8 @@ pub struct EntryReader {
     permits: Semaphore,
     max_in_flight: usize,
     single_flight: Arc<SingleFlight>,
+    second_permits: Semaphore,
+    second_flight: Arc<SingleFlight>,
     outage: Outage,
 }
 
@@ -46,6 +51,8 @@ impl EntryReader {
             permits: Semaphore::new(max_in_flight),
             max_in_flight,
             single_flight: Arc::default(),
+            second_permits: Semaphore::new(MAX_SECOND_READS),
+            second_flight: Arc::default(),
             outage: Outage::new(notices),
             config,
             server_name,
@@ -85,6 +92,29 @@ impl EntryReader {
             let key = key.clone();
             async move { reader.ask(&key, &asked_at).await }
         })
+    }
+
+    /// Whether a node that takes long is not the only one.
+    pub fn has_other_nodes(&self) -> bool {
+        self.kv.client().has_other_nodes()
+    }
+
+    /// Reads the newest version from another node than the one in use, which takes long. `None` if
+    /// no other one says what the entry holds.
+    ///
+    /// That node may be a standby, and behind: what it says is kept nowhere.
+    pub async fn read_from_another_node(self: &Arc<Self>, user_id: &UserId) -> Option<Arc<Entry>> {
+        let key = ReadKey { user_id: user_id.clone(), number: None };
+        let read = self.second_flight.join_or_start(&key, |_| {
+            let reader = Arc::clone(self);
+            let path = self.config.vault.path_root.entry_of(user_id);
+            async move {
+                let _permit = reader.second_permits.acquire().await;
+                let entry = reader.kv.read_from_another_node(&path).await;
+                entry.map(Arc::new).ok_or_else(|| reader.timed_out())
+            }
+        });
+        read.found.await.ok()
     }
 
     /// Whether the hash is that of a secret in memory that is young enough not to ask Vault.

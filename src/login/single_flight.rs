@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::sync::Mutex;
 use crate::user_id::UserId;
-use crate::vault::{Entry, VaultError};
+use crate::vault::{Entry, SLOW_AFTER, VaultError};
 
 /// What a read found.
 pub type Found = Result<Arc<Entry>, VaultError>;
@@ -64,6 +64,11 @@ impl SharedRead {
     /// Whether Vault has been asked.
     pub fn is_under_way(&self) -> bool {
         self.asked_at.0.get().is_some()
+    }
+
+    /// When it takes so long that another node is asked as well.
+    pub fn slow_at(&self) -> Instant {
+        self.asked_at.0.get().copied().unwrap_or_else(Instant::now) + SLOW_AFTER
     }
 
     /// Whether what was found may turn away a login that began then, and not only let it in.

@@ -136,6 +136,20 @@ impl Client {
         }
     }
 
+    /// Whether there are nodes beside the one in use.
+    #[must_use]
+    pub fn has_other_nodes(&self) -> bool {
+        self.manager.cluster().has_others()
+    }
+
+    /// Sends a read to another node than the one in use. `None` if no other one answers it, also
+    /// because it refuses.
+    pub(super) async fn send_to_another_node(&self, request: &Request) -> Option<ServerResponse> {
+        let active = self.manager.token_for_request().await.ok()?;
+        let answer = self.manager.cluster().send_to_another(request, active.headers()).await;
+        answer.filter(|answer| answer.status != StatusCode::FORBIDDEN)
+    }
+
     /// What is mounted where the secrets should be.
     ///
     /// # Errors

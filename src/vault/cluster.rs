@@ -100,7 +100,13 @@ impl Cluster {
         let (second, first_error) = match silent_or_failed {
             Ok(second) => (second, None),
             Err(error) => {
-                let second = self.choose(Reason::Failed(first)).await;
+                let reason = match &error {
+                    VaultError::NoAnswer { cause: TransportError::TimedOut { .. }, .. } => {
+                        Reason::TimedOut(first)
+                    }
+                    _ => Reason::Failed(first),
+                };
+                let second = self.choose(reason).await;
                 // The caller decides whether to repeat what may have been done already. A wrapping
                 // token, for example, works once.
                 if second == first || (!is_read && error.may_have_applied()) {
@@ -118,6 +124,36 @@ impl Cluster {
             }
             (_, answer) => answer,
         }
+    }
+
+    /// Whether there are nodes beside the one in use.
+    pub fn has_others(&self) -> bool {
+        self.addresses.len() > 1
+    }
+
+    /// Sends a request to another node than the one in use, which takes long: the first that serves.
+    /// `None` if no other one answers. It may not have what was written just before.
+    pub async fn send_to_another(
+        &self,
+        request: &Request,
+        headers: RequestHeaders<'_>,
+    ) -> Option<ServerResponse> {
+        let in_use = self.chosen.lock().as_ref()?.index;
+        let mut reporting: FuturesUnordered<_> = (0..self.addresses.len())
+            .filter(|index| *index != in_use)
+            .map(|index| async move {
+                (index, timeout(HEALTH_TIMEOUT, self.health_of(index, None)).await)
+            })
+            .collect();
+        while let Some((index, health)) = reporting.next().await {
+            if matches!(health, Ok(Health::Serving(_)))
+                && let Ok((answer, address)) = self.answer_of(index, request, headers).await
+                && unavailable(&answer, address).is_none()
+            {
+                return Some(answer);
+            }
+        }
+        None
     }
 
     /// Waits until the node that was asked has taken long and another one is elected in its place,
@@ -404,6 +440,37 @@ mod tests {
         read(&cluster).await.unwrap();
         assert_eq!(elections(&vault), 1);
         assert_eq!(asked(&vault), [C, C]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_active_node_that_hangs_is_not_replaced_by_a_standby() {
+        let (vault, cluster) = nodes();
+        vault.on(A, PATH, [Reply::hang()]);
+        let error = read(&cluster).await.err().unwrap();
+        assert!(matches!(
+            error,
+            VaultError::NoAnswer { cause: TransportError::TimedOut { .. }, .. }
+        ));
+        assert_eq!(asked(&vault), [A]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn another_node_is_one_that_serves() {
+        let (vault, cluster) = nodes();
+        read(&cluster).await.unwrap();
+        asked(&vault);
+        vault.on(B, "sys/health", [Reply::health(503)]);
+        let request = Request::get(RequestKind::Read, PATH);
+        let another = || cluster.send_to_another(&request, RequestHeaders::Nothing);
+        another().await.unwrap();
+        assert_eq!(asked(&vault), [C]);
+        vault.on(B, "sys/health", [Reply::health(429)]);
+        vault.on(B, PATH, [Reply::unreachable()]);
+        another().await.unwrap();
+        assert_eq!(asked(&vault), [B, C]);
+        vault.on(C, "", [Reply::unreachable()]);
+        assert!(another().await.is_none());
+        assert_eq!(asked(&vault), [B]);
     }
 
     #[tokio::test(start_paused = true)]

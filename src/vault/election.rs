@@ -54,6 +54,8 @@ pub enum Reason {
     First,
     /// A request to this one failed.
     Failed(usize),
+    /// This one took a request and did not answer it in time.
+    TimedOut(usize),
     /// A request to this one takes long.
     Slow(usize),
     /// It is time to look whether there is a better one.
@@ -136,7 +138,7 @@ impl ChosenNode {
     pub fn is_answer_to(&self, reason: Reason, wanted: Instant, now: Instant) -> bool {
         match reason {
             Reason::First => true,
-            Reason::Failed(index) => {
+            Reason::Failed(index) | Reason::TimedOut(index) => {
                 self.index != index || self.despite_failure.is_some_and(|at| at > wanted)
             }
             Reason::Slow(index) => {
@@ -183,8 +185,8 @@ impl Reports {
 }
 
 /// Elects the active node as soon as it reports. If none does in time, a standby is elected, at best
-/// the one in use. A node that has just failed is elected only if no other one serves. If none
-/// serves, the next address takes the place of one that has failed, and otherwise nothing changes. What
+/// the one in use. A node that has just failed is elected only if no other one serves; but one that
+/// timed out and reports to be active stays, as a standby's word is not as good. If none serves, the next address takes the place of one that has failed, and otherwise nothing changes. What
 /// gives no answer of Vault's is elected only if no node does.
 pub fn elect(
     reports: &Reports,
@@ -193,16 +195,17 @@ pub fn elect(
     now: Instant,
 ) -> Election {
     let failed = match reason {
-        Reason::Failed(index) => Some(index),
+        Reason::Failed(index) | Reason::TimedOut(index) => Some(index),
         Reason::First | Reason::Slow(_) | Reason::Routine => None,
     };
-    let (index, role) = if let Some(active) = reports.first(Role::Active, failed) {
+    let unfit = failed.filter(|_| !matches!(reason, Reason::TimedOut(_)));
+    let (index, role) = if let Some(active) = reports.first(Role::Active, unfit) {
         (active.index, Role::Active)
     } else {
         let standby = reports.first(Role::Standby, failed);
         let grace = match reason {
             Reason::First => GRACE_AT_FIRST,
-            Reason::Failed(_) => GRACE_AFTER_FAILURE,
+            Reason::Failed(_) | Reason::TimedOut(_) => GRACE_AFTER_FAILURE,
             Reason::Slow(_) | Reason::Routine => HEALTH_TIMEOUT,
         };
         let until = reports.asked + HEALTH_TIMEOUT;
@@ -286,6 +289,16 @@ mod tests {
         assert_eq!(elected(&heard, Reason::Failed(0), Some(0)), (1, Role::Standby));
         let heard = [(0, ACTIVE), (1, Health::Silent), (2, Health::Silent)];
         assert_eq!(elected(&heard, Reason::Failed(0), Some(0)), (0, Role::Active));
+    }
+
+    #[test]
+    fn an_active_node_that_timed_out_stays() {
+        let heard = [(1, STANDBY), (0, ACTIVE), (2, STANDBY)];
+        assert_eq!(elected(&heard, Reason::TimedOut(0), Some(0)), (0, Role::Active));
+        let heard = [(0, Health::Silent), (1, STANDBY), (2, Health::Silent)];
+        assert_eq!(elected(&heard, Reason::TimedOut(0), Some(0)), (1, Role::Standby));
+        let heard = [(0, STANDBY), (1, STANDBY), (2, Health::Silent)];
+        assert_eq!(elected(&heard, Reason::TimedOut(0), Some(0)), (1, Role::Standby));
     }
 
     #[test]

@@ -46,6 +46,7 @@ pub use cluster::Node;
 pub use config::Config;
 pub use connection_config::ConnectionConfig;
 pub use diagnosis::TokenState;
+pub use election::SLOW_AFTER;
 pub use error::VaultError;
 pub use extra_headers::ExtraHeader;
 pub use header::{AuthNamespace, Namespace, Token};

@@ -220,7 +220,7 @@ def core_with(
     token: str,
     cluster: RaftCluster,
     confidential: Confidential,
-    **settings: str,
+    **settings: Any,
 ) -> Core:
     config = {"vault_url": urls, "vault_token": token, "vault_path_root": PATH_ROOT, **settings}
     return Core(cluster.active(), confidential, config)
@@ -288,7 +288,7 @@ def suspended(node: RaftNode) -> Iterator[None]:
         os.kill(node.pid, signal.SIGCONT)
 
 
-def test_a_node_that_is_slow_but_well_is_waited_for(
+def test_a_node_that_is_slow_but_well_is_asked_together_with_another(
     cluster: RaftCluster, relays: dict[str, Relay], token: str, confidential: Confidential
 ) -> None:
     slow = relays[cluster.active().node_id]
@@ -301,17 +301,40 @@ def test_a_node_that_is_slow_but_well_is_waited_for(
         assert core.log_in(account.user_id, account.token_hash).code == "ok"
         slow.meddle = lambda request: Reply(200) if request.path == HEALTH else None
         slow.hold()
-        number = core.begin(account.user_id, account.token_hash)
+        try:
+            outcome = core.log_in(account.user_id, account.token_hash)
+            assert (outcome.code, "another node" in outcome.reason) == ("ok", True)
+            assert sum(relay.reads(account.user_id) for relay in others) == 1
+            # Who is not let in by that waits for the active node.
+            number = core.begin(account.user_id, "0" * 64)
 
-        def is_checked_again_and_again() -> bool:
-            asked = [request for request in slow.requests if request.path == HEALTH]
-            return not core.is_decided(number) and len(asked) > before + 3
+            def is_checked_again_and_again() -> bool:
+                asked = [request for request in slow.requests if request.path == HEALTH]
+                return not core.is_decided(number) and len(asked) > before + 3
 
-        before = len([request for request in slow.requests if request.path == HEALTH])
-        wait_until("it has told its health a few times", is_checked_again_and_again)
-        slow.release()
-        assert core.outcome(number).code == "ok"
-        assert [relay.reads(account.user_id) for relay in others] == [0, 0]
+            before = len([request for request in slow.requests if request.path == HEALTH])
+            wait_until("it has told its health a few times", is_checked_again_and_again)
+        finally:
+            slow.release()
+        assert core.outcome(number).code == "bad_hash"
+
+
+def test_without_the_word_of_an_active_node_that_hangs_nobody_is_refused(
+    cluster: RaftCluster, relays: dict[str, Relay], token: str, confidential: Confidential
+) -> None:
+    slow = relays[cluster.active().node_id]
+    urls = [relay.url for relay in relays.values()]
+    limits = {"request_timeout": "2s", "login_timeout": "5s", "cache": {"stale_if_error": "1h"}}
+    with core_with(urls, token, cluster, confidential, **limits) as core:
+        account = core.new_account()
+        cluster.settle()
+        assert core.log_in(account.user_id, account.token_hash).code == "ok"
+        replaced = core.put_secret(account.user_id, "another secret, by which that one is replaced")
+        cluster.settle()
+        slow.meddle = lambda request: None if request.path == HEALTH else Silence()
+        # Neither is the replaced secret good for an outage.
+        assert core.log_in(account.user_id, account.token_hash).code == "timeout"
+        assert core.log_in(account.user_id, replaced.token_hash).code == "ok"
 
 
 def test_addresses_are_tried_in_turn_while_no_node_tells_its_health(

@@ -83,6 +83,11 @@ impl Site {
     }
 }
 
+/// The path at which a user's entry is read.
+fn entry(user_id: &str) -> String {
+    format!("kv/deep/data/matrix/users/{user_id}")
+}
+
 /// The first version of an entry, with this secret.
 fn secret(text: &str) -> Reply {
     Reply::entry(1, &json!({ "login_secret": text }))
@@ -133,6 +138,7 @@ async fn a_read_that_begins_after_a_login_may_refuse_it_whoever_started_it() {
 async fn a_read_that_waits_for_its_turn_is_late_enough_for_all_who_wait_with_it() {
     let site = Site::new(&Config { max_concurrent_lookups: 1, ..config() });
     site.answers([secret("s").after(SECOND)]);
+    site.vault.on("", &entry("@bob:example.org"), [secret("s").after(SECOND)]);
     let bob = UserId::parse("@bob:example.org", "example.org").unwrap();
     let others = site.decider.reader().read(&ReadKey { user_id: bob, number: None });
     let others = tokio::spawn(others.found);
@@ -234,7 +240,10 @@ async fn a_vault_that_hangs_is_a_timeout() {
 #[tokio::test(start_paused = true)]
 async fn a_login_whose_turn_does_not_come_is_overload() {
     let site = Site::new(&Config { max_concurrent_lookups: 1, ..config() });
-    site.answers([secret("s").after(3 * SECOND)]);
+    for number in 0..5 {
+        let path = entry(&format!("@user{number}:example.org"));
+        site.vault.on("", &path, [secret("s").after(3 * SECOND)]);
+    }
     let reader = site.decider.reader();
     let others: Vec<_> = (0..5)
         .map(|number| {
@@ -314,7 +323,7 @@ const WRITTEN: u64 = 1_767_225_600;
 async fn the_version_before_a_young_one_lets_in_and_every_refusal_makes_two_reads() {
     let site = Site::new(&Config { rotation_grace: 600 * SECOND, ..config() });
     let answer_at = |age: u64| {
-        site.vault.on_each("", "", move |sent: &Sent| {
+        site.vault.on_each("", &entry(ALICE), move |sent: &Sent| {
             let text = if sent.line.ends_with("?version=4") { "old" } else { "new" };
             Reply::entry(5, &json!({ "login_secret": text })).dated(WRITTEN + age)
         });
@@ -327,8 +336,135 @@ async fn the_version_before_a_young_one_lets_in_and_every_refusal_makes_two_read
     assert_eq!(site.reads().len(), 4);
     answer_at(600);
     assert_eq!(site.log_in("old").await.code, Code::BadHash);
-    site.vault.on("", "", [Reply::errors(404, &[])]);
+    site.answers([Reply::errors(404, &[])]);
     assert_eq!(site.log_in("old").await.code, Code::NoSecret);
     assert_eq!(site.reads().len(), 8);
     assert_eq!(site.log_in("new").await.code, Code::NoSecret);
+}
+
+const ACTIVE: &str = "http://a:8200";
+const STANDBY: &str = "http://b:8200";
+
+/// A cluster of two nodes; the active one hangs on reads although it tells its health.
+fn slow_cluster(config: Config) -> Site {
+    let addresses = [ACTIVE, STANDBY].map(|address| vault::Address::parse(address).unwrap());
+    let mut config = config;
+    config.vault.connection.addresses = addresses.to_vec();
+    let site = Site::new(&config);
+    site.vault.on(STANDBY, "sys/health", [Reply::health(429)]);
+    site
+}
+
+impl Site {
+    /// The active node answers an entry so, and the standby so.
+    fn nodes_answer(&self, active: Reply, standby: Reply) {
+        self.vault.on(ACTIVE, &entry(ALICE), [active]);
+        self.vault.on(STANDBY, &entry(ALICE), [standby]);
+    }
+
+    fn reads_at(&self, node: &str) -> usize {
+        self.reads().iter().filter(|sent| sent.address == node).count()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_another_node_holds_lets_in_while_the_active_one_is_slow() {
+    let cache = CacheConfig { ttl: 60 * SECOND, ..config().cache };
+    let site = slow_cluster(Config { cache, ..config() });
+    site.nodes_answer(Reply::hang(), secret("s"));
+    for _ in 0..3 {
+        let began = Instant::now();
+        let outcome = site.log_in("s").await;
+        assert_eq!(outcome.code, Code::Ok);
+        assert!(outcome.reason.contains("another node"), "{}", outcome.reason);
+        assert_eq!(began.elapsed(), SECOND);
+    }
+    // Nothing of it is kept.
+    assert_eq!(site.decider.reader().cache_uses().unwrap().hits.get(), 0);
+    // An active node that is not slow is the only one to be asked.
+    site.vault.forget_sent();
+    site.nodes_answer(secret("s").after(SECOND * 9 / 10), secret("t"));
+    assert_eq!(site.log_in("s").await.code, Code::Ok);
+    assert_eq!(site.reads_at(STANDBY), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_another_node_holds_turns_nobody_away() {
+    for other in [secret("old"), Reply::errors(404, &[]), secret("")] {
+        let site = slow_cluster(config());
+        site.nodes_answer(secret("new").after(3 * SECOND), other);
+        let (right, wrong) = (tokio::spawn(site.log_in("new")), tokio::spawn(site.log_in("x")));
+        assert_eq!(right.await.unwrap().code, Code::Ok);
+        assert_eq!(wrong.await.unwrap().code, Code::BadHash);
+        assert!(site.reads_at(STANDBY) > 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_the_active_nodes_word_a_refusal_is_a_timeout() {
+    for rotation_grace in [Duration::ZERO, 600 * SECOND] {
+        let site = slow_cluster(Config { rotation_grace, ..config() });
+        site.nodes_answer(Reply::hang(), Reply::entry(5, &json!({"login_secret": "new"})));
+        let began = Instant::now();
+        assert_eq!(site.log_in("old").await.code, Code::Timeout);
+        assert_eq!(began.elapsed(), LOGIN_TIMEOUT);
+        // It starts no rotation grace, for which another version would be read.
+        assert!(site.reads().iter().all(|sent| !sent.line.contains("version=")));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn memory_does_not_serve_after_another_node_holds_something_else() {
+    let site = slow_cluster(stale_for_an_hour());
+    site.nodes_answer(secret("old"), secret("old"));
+    assert_eq!(site.log_in("old").await.code, Code::Ok);
+    site.nodes_answer(Reply::hang(), secret("new"));
+    assert_eq!(site.log_in("old").await.code, Code::Timeout);
+    assert_eq!(site.decider.reader().cache_uses().unwrap().stale.get(), 0);
+    // Nor is what it holds kept for an outage.
+    site.nodes_answer(Reply::hang(), Reply::unreachable());
+    assert_eq!(site.log_in("old").await.code, Code::Ok);
+    assert_eq!(site.log_in("new").await.code, Code::Timeout);
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_nodes_word_registers_nobody() {
+    let site = slow_cluster(config());
+    site.nodes_answer(secret("s").after(3 * SECOND), secret("s"));
+    let user_id = UserId::parse(ALICE, "example.org").unwrap();
+    let presented = PresentedHash::parse(&token_hash("s", ALICE)).unwrap();
+    let attempt = LoginAttempt { user_id, is_registered: false, may_register: true, presented };
+    let began = Instant::now();
+    assert_eq!(site.decider.decide(&attempt).await.code, Code::Registered);
+    assert_eq!(began.elapsed(), 3 * SECOND);
+    site.nodes_answer(Reply::hang(), secret("s"));
+    assert_eq!(site.decider.decide(&attempt).await.code, Code::Timeout);
+}
+
+#[tokio::test(start_paused = true)]
+async fn few_reads_at_a_time_are_made_at_other_nodes() {
+    let site = slow_cluster(config());
+    // Which node is in use is known from here on.
+    site.nodes_answer(secret("s"), secret("s"));
+    assert_eq!(site.log_in("s").await.code, Code::Ok);
+    for number in 0..100 {
+        let path = entry(&format!("@user{number}:example.org"));
+        site.vault.on(STANDBY, &path, [secret("s").after(SECOND)]);
+    }
+    let reader = site.decider.reader();
+    let reads: Vec<_> = (0..100)
+        .map(|number| {
+            let user_id = UserId::from_input(&format!("user{number}"), "example.org").unwrap();
+            let reader = Arc::clone(reader);
+            tokio::spawn(async move { reader.read_from_another_node(&user_id).await.is_some() })
+        })
+        .collect();
+    sleep(SECOND / 2).await;
+    assert_eq!(site.reads_at(STANDBY), 16);
+    sleep(SECOND).await;
+    assert_eq!(site.reads_at(STANDBY), 32);
+    for read in reads {
+        assert!(read.await.unwrap());
+    }
+    assert_eq!(site.reads_at(STANDBY), 100);
 }

@@ -69,6 +69,17 @@ impl KvReader {
         self.read(self.detector.version().await?, path, Some(number)).await
     }
 
+    /// Reads the entry at `path` from another node than the one in use, which takes long. `None` if
+    /// no other one says what the entry holds.
+    ///
+    /// That node may be a standby, which does not have what was written just before.
+    pub async fn read_from_another_node(&self, path: &str) -> Option<Entry> {
+        let version = self.detector.known()?;
+        let request = self.request(version, path, None).ok()?;
+        let answer = self.client.send_to_another_node(&request).await?;
+        response::entry(version, self.client.mount(), &answer).ok()
+    }
+
     /// Reads an entry that need not exist, to see whether entries can be read.
     ///
     /// That is one request, and another one before the first.
@@ -97,28 +108,29 @@ impl KvReader {
         path: &str,
         number: Option<u64>,
     ) -> Result<Entry, VaultError> {
-        match (version, number) {
-            (Version::V1, None) => self.read_v1(path).await,
-            (Version::V1, Some(_)) => Ok(Entry::Missing),
-            (Version::V2, number) => self.read_v2(path, number).await,
+        if version == Version::V1 && number.is_some() {
+            return Ok(Entry::Missing);
         }
+        let answer = self.client.send(&self.request(version, path, number)?).await?;
+        response::entry(version, self.client.mount(), &answer)
     }
 
-    /// API: <https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v2#read-secret-version>
-    async fn read_v2(&self, path: &str, version: Option<u64>) -> Result<Entry, VaultError> {
-        let mount = self.client.mount();
-        let request =
-            ReadSecretRequest { mount: mount.to_string(), path: path.to_owned(), version };
-        let request = Request::of(RequestKind::Read, &request)?.reading(&["/data/metadata"]);
-        response::entry_of_v2(mount, &self.client.send(&request).await?)
-    }
-
-    /// API: <https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v1#read-secret>
-    async fn read_v1(&self, path: &str) -> Result<Entry, VaultError> {
-        let mount = self.client.mount();
-        let request = GetSecretRequest { mount: mount.to_string(), path: path.to_owned() };
-        let request = Request::of(RequestKind::Read, &request)?;
-        response::entry_of_v1(mount, &self.client.send(&request).await?)
+    /// API: <https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v2#read-secret-version> and
+    /// <https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v1#read-secret>
+    fn request(
+        &self,
+        version: Version,
+        path: &str,
+        number: Option<u64>,
+    ) -> Result<Request, VaultError> {
+        let (mount, path) = (self.client.mount().to_string(), path.to_owned());
+        match version {
+            Version::V1 => Request::of(RequestKind::Read, &GetSecretRequest { mount, path }),
+            Version::V2 => {
+                let request = ReadSecretRequest { mount, path, version: number };
+                Ok(Request::of(RequestKind::Read, &request)?.reading(&["/data/metadata"]))
+            }
+        }
     }
 }
 

@@ -10,8 +10,21 @@ use vaultrs::api::kv2::responses::{ReadSecretResponse, SecretVersionMetadata};
 
 use super::entry::{Entry, Revision};
 use crate::vault::error::{messages, quote};
+use crate::vault::mounts::Version;
 use crate::vault::transport::ServerResponse;
 use crate::vault::{Mount, VaultError};
+
+/// Reads the answer of an engine of this version that was asked for an entry.
+pub fn entry(
+    version: Version,
+    mount: &Mount,
+    answer: &ServerResponse,
+) -> Result<Entry, VaultError> {
+    match version {
+        Version::V1 => entry_of_v1(mount, answer),
+        Version::V2 => entry_of_v2(mount, answer),
+    }
+}
 
 /// The date of an answer is whole seconds: it may be that much later.
 const DATE_PRECISION: Duration = Duration::from_secs(1);
