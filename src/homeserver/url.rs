@@ -9,12 +9,15 @@ use crate::http::{BaseUrl, BaseUrlError};
 pub struct HomeserverUrl(BaseUrl);
 
 impl HomeserverUrl {
-    /// Takes `http://` and `https://` addresses without credentials, query or fragment. A slash at
-    /// the end is forgiven.
+    /// Takes `http://` and `https://` addresses without credentials, query or fragment, and `unix://`
+    /// with the whole path of a socket. A slash at the end of the former is forgiven.
     ///
     /// # Errors
     /// What is wrong with the address and how to write it, in words that hold no credentials.
     pub fn parse(text: &str) -> Result<Self, String> {
+        if let Some(socket) = BaseUrl::parse_unix_socket(text) {
+            return Ok(Self(socket));
+        }
         let url = BaseUrl::parse(text).map_err(|error| match error {
             BaseUrlError::Scheme => format!("{error}, as in \"https://matrix.example.org\""),
             _ => error.to_string(),
@@ -56,6 +59,7 @@ mod tests {
             (" https://Matrix.Example.org/ ", "https://matrix.example.org"),
             ("HTTPS://example.org/synapse/", "https://example.org/synapse"),
             ("http://[::1]:8008", "http://[::1]:8008"),
+            ("unix:///run/synapse/main.sock", "unix:///run/synapse/main.sock"),
         ] {
             assert_eq!(HomeserverUrl::parse(text).unwrap().to_string(), shown);
         }

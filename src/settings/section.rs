@@ -328,10 +328,10 @@ fn likeness_elsewhere(unknown: &str, place: &str, key: &str) -> f64 {
     let with_place = format!("{}_{key}", place.trim_end_matches('.'));
     if unknown == key || unknown == with_place {
         1.0
-    } else if key.len() < SHORT {
-        0.0
+    } else if key.len() >= SHORT && strsim::damerau_levenshtein(&unknown, key) < 2 {
+        0.98
     } else {
-        likeness(&unknown, key).min(0.98)
+        0.0
     }
 }
 

@@ -87,6 +87,7 @@ def test_files_may_be_synapses_alone(command: Callable[..., Ended]) -> None:
     [
         ((), "Give --vault-token-file or --auth."),
         (("--vault-token-file", "hvs.s3cret"), "whole path"),
+        (("--vault-ca-cert", "s3cret/s3cret"), "--vault-ca-cert must be a whole path"),
         (("--auth", "kubernetes"), "--auth kubernetes needs --kubernetes-role."),
         (
             ("--auth", "approle", "--kubernetes-role", "r"),
@@ -95,7 +96,6 @@ def test_files_may_be_synapses_alone(command: Callable[..., Ended]) -> None:
         (("--auth", "approle"), "--auth approle needs --approle-role-id-file."),
         (("--kubernetes-role", "r"), "--kubernetes-role needs --auth kubernetes."),
         (("--auth-mount", "m"), "--auth-mount is not possible without --auth."),
-        (("--path-root", "a/../b", "--vault-token-file", "/etc/hostname"), "vault_path_root"),
     ],
     ids=str,
 )
@@ -119,3 +119,5 @@ def test_a_path_that_repeats_the_mount_is_odd(
 ) -> None:
     ended = command(*LEAST, "--path-root=secret/data/u", "--vault-token-file", files["token"])
     assert "begins with the mount" in ended.err
+    wrong = command(*LEAST, "--path-root=a/../b", "--vault-token-file", files["token"])
+    wrong.check_refused("error: vault_path_root: ")

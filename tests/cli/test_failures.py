@@ -188,11 +188,12 @@ def test_what_debians_service_reads_as_well_is_named(
 def test_a_homeserver_that_is_not_found_is_told_with_the_reasons(
     command: Callable[..., Ended], tmp_path: Path
 ) -> None:
-    listener = {"type": "http", "path": "/run/x.sock", "resources": [{"names": ["client"]}]}
+    addresses = {"port": 8008, "bind_addresses": ["192.0.2.1"]}
+    listener = {"type": "http", **addresses, "resources": [{"names": ["client"]}]}
     synapse = {"server_name": "example.org", "listeners": [listener]}
     (tmp_path / "homeserver.yaml").write_text(json.dumps(synapse))
     command("-c", "homeserver.yaml", "list").check_refused(
-        "Give its address with --homeserver.\nthe listener at /run/x.sock is not used: "
+        "Give its address with --homeserver.\nthe listener at port 8008 is not used: "
     )
 
 

@@ -82,7 +82,8 @@ def test_nothing_is_known_without_a_file() -> None:
         ([{**LOCAL, "resources": [{"names": ["federation"]}]}], "https://public"),
         ([{**LOCAL, "resources": [{"names": ["federation"]}, {"names": ["client"]}]}], None),
         ([{**HTTP, "bind_addresses": ["192.0.2.1"]}], "https://public"),
-        ([{**HTTP, "port": None, "path": "/run/synapse.sock"}], "https://public"),
+        ([{**HTTP, "port": None, "path": "/run/synapse.sock"}], "unix:///run/synapse.sock"),
+        ([{**HTTP, "path": "/run/synapse.sock"}, LOCAL], "http://127.0.0.1:8008"),
         ([{**LOCAL, "type": "metrics"}], "https://public"),
         ([{**LOCAL, "resources": None}], "https://public"),
         (["8008", None, {}], "https://public"),
@@ -112,14 +113,14 @@ def test_a_listener_with_tls_is_asked_for_by_the_name_in_its_certificate() -> No
 
 def test_a_listener_that_is_not_used_is_told_with_the_reason() -> None:
     listeners = [
-        {**HTTP, "port": None, "path": "/run/synapse.sock"},
+        {**HTTP, "port": "8008"},
         {**HTTP, "bind_addresses": ["192.0.2.1"]},
         {**HTTP, "type": "metrics"},
     ]
     found = HomeserverYaml({"listeners": listeners})
     assert found.url is None
-    socket, other = found.why_no_url
-    assert socket.startswith("the listener at /run/synapse.sock is not used: ")
+    odd, other = found.why_no_url
+    assert odd == "the listener at port 8008 is not used: its port is no number"
     assert other.startswith("the listener at port 8008 is not used: without TLS")
 
 

@@ -24,18 +24,43 @@ METHODS = {
 """The ways to log in to Vault that need no more than a few options, and what they need."""
 
 
+def _check_path(option: str, path: str) -> None:
+    """Refuse what is no whole path: it may be the secret itself, and is printed."""
+    if not path.startswith("/"):
+        raise click.UsageError(f"{option} must be a whole path, from / on.")
+
+
+def _whole_path(_: click.Context, option: click.Parameter, path: str | None) -> str | None:
+    if path is not None:
+        _check_path(option.opts[0], path)
+    return path
+
+
 @click.command(short_help="Print the module's part of homeserver.yaml.")
 @click.option("--vault-url", metavar="URL", help="Address of Vault, as Synapse reaches it.")
 @click.option("--vault-namespace", metavar="NAMESPACE", help="Namespace in Vault.")
-@click.option("--vault-ca-cert", metavar="FILE", help="Certificates that Vault's is signed by.")
+@click.option(
+    "--vault-ca-cert",
+    callback=_whole_path,
+    metavar="FILE",
+    help="Certificates that Vault's is signed by.",
+)
 @click.option("--auth", type=click.Choice(list(METHODS)), help="How to log in to Vault.")
 @click.option("--auth-mount", metavar="MOUNT", help="Where that method is mounted.")
 @click.option("--kubernetes-role", "role", metavar="ROLE", help="The role in Vault.")
 @click.option(
-    "--approle-role-id-file", "role_id_file", metavar="FILE", help="File with the role id."
+    "--approle-role-id-file",
+    "role_id_file",
+    callback=_whole_path,
+    metavar="FILE",
+    help="File with the role id.",
 )
 @click.option(
-    "--approle-secret-id-file", "secret_id_file", metavar="FILE", help="File with the secret id."
+    "--approle-secret-id-file",
+    "secret_id_file",
+    callback=_whole_path,
+    metavar="FILE",
+    help="File with the secret id.",
 )
 @json_option
 @pass_connection
@@ -73,6 +98,8 @@ def config(
             "vault_path_root": connection.path_root,
         }
     )
+    if connection.vault_token_file is not None:
+        _check_path("--vault-token-file", str(connection.vault_token_file))
     _check(settings)
     modules = {"modules": [{"module": MODULES[0], "config": settings}]}
     if connection.as_json:
@@ -107,8 +134,7 @@ def _check(settings: dict[str, Any]) -> None:
         warnings = Settings.parse(to_json(settings), {}).warnings
     except SettingsError as error:
         key, message = error.args
-        # A path that is not whole may be the secret itself.
-        if message.startswith("cannot read /"):
+        if message.startswith("cannot read "):
             warn(f"{key}: {message}; Synapse must be able to")
             return
         raise CommandError(f"{key}: {message}", WHERE_TO_GIVE.get(key)) from None

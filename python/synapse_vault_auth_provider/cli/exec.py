@@ -55,7 +55,11 @@ def exec_(connection: Connection, user: str, command: tuple[str, ...]) -> int:
         with explained(connection, user):
             login = logging_in.result()
         try:
-            environment = _environment(login, provisioner.homeserver)
+            homeserver = provisioner.homeserver
+            if homeserver.startswith("unix:"):
+                # Few clients know sockets; the public address is for all.
+                homeserver = connection.synapse.public_url or homeserver
+            environment = _environment(login, homeserver)
             code = signals.ended_by or signals.run(command, environment)
         finally:
             is_logged_out = _log_out(provisioner, login)

@@ -77,7 +77,12 @@ class HomeserverYaml:
         is there too, which proxies often keep from the public.
         """
         best = next(iter(self._listeners), None)
-        return (best and best.url) or self._string("public_baseurl")
+        return (best and best.url) or self.public_url
+
+    @property
+    def public_url(self) -> str | None:
+        """Where clients reach the homeserver from everywhere."""
+        return self._string("public_baseurl")
 
     @property
     def why_no_url(self) -> list[str]:

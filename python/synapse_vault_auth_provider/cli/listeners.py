@@ -50,8 +50,7 @@ def client_listeners(values: object, tls_name: str | None) -> list[Listener]:
 def _listener(entry: Mapping[str, Any], tls_name: str | None) -> Listener:
     path, port = entry.get("path"), entry.get("port")
     if isinstance(path, str):
-        why_not = "a Unix socket cannot be used yet; give --homeserver"
-        return Listener(f"the listener at {path}", why_not=why_not)
+        return Listener(f"the listener at {path}", f"unix://{path}", rank=3)
     name = f"the listener at port {port}"
     if not isinstance(port, int):
         return Listener(name, why_not="its port is no number")
