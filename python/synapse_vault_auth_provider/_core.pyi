@@ -541,9 +541,7 @@ class Provisioner:
     def logout_async(self, access_token: str) -> Coroutine[Any, Any, None]:
         """Do what `logout` does, without blocking the event loop."""
 
-    def rotate_secret(
-        self, matrix_user_id: str, *, dry_run: bool = False
-    ) -> RotatedSecret:
+    def rotate_secret(self, matrix_user_id: str, *, dry_run: bool = False) -> RotatedSecret:
         """Give an account another secret. Sessions that are open stay open.
 
         Args:
@@ -817,7 +815,7 @@ class ListedUser:
         """The whole id."""
 
     @property
-    def state(self) -> Literal["ready", "unfinished", "unusable"]:
+    def state(self) -> Literal["ready", "unfinished", "revoking", "unusable"]:
         """Whether there is a secret, the account was left half-made, or the entry is of no use."""
 
     @property

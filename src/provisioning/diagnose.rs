@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+use super::account::account_entry::Record;
 use super::account::conflict::will_be_deleted;
 use super::account::sessions::{Freshness, LoginOptions};
 use super::findings::{Finding, Report};
@@ -218,8 +219,23 @@ impl Provisioner {
                 format!("`synapse-vault provision {}`, or check vault_path_root", account.user_id),
             ),
             Ok(Entry::Unusable(problem)) => {
-                let advice = "write a login_secret, or remove the entry and provision the user";
-                report.failed(check, format!("{path} is of no use: {problem}"), advice);
+                let record = operation.entry.read().await.map(Record::of);
+                let (detail, advice) = match record {
+                    Ok(Record::Revoking(_)) => (
+                        format!("{user_id} is being revoked"),
+                        format!("`synapse-vault revoke {user_id}` finishes it"),
+                    ),
+                    Ok(Record::Intent(_)) => (
+                        format!("{user_id} was left half-made"),
+                        format!("`synapse-vault provision {user_id}` finishes it"),
+                    ),
+                    _ => (
+                        format!("{path} is of no use: {problem}"),
+                        "write a login_secret, or remove the entry and provision the user"
+                            .to_owned(),
+                    ),
+                };
+                report.failed(check, detail, advice);
             }
             Err(error) => report.failed(
                 check,

@@ -122,7 +122,10 @@ def test_somebody_uses_the_account_before_it_is_resumed(
     assert site.newest(user_id) is not None
     owner = site.register(user_id, PASSWORD, display_name="The Owner")
     if kept_as == "address":
-        address = {"medium": "email", "address": f"{owner['user_id'][1:].split(':')[0]}@example.org"}
+        address = {
+            "medium": "email",
+            "address": f"{owner['user_id'][1:].split(':')[0]}@example.org",
+        }
         assert site.admin("PUT", f"v2/users/{user_id}", {"threepids": [address]}).ok
         site.client("POST", "_matrix/client/v3/logout", owner["access_token"], {})
     elif kept_as == "deactivated":

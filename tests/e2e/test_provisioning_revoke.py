@@ -56,7 +56,9 @@ def handing_on(file_stack: Stack) -> Site:
     return Site.of(
         file_stack.start_homeserver(
             "handing-on",
-            homeserver_yaml={"login_via_existing_session": {"enabled": True, "require_ui_auth": False}},
+            homeserver_yaml={
+                "login_via_existing_session": {"enabled": True, "require_ui_auth": False}
+            },
         )
     )
 
@@ -163,7 +165,8 @@ def test_a_session_that_the_cache_opens_is_ended_later(caching: Site) -> None:
     end = datetime.fromisoformat(revoked.sessions_end_at.replace("Z", "+00:00"))
     assert 0 < (end - datetime.now(timezone.utc)).total_seconds() <= CACHED_FOR + 2
     intruder = open_from_cache(caching, user_id, secret)
-    assert intruder and caching.user_of(intruder) == user_id
+    assert intruder
+    assert caching.user_of(intruder) == user_id
     entry = caching.entry(user_id)
     assert entry["provisioning"]["state"] == "revoking"
     assert "login_secret" not in entry
@@ -174,6 +177,8 @@ def test_a_session_that_the_cache_opens_is_ended_later(caching: Site) -> None:
         assert "is being revoked" in caching.error(ConflictError, verb, user_id).message
     (listed,) = (one for one in provisioner.list_users() if one.matrix_user_id == user_id)
     assert listed.state == "revoking"
+    (finding,) = (one for one in provisioner.diagnose(user_id) if one.check == "secret")
+    assert (finding.status, finding.detail) == ("failed", f"{user_id} is being revoked")
     # Too early changes nothing; the same call later finishes it.
     assert not caching.seen(provisioner.revoke_user(user_id)).sessions_ended
     finished = caching.seen(provisioner.revoke_user(user_id, wait=True))
@@ -260,9 +265,7 @@ def test_a_homeserver_without_passwords_is_no_failure(
 
 def test_the_secret_goes_even_if_the_homeserver_is_away(site: Site) -> None:
     user_id, token = provisioned(site)
-    provisioner = site.provisioner(
-        Means.ADMIN_API, homeserver=f"http://127.0.0.1:{NOBODY_LISTENS}"
-    )
+    provisioner = site.provisioner(Means.ADMIN_API, homeserver=f"http://127.0.0.1:{NOBODY_LISTENS}")
     site.error(UnreachableError, provisioner.revoke_user, user_id, deactivate=True)
     entry = site.entry(user_id)
     assert entry["provisioning"]["wanted"] == {"deactivate": True}

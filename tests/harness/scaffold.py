@@ -108,7 +108,9 @@ class Scaffold:
             env={"PATH": os.environ["PATH"]},
         )
         self._started.set()
-        _, written = self._process.communicate(json.dumps([settings, verb, user_id, arguments]), 120)
+        _, written = self._process.communicate(
+            json.dumps([settings, verb, user_id, arguments]), 120
+        )
         self.site.confidential.check_text(written)
         code = self._process.returncode
         assert code in (0, KILLED), written
