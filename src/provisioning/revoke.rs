@@ -227,13 +227,13 @@ impl Call<'_> {
             }
         };
         let session = self.log_in(&secret).await;
-        if self.options.deactivate && !self.revoked.deactivated {
-            if let Some(token) = &session {
-                // The homeserver asks for the secret once more.
-                match self.operation.sessions.deactivate(&secret, token).await {
-                    Ok(()) => self.revoked.deactivated = true,
-                    Err(error) => self.warn_of_sessions(&error.message),
-                }
+        if let Some(token) = &session
+            && self.options.deactivate
+        {
+            // The homeserver asks for the secret once more.
+            match self.operation.sessions.deactivate(&secret, token).await {
+                Ok(()) => self.revoked.deactivated = true,
+                Err(error) => self.warn_of_sessions(&error.message),
             }
         }
         let emptied = self.empty().await?;

@@ -12,7 +12,7 @@
 //! A call that crashes in between leaves an intent, and the next call goes on from there. If the
 //! account exists by then, [`ownership`](super::ownership) decides whose it is.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use secrecy::SecretString;
 use serde_json::{Map, Value};
@@ -22,20 +22,17 @@ use super::super::error::ProvisioningError;
 use super::account_entry::{AccountEntry, Intent, Record};
 use super::account_id::AccountId;
 use super::conflict::{
-    check_begun, check_owner, deactivated, not_ours, overtaken, replaced, revoking, shown_time,
-    undecided, unusable, will_be_deleted, without_profile,
+    check_begun, check_owner, deactivated, not_ours, overtaken, revoking, undecided, unusable,
+    will_be_deleted, without_profile,
 };
 use super::creation_method::{CreatedAs, CreationAttempt};
+use super::creation_time;
 use super::entry_store::{Current, EntryStore};
 use super::ownership::Ownership;
 use super::provision_request::ProvisionRequest;
 use super::sessions::{Freshness, Sessions};
 use crate::homeserver::{Profile, Session};
 use crate::random::new_secret;
-
-/// How much younger than its entry an account may be without a warning: the clocks of the
-/// homeserver and of Vault may differ.
-const CLOCK_MARGIN: Duration = Duration::from_secs(60);
 
 /// One call that wants an account.
 pub struct Claim<'a> {
@@ -271,17 +268,20 @@ impl<'a> Claim<'a> {
         let created =
             if found.exists == Some(true) { None } else { self.create_for_entry(&found).await? };
         let is_created = created.is_some();
-        let creation_ts = match created {
-            Some(created) => {
-                claimed.already_exists = false;
-                claimed.created_as = Some(created.created_as);
-                claimed.profile = created.profile;
-                created.creation_ts
-            }
-            None => self.check_creation(entry, &found, written)?,
+        let (creation_ts, is_changed) = if let Some(created) = created {
+            claimed.already_exists = false;
+            claimed.created_as = Some(created.created_as);
+            claimed.profile = created.profile;
+            (created.creation_ts, false)
+        } else {
+            let (kept, adopt) = (entry.creation_ts, self.request.adopt);
+            let check =
+                creation_time::check(self.account, kept, found.creation_ts(), written, adopt)?;
+            self.warnings.extend(check.warning);
+            (check.creation_ts, check.is_changed)
         };
         // An account that was just created is younger than its entry, unless that is written again.
-        if new_owner.is_some() || is_created || creation_ts != entry.creation_ts {
+        if new_owner.is_some() || is_created || is_changed {
             let fields = entry.with_owner(new_owner, claimed.created_as.as_ref(), creation_ts);
             if !self.write_entry(fields, version).await? {
                 return Ok(Step::Again);
@@ -315,49 +315,6 @@ impl<'a> Claim<'a> {
             }
             Created::AlreadyThere => Ok(None),
         }
-    }
-
-    /// Makes sure that an account is the one that its entry is for, and no later one that somebody
-    /// else created under the same name; returns when it was created, to be kept.
-    ///
-    /// # Errors
-    /// When it is another one, unless that one is to be taken.
-    fn check_creation(
-        &mut self,
-        entry: &AccountEntry,
-        found: &AccountLookup,
-        written: Option<SystemTime>,
-    ) -> Result<Option<u64>, ProvisioningError> {
-        let user_id = &self.account.user_id;
-        let Some(creation_ts) = found.creation_ts() else {
-            self.warnings.push(format!(
-                "it was not checked that {user_id} is the account that its entry was written for, \
-                 which takes an admin access token"
-            ));
-            return Ok(entry.creation_ts);
-        };
-        if self.request.adopt {
-            return Ok(Some(creation_ts));
-        }
-        if let Some(kept) = entry.creation_ts {
-            if kept != creation_ts {
-                return Err(replaced(self.account, kept, creation_ts));
-            }
-            return Ok(Some(kept));
-        }
-        let created = UNIX_EPOCH.checked_add(Duration::from_secs(creation_ts));
-        let is_younger = created
-            .zip(written.and_then(|written| written.checked_add(CLOCK_MARGIN)))
-            .is_some_and(|(created, latest)| created > latest);
-        if is_younger {
-            self.warnings.push(format!(
-                "{user_id} was created at {}, after its entry was written: make sure that it is \
-                 not somebody else's",
-                shown_time(creation_ts)
-            ));
-            return Ok(None);
-        }
-        Ok(Some(creation_ts))
     }
 
     /// Puts the entry in the place of the intent.

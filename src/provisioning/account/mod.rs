@@ -3,6 +3,7 @@
 //! From the bottom up:
 //! * [`account_id`] says which account is meant, [`conflict`] what is wrong with it.
 //! * [`creation_method`] is how it was created; [`account_entry`] is what Vault holds for it.
+//! * [`creation_time`] tells an account from a later one of the same name.
 //! * [`entry_store`] reads and writes that; [`account_locks`] keep calls of one process apart.
 //! * [`remote_account`] is the account on the homeserver; [`sessions`] opens and ends its sessions;
 //!   [`attributes`] and [`avatar`] are what is set of it.
@@ -17,6 +18,7 @@ pub mod avatar;
 pub mod claim;
 pub mod conflict;
 pub mod creation_method;
+pub mod creation_time;
 pub mod entry_store;
 pub mod ownership;
 pub mod provision_request;

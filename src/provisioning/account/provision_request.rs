@@ -29,6 +29,7 @@ pub struct ProvisionRequest {
 
 impl ProvisionRequest {
     /// What the account is to be created as.
+    #[must_use]
     pub fn wanted(&self) -> CreatedAs {
         CreatedAs { is_admin: self.is_admin, user_type: self.user_type.clone() }
     }
