@@ -110,6 +110,9 @@ impl Provisioner {
             ),
         }
         let version = version.or(vault.kv_version).unwrap_or(Version::V2);
+        if version == Version::V2 {
+            self.look_at_engine_settings(report).await;
+        }
         let Ok(user_id) = self.user_id(user_id.unwrap_or(ANYBODY)) else {
             report.skip_all(POLICY, "the user has to be one of this homeserver");
             return;
@@ -124,6 +127,34 @@ impl Provisioner {
             self.say_what_is_read(report, &path).await;
         }
         look_at_policy(report, &path, may);
+    }
+
+    /// Says what the engine forgets by itself. A token that may not know that is no finding.
+    async fn look_at_engine_settings(&self, report: &mut Report) {
+        let Ok(Some(settings)) = self.kv.settings().await else { return };
+        let mount = &self.config.vault.mount;
+        if let Some(time) = settings.deletes_after() {
+            report.warning(
+                "KV engine",
+                format!(
+                    "Vault deletes each version in {mount} {time} after it was written \
+                     (delete_version_after): nobody can log in after that"
+                ),
+                format!("`vault write {mount}/config delete_version_after=0s`"),
+            );
+        }
+        let has_grace =
+            self.config.login_times.is_some_and(|times| !times.rotation_grace.is_zero());
+        if settings.max_versions == 1 && has_grace {
+            report.warning(
+                "KV engine",
+                format!(
+                    "{mount} keeps one version of each entry (max_versions), so rotation_grace has \
+                     no effect"
+                ),
+                format!("`vault write {mount}/config max_versions=2`"),
+            );
+        }
     }
 
     /// Says that a token may not read a path, and what it may read instead where Vault tells that.

@@ -52,7 +52,7 @@ pub use extra_headers::ExtraHeader;
 pub use header::{AuthNamespace, Namespace, Token};
 pub use kv::entry::{Entry, LOGIN_SECRET, Revision, Secret, login_secret};
 pub use kv::reader::KvReader;
-pub use kv::v2::{EntryVersion, Kv2, KvEntry, Written};
+pub use kv::v2::{EngineSettings, EntryVersion, Kv2, KvEntry, Written};
 pub use mounts::{Mounted, Version};
 pub use path::{Mount, PathRoot};
 pub use request::{Request, RequestKind};

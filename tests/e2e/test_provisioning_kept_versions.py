@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from synapse_vault_auth_provider.provisioning import ConflictError
 
 from tests.harness.command_line import CommandLine
 from tests.harness.provisioning import Means, by_both_means, new_id
+from tests.harness.waiting import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
     from tests.harness.provisioning import Site
 
@@ -68,3 +72,26 @@ def test_a_secret_that_vault_will_delete(site: Site, means: Means) -> None:
     limit(site, user_id, delete_version_after="0s")
     adopted = site.seen(provisioner.provision_user(user_id, adopt=True, with_token=False))
     assert "delete_version_after" not in str(adopted.warnings)
+
+
+def test_doctor_says_what_the_engine_forgets(site: Site, request: pytest.FixtureRequest) -> None:
+    mount = "forgetful"
+    site.openbao.api("POST", f"sys/mounts/{mount}", {"type": "kv", "options": {"version": "2"}})
+    request.addfinalizer(lambda: site.openbao.api("DELETE", f"sys/mounts/{mount}"))
+    settings = {"delete_version_after": "720h", "max_versions": 1}
+
+    def is_set() -> bool:
+        # While the engine prepares its storage it answers 400.
+        with suppress(RuntimeError):
+            site.openbao.api("POST", f"{mount}/config", settings)
+            return True
+        return False
+
+    wait_until("the engine has its settings", is_set)
+    policy = f'path "{mount}/*" {{ capabilities = ["read"] }}'
+    token = site.confidential.add(site.openbao.create_token("forgetful", policy))
+    provisioner = site.provisioner(vault_token=token, vault_kv_mount_point=mount)
+    found = [one for one in provisioner.diagnose() if one.check == "KV engine"]
+    assert [one.status for one in found] == ["ok", "warning"]
+    assert "720h0m0s" in found[1].detail
+    assert "delete_version_after" in (found[1].advice or "")

@@ -5,6 +5,7 @@
 
 use std::sync::{Arc, MutexGuard};
 
+use serde::Deserialize;
 use serde_json::{Map, Value};
 use vaultrs::api::kv2::requests::{
     DeleteSecretMetadataRequest, DestroySecretVersionsRequest, ReadSecretRequest, SetSecretRequest,
@@ -70,6 +71,26 @@ pub struct Written {
     pub deletion_time: Option<String>,
 }
 
+/// What an engine keeps of its entries, unless an entry has settings of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct EngineSettings {
+    /// How many versions of an entry it keeps; 0 for the default, which is ten.
+    #[serde(default)]
+    pub max_versions: u64,
+    /// After what time it deletes each version, as Vault writes it; `0s` for never.
+    #[serde(default)]
+    pub delete_version_after: String,
+}
+
+impl EngineSettings {
+    /// After what time each version is deleted; `None` for never.
+    #[must_use]
+    pub fn deletes_after(&self) -> Option<&str> {
+        let is_never = self.delete_version_after.chars().all(|c| !matches!(c, '1'..='9'));
+        (!is_never).then_some(self.delete_version_after.as_str())
+    }
+}
+
 impl Kv2 {
     /// Writes with `client`. Whether the engine is of version 2 is asked unless it is configured.
     #[must_use]
@@ -89,6 +110,22 @@ impl Kv2 {
     #[must_use]
     pub fn entry(&self, path: String) -> KvEntry<'_> {
         KvEntry { kv: self, path, index: Mutex::new(locked(&self.index).clone()) }
+    }
+
+    /// What the engine keeps; `None` if the token may not know.
+    ///
+    /// API: <https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v2#read-kv-engine-configuration>
+    ///
+    /// # Errors
+    /// [`VaultError`] when Vault does not answer.
+    pub async fn settings(&self) -> Result<Option<EngineSettings>, VaultError> {
+        let mount = self.mount();
+        let request = Request::get(RequestKind::Other, &format!("{mount}/config"));
+        match self.client.send(&request).await {
+            Ok(answer) if answer.status.is_success() => parse(mount, 2, &answer),
+            Ok(_) | Err(VaultError::Denied { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Names of entries and, with a slash behind them, of folders below `folder`.
@@ -363,6 +400,24 @@ mod tests {
         vault.on("", "kv/deep/data/a", [Reply::entry(1, &json!({"login_secret": text}))]);
         let error = kv.entry("a".to_owned()).read().await.unwrap_err();
         assert!(error.to_string().contains("more than 1048576 bytes"), "{error}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_an_engine_keeps() {
+        for (fields, deletes_after) in [
+            (json!({"delete_version_after": "0s", "max_versions": 0, "cas_required": false}), None),
+            (json!({"delete_version_after": "720h0m0s", "max_versions": 1}), Some("720h0m0s")),
+            (json!({}), None),
+        ] {
+            let vault = FakeVault::new();
+            vault.on("", "kv/deep/config", [Reply::data(&fields)]);
+            let settings = kv(&vault).settings().await.unwrap().unwrap();
+            assert_eq!(settings.deletes_after(), deletes_after);
+            assert_eq!(settings.max_versions, fields["max_versions"].as_u64().unwrap_or(0));
+        }
+        let vault = FakeVault::new();
+        vault.on("", "kv/deep/config", [Reply::errors(403, &["permission denied"])]);
+        assert_eq!(kv(&vault).settings().await.unwrap(), None);
     }
 
     #[tokio::test(start_paused = true)]
