@@ -7,9 +7,9 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::client::Client;
-use super::cluster::Node;
 use super::error::VaultError;
 use super::error::quote;
+use super::nodes::Node;
 use super::request::{Request, RequestKind};
 use super::token::lease::{self, Lookup, Refusal};
 

@@ -8,7 +8,8 @@
 //!   [`Config`] is how it is configured.
 //! * [`transport`] exchanges a request for an answer with one address, and [`request_metrics`]
 //!   counts that.
-//! * [`election`] says which node of a cluster to use, and [`cluster`] asks it.
+//! * [`nodes`] asks one address of a cluster, and [`answer_form`] knows whether the answer is Vault's.
+//! * [`election`] says which node of a cluster to use, and [`cluster`] has it asked.
 //! * [`mounts`] asks what is mounted where.
 //! * [`token`] has the token, keeps it alive and replaces it.
 //! * [`client`] sends requests with that token.
@@ -32,6 +33,7 @@ pub(crate) mod fuzz;
 mod header;
 mod kv;
 mod mounts;
+mod nodes;
 mod path;
 mod request;
 mod request_metrics;
@@ -42,7 +44,6 @@ mod transport;
 
 pub use address::Address;
 pub use client::Client;
-pub use cluster::Node;
 pub use config::Config;
 pub use connection_config::ConnectionConfig;
 pub use diagnosis::TokenState;
@@ -54,6 +55,7 @@ pub use kv::entry::{Entry, LOGIN_SECRET, Revision, Secret, login_secret};
 pub use kv::reader::KvReader;
 pub use kv::v2::{EngineSettings, EntryVersion, Kv2, KvEntry, Written};
 pub use mounts::{Mounted, Version};
+pub use nodes::Node;
 pub use path::{Mount, PathRoot};
 pub use request::{Request, RequestKind};
 pub use request_metrics::RequestMetrics;
