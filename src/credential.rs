@@ -74,11 +74,13 @@ impl SecretFile {
     }
 
     /// Where the file is.
+    #[must_use]
     pub fn path(&self) -> std::path::Display<'_> {
         self.0.file.path().display()
     }
 
     /// What was read last.
+    #[must_use]
     pub fn last_good(&self) -> SecretString {
         self.0.last_good.lock().clone()
     }
@@ -117,4 +119,43 @@ fn secret(path: &Path, content: &[u8]) -> Result<SecretString, String> {
 #[must_use]
 pub fn same(a: &SecretString, b: &SecretString) -> bool {
     a.expose_secret() == b.expose_secret()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::fd::AsRawFd;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_pipe_is_read_once_or_refused() {
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        writer.write_all(b"s3cret\n").unwrap();
+        drop(writer);
+        let path = PathBuf::from(format!("/proc/self/fd/{}", reader.as_raw_fd()));
+        let error = SecretFile::open(path.clone(), Pipes::Refused).unwrap_err();
+        assert!(error.contains("is a pipe or a device"), "{error}");
+        let file = SecretFile::open(path, Pipes::ReadOnce).unwrap();
+        let notices = Notices::new(|notice| panic!("{notice:?}"));
+        for _ in 0..2 {
+            assert_eq!(file.read(&notices).await.expose_secret(), "s3cret");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_that_becomes_a_pipe_keeps_what_it_held() {
+        let path = std::env::temp_dir().join(format!("synapse-vault-{}", std::process::id()));
+        std::fs::write(&path, "s3cret").unwrap();
+        let file = SecretFile::open(path.clone(), Pipes::Refused).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        let said = Arc::<Mutex<Vec<String>>>::default();
+        let log = Arc::clone(&said);
+        let notices = Notices::new(move |notice| log.lock().push(notice.text));
+        assert_eq!(file.read(&notices).await.expose_secret(), "s3cret");
+        std::fs::remove_file(&path).unwrap();
+        let said = said.lock();
+        assert!(said.len() == 1 && said[0].contains("is a pipe or a device"), "{said:?}");
+    }
 }

@@ -474,8 +474,8 @@ fn half_given_auth_settings_name_their_key() {
             "vault_auth.namespace",
             "printable ASCII",
         ),
-        (json!({"method": "proxy", "mount": "m"}), "vault_auth.mount", "known keys: method"),
-        (json!({"method": "proxy", "role_id": "r"}), "vault_auth.role_id", "known keys: method"),
+        (json!({"method": "proxy", "mount": "m"}), "vault_auth.mount", "unknown key"),
+        (json!({"method": "proxy", "role_id": "r"}), "vault_auth.role_id", "unknown key"),
         (json!({"method": "approle", "secret_id": "s"}), "vault_auth.role_id", "required"),
         (
             json!({"method": "approle", "role": "r", "secret_id": "s"}),

@@ -129,7 +129,7 @@ impl ExtraHeaders {
                             self.known.lock().values.insert(header.name.clone(), value);
                         }
                         Err(error) => {
-                            wrong = Some(format!("vault_headers.{} {error}", header.name))
+                            wrong = Some(format!("vault_headers.{} {error}", header.name));
                         }
                     }
                 }

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sysconfig
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from synapse.module_api.errors import ConfigError
+from synapse_vault_auth_provider import VaultAuthProvider
 
 from tests.harness.accounts import PATH_ROOT
 from tests.harness.waiting import wait_until
@@ -18,7 +22,6 @@ from tests.servers.relay import Reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from tests.harness.confidential import Confidential
     from tests.harness.core import Core
@@ -226,3 +229,40 @@ def test_a_renewal_that_is_refused_once_does_not_end_renewals(
     assert openbao.audited("auth/token/renew-self", since)
     assert ["was not renewed: 403" in notice for notice in core.notices] == [True, False]
     check_login(core)
+
+
+def test_the_command_line_reads_a_token_from_a_pipe_once(openbao: OpenBao) -> None:
+    read, write = os.pipe()
+    os.write(write, f"{openbao.root_token}\n".encode())
+    os.close(write)
+    ended = subprocess.run(
+        [
+            Path(sysconfig.get_path("scripts")) / "synapse-vault",
+            *("--homeserver", "http://127.0.0.1:9"),
+            *("--vault-token-file", f"/dev/fd/{read}"),
+            "list",
+        ],
+        pass_fds=[read],
+        capture_output=True,
+        text=True,
+        env={
+            "PATH": os.environ["PATH"],
+            "VAULT_ADDR": openbao.url,
+            "SYNAPSE_VAULT_SERVER_NAME": "example.org",
+            "SYNAPSE_VAULT_PATH_ROOT": PATH_ROOT,
+        },
+        check=False,
+    )
+    os.close(read)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_the_module_refuses_a_pipe_at_start(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "token")
+    config = {
+        "vault_url": "http://127.0.0.1:8200",
+        "vault_token_file": str(tmp_path / "token"),
+        "vault_path_root": PATH_ROOT,
+    }
+    with pytest.raises(ConfigError, match="is a pipe or a device"):
+        VaultAuthProvider.parse_config(config)

@@ -56,11 +56,13 @@ impl TokenFile {
     }
 
     /// Where the file is.
+    #[must_use]
     pub fn path(&self) -> String {
         self.file.path().to_string()
     }
 
     /// Whether the file has not been read for a second.
+    #[must_use]
     pub fn is_to_be_checked(&self) -> bool {
         self.state().checked.is_none_or(|checked| checked.elapsed() > CHECKED_EVERY)
     }

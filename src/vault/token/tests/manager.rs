@@ -167,13 +167,13 @@ async fn a_403_of_a_proxy_is_a_policys_or_comes_from_a_dead_token_in_its_cache()
 async fn a_proxy_that_others_can_reach_is_a_warning() {
     for (address, warnings) in [("http://127.0.0.1:8100", 0), ("http://proxy:8100", 1)] {
         let vault = FakeVault::new();
-        let noticed = Arc::<Mutex<Vec<Notice>>>::default();
-        let sink = Arc::clone(&noticed);
+        let log = Arc::<Mutex<Vec<Notice>>>::default();
+        let sink = Arc::clone(&log);
         let notices = Notices::new(move |notice| sink.lock().push(notice));
         let config = Config { token_source: TokenSource::Proxy, ..Config::of_test(address) };
         let client = Client::with_transport(&config, notices, vault.transport());
         tokio::spawn(client.watch());
         sleep(seconds(1)).await;
-        assert_eq!(noticed.lock().len(), warnings, "{address}");
+        assert_eq!(log.lock().len(), warnings, "{address}");
     }
 }

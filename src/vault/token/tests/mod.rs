@@ -153,8 +153,8 @@ impl Stage {
         });
         vault.on("", "sys/health", [Reply::health(200)]);
         let notices = Arc::<Mutex<Vec<(Duration, Notice)>>>::default();
-        let (noticed, began) = (Arc::clone(&notices), Instant::now());
-        let sink = Notices::new(move |notice| noticed.lock().push((began.elapsed(), notice)));
+        let (log, began) = (Arc::clone(&notices), Instant::now());
+        let sink = Notices::new(move |notice| log.lock().push((began.elapsed(), notice)));
         let config = Config { token_source: source, ..Config::of_test("http://v:8200") };
         let client = Arc::new(Client::with_transport(&config, sink, vault.transport()));
         Self { vault, tokens, client, notices, began }
@@ -228,6 +228,11 @@ fn seconds(seconds: u64) -> Duration {
 
 fn hours(hours: u64) -> Duration {
     Duration::from_secs(3600 * hours)
+}
+
+/// The time between each and the next.
+fn waits(times: &[Duration]) -> Vec<Duration> {
+    times.windows(2).map(|pair| pair[1].saturating_sub(pair[0])).collect()
 }
 
 fn refusal(status: u16) -> Reply {
