@@ -66,7 +66,9 @@ impl Provisioner {
         let client = self.kv.client();
         match client.token_state().await {
             // Whatever a token may do, a live one is told of its mount.
-            Ok(TokenState::Unknown) => client.mounted().await.map(|_| TokenState::Unknown),
+            Ok(state @ (TokenState::Unknown | TokenState::OfProxy)) => {
+                client.mounted().await.map(|_| state)
+            }
             state => state,
         }
     }
@@ -364,6 +366,7 @@ fn look_at_token(report: &mut Report, state: Result<TokenState, VaultError>) -> 
                 report.ok(check, detail);
             }
         }
+        Ok(TokenState::OfProxy) => report.ok(check, "accepted; the proxy at vault_url adds it"),
         Ok(TokenState::Unknown) => report.warning(
             check,
             "accepted; it may not look at itself, so its end is not known",

@@ -25,6 +25,8 @@ pub enum TokenState {
     },
     /// It may not look at itself: it is dead, or has no default policy.
     Unknown,
+    /// A proxy adds it, so it is not for the module to look at.
+    OfProxy,
 }
 
 #[derive(Deserialize)]
@@ -70,7 +72,7 @@ impl Client {
         let manager = self.token_manager();
         let active = manager.token().await?;
         if active.token.is_none() {
-            return Ok(TokenState::Unknown);
+            return Ok(TokenState::OfProxy);
         }
         match lease::look_up(manager.cluster(), manager.headers(&active)).await? {
             Lookup::Alive(lease) => {

@@ -165,7 +165,9 @@ async fn a_403_of_a_proxy_is_a_policys_or_comes_from_a_dead_token_in_its_cache()
 
 #[tokio::test(start_paused = true)]
 async fn a_proxy_that_others_can_reach_is_a_warning() {
-    for (address, warnings) in [("http://127.0.0.1:8100", 0), ("http://proxy:8100", 1)] {
+    for (address, warnings) in
+        [("http://127.0.0.1:8100", 0), ("unix:///run/proxy.sock", 0), ("http://proxy:8100", 1)]
+    {
         let vault = FakeVault::new();
         let log = Arc::<Mutex<Vec<Notice>>>::default();
         let sink = Arc::clone(&log);
