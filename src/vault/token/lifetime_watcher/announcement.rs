@@ -40,15 +40,17 @@ impl<'a> Announcement<'a> {
             return true;
         }
         let left = end.saturating_duration_since(Instant::now());
-        let text = format!(
-            "The module's Vault token ends in {} and cannot be renewed: {}",
-            humantime::format_duration(Duration::from_secs(left.as_secs())),
-            self.manager.source().advice()
-        );
+        let text = |left: Duration| {
+            format!(
+                "The module's Vault token ends in {} and cannot be renewed: {}",
+                humantime::format_duration(Duration::from_secs(left.as_secs())),
+                self.manager.source().advice()
+            )
+        };
         match self.last {
             _ if left < JUST_ENDED => {}
-            None => self.manager.notices().warning(text),
-            Some(_) => self.manager.notices().error(text),
+            None => self.manager.notices().warning(text(left)),
+            Some(_) => self.manager.notices().error(text(left)),
         }
         self.last = Some(Instant::now());
         false
