@@ -121,3 +121,4 @@ def test_a_namespace_that_does_not_exist_is_trouble_and_no_missing_secret(
     attempt = run.log_in(account.user_id, account.token_hash)
     assert attempt.outcome in {"vault_denied", "vault_error"}
     assert attempt.line.level == "ERROR"
+    assert "vault_namespace" in attempt.line.message

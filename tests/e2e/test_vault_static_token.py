@@ -69,3 +69,20 @@ def test_a_token_that_may_not_look_itself_up_works_and_that_is_said(
     assert core.log_in(account.user_id, account.token_hash).code == "ok"
     core.wait_for_notice("not renewed and its end is not announced")
     assert len(core.notices) == 1
+
+
+def test_a_token_that_is_bound_to_other_hosts_is_not_called_a_policys_fault(
+    start_core: Callable[..., Core], openbao: OpenBao, confidential: Confidential
+) -> None:
+    policy = allow(openbao, "users", f"secret/data/{PATH_ROOT}/*")
+    role = {"allowed_policies": [policy], "token_bound_cidrs": ["192.0.2.0/24"]}
+    openbao.api("POST", "auth/token/roles/bound", role)
+    granted = openbao.api("POST", "auth/token/create/bound", {"policies": [policy]})
+    core = start_core(
+        openbao=openbao, vault_token=confidential.add(granted["auth"]["client_token"])
+    )
+    account = core.new_account()
+    outcome = core.log_in(account.user_id, account.token_hash)
+    assert outcome.code == "vault_denied"
+    assert "token_bound_cidrs exclude this host" in outcome.reason
+    assert not any("does not tell" in notice for notice in core.notices)
