@@ -1,4 +1,4 @@
-"""Failures that are no fault of the command: what is wrong in one line, and how to mend it."""
+"""Failures that are no fault of the command: what is wrong in one line, and how to fix it."""
 
 from __future__ import annotations
 

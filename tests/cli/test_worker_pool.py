@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from synapse_vault_auth_provider.cli.bulk.rows import Record, Row
 from synapse_vault_auth_provider.cli.bulk.shutdown_signals import ShutdownSignals
-from synapse_vault_auth_provider.cli.bulk.worker_pool import MOST_IN_VAIN, Run
+from synapse_vault_auth_provider.cli.bulk.worker_pool import MOST_FAILURES, Run
 from synapse_vault_auth_provider.provisioning import (
     ConflictError,
     ProvisioningError,
@@ -126,7 +126,7 @@ def test_a_run_without_hope_gives_up_and_keeps_the_rest(
 ) -> None:
     ledger = Ledger()
     assert Run(failing(error, status), WORKERS, ledger, ShutdownSignals()).over(rows(1000)).gave_up
-    enough = MOST_IN_VAIN * WORKERS
+    enough = MOST_FAILURES * WORKERS
     assert enough <= len(ledger.lines["failed"]) < enough + WORKERS
     ledger.check_each_once(1000)
 

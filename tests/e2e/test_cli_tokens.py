@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.harness.accounts import PATH_ROOT
 from tests.harness.command_line import CommandLine
 from tests.servers.synapse import SERVER_NAME
 
@@ -55,7 +56,11 @@ def test_the_variable_with_the_token_is_named(
     cli: CommandLine, useless: str, verb: tuple[str, ...]
 ) -> None:
     ended = cli.run(*verb, VAULT_TOKEN=useless)
-    ended.check_failure("The token was that of VAULT_TOKEN.", "policy --for provisioning")
+    ended.check_failure(
+        "The token was that of VAULT_TOKEN.",
+        f"Check vault_path_root, which is {PATH_ROOT}: the policy has to cover secret/data/",
+        "policy --for provisioning",
+    )
 
 
 def test_the_option_with_the_token_is_named(cli: CommandLine, useless: str, tmp_path: Path) -> None:

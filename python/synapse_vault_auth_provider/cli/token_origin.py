@@ -40,7 +40,15 @@ def explain(error: VaultError, connection: Connection, bot: str | None = None) -
     if bot is not None and "synapse-vault policy" in advice:
         # Never the policy of provisioning: it would let a bot write all users' secrets.
         advice = f"`synapse-vault policy --for-user {bot}` prints the policy that is needed."
-    error.advice = "\n".join(filter(None, (_origin(connection), advice))) or None
+    where = _where(connection) if "synapse-vault policy" in advice else None
+    error.advice = "\n".join(filter(None, (_origin(connection), where, advice))) or None
+
+
+def _where(connection: Connection) -> str:
+    """Say which path a policy has to cover, as it is written there."""
+    mount, version, root = connection.kv_location()
+    part = "" if version == 1 else "data/"
+    return f"Check vault_path_root, which is {root}: the policy has to cover {mount}/{part}{root}/."
 
 
 def _origin(connection: Connection) -> str | None:

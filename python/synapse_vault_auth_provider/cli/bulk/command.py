@@ -164,7 +164,7 @@ class Ledger:
         said = [f"{count} {name}" for name, count in counts.items() if count]
         click.echo(", ".join(said) or "no users in the file", err=True)
         if result.gave_up and self._not_done:
-            click.echo("gave up on the rest: nothing of it had a chance", err=True)
+            click.echo("gave up on the rest: it would have failed in the same way", err=True)
         if self._left.rows:
             path = printable(str(self._left.path))
             click.echo(f"what is left to do is in {path}", err=True)

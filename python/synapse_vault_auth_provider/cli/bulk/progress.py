@@ -46,7 +46,7 @@ class Progress:
             write: Writes it, to standard output or standard error.
         """
         if self._bar is not None:
-            # Both may be the same terminal: clear the bar's line; it is drawn anew below it.
+            # Both may be the same terminal: clear the bar's line; it is drawn again below it.
             click.echo("\r\x1b[K", nl=False, err=True)
         write()
         self._done += 1

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 Told = TypeVar("Told", contravariant=True)
 
-HOPELESS = (401, 403)
-"""Answers that others will get too: they are about our tokens, not about the user."""
+TOKEN_REFUSED = (401, 403)
+"""Statuses that other users will get too: they are about our tokens, not about the user."""
 
-MOST_IN_VAIN = 3
-"""How often each worker fails for a reason that is not the user's before the rest is left."""
+MOST_FAILURES = 3
+"""For each worker: after so many failures in a row that all users would have, the rest is left."""
 
 
 class Listener(Protocol[Told]):
@@ -78,7 +78,7 @@ class Run(Generic[Result]):
         self._signals = signals
         self._under_way: dict[Future[Result], Row] = {}
         self._ended: SimpleQueue[Future[Result]] = SimpleQueue()
-        self._in_vain = 0
+        self._failures_in_a_row = 0
 
     def over(self, rows: Iterator[Row]) -> RunResult:
         """Go through the rows.
@@ -105,7 +105,7 @@ class Run(Generic[Result]):
 
     @property
     def _gave_up(self) -> bool:
-        return self._in_vain >= MOST_IN_VAIN * self._workers
+        return self._failures_in_a_row >= MOST_FAILURES * self._workers
 
     def _begin(self, row: Row, executor: ThreadPoolExecutor) -> None:
         is_over = self._signals.signal is not None or not self._listener.wants_more
@@ -131,10 +131,10 @@ class Run(Generic[Result]):
         try:
             result = future.result()
         except ProvisioningError as error:
-            is_hopeless = isinstance(error, UnreachableError) or error.status in HOPELESS
-            self._in_vain = self._in_vain + 1 if is_hopeless else 0
+            concerns_all = isinstance(error, UnreachableError) or error.status in TOKEN_REFUSED
+            self._failures_in_a_row = self._failures_in_a_row + 1 if concerns_all else 0
             self._listener.failed(row, error)
         else:
-            self._in_vain = 0
+            self._failures_in_a_row = 0
             self._listener.done(row, result)
         del self._under_way[future]
