@@ -132,6 +132,10 @@ impl<'a> Request<'a> {
         let url = homeserver.base().join(&self.path, self.query.as_deref()).ok_or_else(unbuilt)?;
         let mut request = reqwest::Request::new(self.method.clone(), url);
         request.headers_mut().clone_from(&self.headers);
+        if homeserver.base().socket().is_some() {
+            // Synapse needs the address of a client, which a socket does not tell.
+            request.headers_mut().insert("x-forwarded-for", HeaderValue::from_static("127.0.0.1"));
+        }
         *request.body_mut() = self.body.clone().map(Into::into);
         Ok(request)
     }
@@ -157,6 +161,17 @@ mod tests {
     fn url_of(homeserver: &str, path: &[&str]) -> Option<String> {
         let homeserver = HomeserverUrl::parse(homeserver).unwrap();
         Request::get(path).to_http(&homeserver).ok().map(|request| request.url().to_string())
+    }
+
+    #[test]
+    fn a_socket_tells_no_address() {
+        let header = |homeserver: &str| {
+            let homeserver = HomeserverUrl::parse(homeserver).unwrap();
+            let request = Request::get(&["_matrix"]).to_http(&homeserver).unwrap();
+            request.headers().get("x-forwarded-for").cloned()
+        };
+        assert_eq!(header("unix:///run/synapse.sock").unwrap(), "127.0.0.1");
+        assert!(header("http://127.0.0.1:8008").is_none());
     }
 
     #[test]

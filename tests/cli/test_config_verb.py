@@ -111,7 +111,9 @@ def test_a_mistake_is_told(
 
 def test_what_is_missing_is_named(command: Callable[..., Ended]) -> None:
     command("config", "--path-root=u").check_refused("Give --vault-url.")
-    command("config", "--vault-url=http://v").check_refused("vault_token: required")
+    command("config", "--vault-url=http://v", "--path-root=u").check_refused(
+        "vault_token: required", "Give --vault-token-file or --auth."
+    )
 
 
 def test_a_path_that_repeats_the_mount_is_odd(

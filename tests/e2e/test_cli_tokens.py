@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tests.harness.provisioning import Site
 
-NOTHING = 'path "nothing" { capabilities = ["deny"] }'
+NOTHING = 'path "auth/token/lookup-self" { capabilities = ["read"] }'
 USER = f"@tokens:{SERVER_NAME}"
 
 
