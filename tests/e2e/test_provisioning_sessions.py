@@ -39,6 +39,7 @@ def test_a_login(site: Site, means: Means | None) -> None:
         "matrix_user_id": user_id,
         "access_token": login.access_token,
         "device_id": login.device_id,
+        "expires_in": None,
         "home_server": SERVER_NAME,
     }
     assert repr(login) == f"Login(matrix_user_id='{user_id}', device_id='{login.device_id}')"
