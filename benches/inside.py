@@ -17,6 +17,7 @@ from synapse_vault_auth_provider.provider import LOGIN_TYPE
 if TYPE_CHECKING:
     from synapse.module_api import SynapseRequest
     from synapse_vault_auth_provider._core import Settings
+    from synapse_vault_auth_provider.config import IncompleteSettings
 
 PATH = "/_synapse/client/bench/reactor_cpu"
 
@@ -33,7 +34,7 @@ class Inside:
         api.register_web_resource(PATH, _Resource(providers, api))
 
     @staticmethod
-    def parse_config(config: dict[str, Any]) -> dict[str, Settings]:
+    def parse_config(config: dict[str, Any]) -> dict[str, Settings | IncompleteSettings]:
         """Take configurations of providers, by names."""
         return {name: VaultAuthProvider.parse_config(one) for name, one in config.items()}
 

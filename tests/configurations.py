@@ -9,6 +9,8 @@ import pytest
 import yaml
 from synapse.module_api.errors import ConfigError
 from synapse_vault_auth_provider import VaultAuthProvider
+from synapse_vault_auth_provider._core import Settings
+from synapse_vault_auth_provider.config import IncompleteSettings
 
 TOKEN = "hvs.s3cret"
 
@@ -24,10 +26,18 @@ def config_with(**changes: object) -> dict[Any, Any]:
     return {**yaml.safe_load(OF_2018), **changes}
 
 
+def settings_to_serve(config: object) -> Settings:
+    """Return the settings of a process that serves clients, which must lack nothing."""
+    settings = VaultAuthProvider.parse_config(config)
+    if isinstance(settings, IncompleteSettings):
+        raise settings.error
+    return settings
+
+
 def error_of(config: object) -> ConfigError:
     """Return the error that `config` stops Synapse with, after a look for secrets in it."""
     with pytest.raises(ConfigError) as caught:
-        VaultAuthProvider.parse_config(config)
+        settings_to_serve(config)
     shown = "".join(traceback.format_exception(caught.value)) + repr(caught.value)
     assert "s3cret" not in shown
     return caught.value
@@ -35,6 +45,6 @@ def error_of(config: object) -> ConfigError:
 
 def check_accepted(config: object) -> str:
     """Fail unless the configuration is accepted and shows no secret; return what it shows."""
-    shown = repr(VaultAuthProvider.parse_config(config))
+    shown = repr(settings_to_serve(config))
     assert "s3cret" not in shown
     return shown

@@ -12,9 +12,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 import yaml
+from synapse.module_api.errors import ConfigError
 from synapse_vault_auth_provider import VaultAuthProvider
+from synapse_vault_auth_provider.config import IncompleteSettings
 
-from .configurations import OF_2018, TOKEN, check_accepted, config_with, error_of
+from .configurations import (
+    OF_2018,
+    TOKEN,
+    check_accepted,
+    config_with,
+    error_of,
+    settings_to_serve,
+)
 from .servers import Registration, Synapse
 
 if TYPE_CHECKING:
@@ -202,7 +211,41 @@ def test_synapse_does_not_start(
     assert not (tmp_path / "synapse.pid").exists()
 
 
-def test_a_path_root_that_repeats_the_mount_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
-    check_accepted(config_with(vault_path_root="data/matrix/users"))
-    assert [record.levelname for record in caplog.records] == ["WARNING"]
-    assert 'begins with "data/"' in caplog.text
+def test_a_path_root_that_repeats_the_mount_is_warned_of() -> None:
+    settings = settings_to_serve(config_with(vault_path_root="data/matrix/users"))
+    (warning,) = settings.warnings
+    assert 'begins with "data/"' in warning
+
+
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [
+        ({"vault_token": None}, "vault_token"),
+        ({"vault_token": None, "vault_token_file": "/nowhere"}, "vault_token_file"),
+        (
+            {"vault_token": None, "vault_auth": {"method": "jwt", "role": "r", "jwt_file": "/no"}},
+            "vault_auth.jwt_file",
+        ),
+        ({"vault_tls": {"ca_cert": "/nowhere"}}, "vault_tls.ca_cert"),
+        ({"vault_headers": {"X-Access": {"file": "/nowhere"}}}, "vault_headers.X-Access"),
+    ],
+    ids=["token", "token file", "secret", "TLS", "header"],
+)
+def test_what_only_this_process_lacks_is_no_mistake_until_clients_are_served(
+    changes: dict[str, object], key: str
+) -> None:
+    assert error_of(config_with(**changes)).path == (key,)
+    settings = VaultAuthProvider.parse_config(config_with(**changes))
+    assert isinstance(settings, IncompleteSettings)
+    assert "s3cret" not in repr(settings)
+    # It hides no other mistake, wherever that is.
+    for mistake in ({"request_timeout": "s3cret"}, {"cache": {"ttl": -1}}, {"unknown": 1}):
+        with pytest.raises(ConfigError) as caught:
+            VaultAuthProvider.parse_config(config_with(**changes, **mistake))
+        assert caught.value.path != (key,)
+
+
+def test_a_file_that_can_be_read_and_is_no_certificate_is_a_mistake(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("no certificate")
+    with pytest.raises(ConfigError):
+        VaultAuthProvider.parse_config(config_with(vault_tls={"ca_cert": f"{tmp_path}/ca.pem"}))

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 from synapse.module_api.errors import ConfigError
-from synapse_vault_auth_provider import VaultAuthProvider
 
+from .configurations import settings_to_serve
 from .pythons import ROOT
 from .sections import code, rows
 
@@ -58,7 +58,7 @@ def keys(table: list[Row]) -> set[str]:
 def known_keys(mapping: str | None, content: dict[str, object]) -> set[str]:
     """Return what the code says of itself when it is given a key like none of its own."""
     with pytest.raises(ConfigError) as caught:
-        VaultAuthProvider.parse_config(within(mapping, {**content, "qqqqqqqqq": 0}))
+        settings_to_serve(within(mapping, {**content, "qqqqqqqqq": 0}))
     _, found, listed = caught.value.msg.partition("unknown key; known keys: ")
     assert found, caught.value.msg
     return set(listed.split(", "))
@@ -136,11 +136,11 @@ def test_a_documented_default_is_what_an_absent_key_means(
     if not default or row["Default"] != f"`{default[0]}`":
         return  # None, or told in words.
     absent = {name: value for name, value in content.items() if name != key}
-    meant = repr(VaultAuthProvider.parse_config(within(mapping, absent)))
+    meant = repr(settings_to_serve(within(mapping, absent)))
     written = yaml.safe_load(default[0])
-    assert repr(VaultAuthProvider.parse_config(within(mapping, {**absent, key: written}))) == meant
+    assert repr(settings_to_serve(within(mapping, {**absent, key: written}))) == meant
     others = [
-        repr(VaultAuthProvider.parse_config(within(mapping, {**absent, key: other})))
+        repr(settings_to_serve(within(mapping, {**absent, key: other})))
         for other in OTHERS[row["Type"]]
         if other != written
     ]
@@ -155,7 +155,7 @@ def test_the_documented_type_is_the_one_that_is_taken(
     (key,) = code(row["Key"])
     value, expectation = WRONG[row["Type"]]
     with pytest.raises(ConfigError) as caught:
-        VaultAuthProvider.parse_config(within(mapping, {**content, key: value}))
+        settings_to_serve(within(mapping, {**content, key: value}))
     assert caught.value.msg.startswith(f"{mapping}.{key}: " if mapping else f"{key}: ")
     assert expectation in caught.value.msg
 
@@ -166,9 +166,9 @@ def test_required_is_what_cannot_be_left_out(row: Row) -> None:
     config = {name: value for name, value in SMALLEST.items() if name != key}
     if "required" in row["Default"]:
         with pytest.raises(ConfigError, match=f"^{key}: required"):
-            VaultAuthProvider.parse_config(config)
+            settings_to_serve(config)
     else:
-        VaultAuthProvider.parse_config(config)
+        settings_to_serve(config)
 
 
 def test_the_bounds_of_whole_numbers_are_those_documented() -> None:
@@ -179,10 +179,10 @@ def test_the_bounds_of_whole_numbers_are_those_documented() -> None:
             (key,) = code(row["Key"])
             (most,) = re.findall(r"from 1 to (\d+)", row["Meaning"])
             for good in (1, int(most)):
-                VaultAuthProvider.parse_config(within(mapping, {key: good}))
+                settings_to_serve(within(mapping, {key: good}))
             for bad in (0, int(most) + 1):
                 with pytest.raises(ConfigError, match=f"from 1 to {most}"):
-                    VaultAuthProvider.parse_config(within(mapping, {key: bad}))
+                    settings_to_serve(within(mapping, {key: bad}))
 
 
 def test_the_service_account_is_looked_for_where_the_page_says() -> None:
@@ -190,7 +190,7 @@ def test_the_service_account_is_looked_for_where_the_page_says() -> None:
     (path,) = code(row["Default"])
     config = within("vault_auth", {"method": "kubernetes", **METHODS["kubernetes"]})
     with pytest.raises(ConfigError, match=re.escape(f"cannot read {path}: ")):
-        VaultAuthProvider.parse_config(config)
+        settings_to_serve(config)
 
 
 def variables() -> list[Any]:
@@ -211,7 +211,7 @@ def test_a_documented_variable_is_obeyed(
     # No address, no token, no namespace, no path of a file and no boolean.
     monkeypatch.setenv(variable, "\u00e9/nowhere")
     with pytest.raises(ConfigError) as caught:
-        VaultAuthProvider.parse_config(config)
+        settings_to_serve(config)
     # A certificate without its key, and the other way round, is told of the one that is missing.
     pair = ["vault_tls.client_cert", "vault_tls.client_key"] if key.startswith("client_") else []
     assert caught.value.path is not None

@@ -11,6 +11,7 @@ __all__ = [
     "Counts",
     "Finding",
     "Health",
+    "LackingError",
     "ListedUser",
     "Login",
     "LoginService",
@@ -138,6 +139,12 @@ class SettingsError(ValueError):
     holds the value of a secret.
     """
 
+class LackingError(SettingsError):
+    """The configuration may be right, and this process lacks what it relies on.
+
+    That is a token in its environment, or a file that it can read.
+    """
+
 @final
 class Settings:
     """Checked configuration. Its ``repr`` shows no secret."""
@@ -153,6 +160,8 @@ class Settings:
         Raises:
             SettingsError: The first key that is unknown, missing, of the wrong type, or out of
                 range.
+            LackingError: There is none, and this process lacks a token, or a file that it can
+                read.
         """
 
     @property

@@ -1,16 +1,32 @@
 """From Synapse's configuration file to checked settings."""
 
+from __future__ import annotations
+
 import json
-import logging
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from ._core import Settings, SettingsError
+from ._core import LackingError, Settings, SettingsError
 
-logger = logging.getLogger("synapse_vault_auth_provider")
+if TYPE_CHECKING:
+    from synapse.module_api.errors import ConfigError
 
 
-def parse_config(config: object) -> Settings:
+@dataclass(frozen=True)
+class IncompleteSettings:
+    """A configuration that lacks something in this process, such as a token in its environment.
+
+    Synapse's tools read the homeserver's configuration without its environment, and sometimes as
+    another user. Only a process that serves logins needs what is missing.
+    """
+
+    error: ConfigError
+    """What is missing."""
+
+
+def parse_config(config: object) -> Settings | IncompleteSettings:
     """Check the module's configuration.
 
     Args:
@@ -18,23 +34,24 @@ def parse_config(config: object) -> Settings:
             Vault's and OpenBao's own command lines fill in for the address and the token.
 
     Returns:
-        The settings, for the class's constructor.
+        The settings, for the class's constructor; incomplete ones if everything is right but that
+        there is no token, or a file that cannot be read.
 
     Raises:
         synapse.module_api.errors.ConfigError: A key is wrong. It names the key and what is
             allowed there; Synapse prints both and does not start.
     """
     try:
-        settings = Settings.parse(to_json(config), environment())
+        return Settings.parse(to_json(config), environment())
     except SettingsError as error:
         from synapse.module_api.errors import ConfigError
 
         key, message = error.args
         # Synapse shows the path in front of the message, but only where it prints both.
-        raise ConfigError(f"{key}: {message}", path=(key,)) from None
-    for warning in settings.warnings:
-        logger.warning("%s", warning)
-    return settings
+        config_error = ConfigError(f"{key}: {message}", path=(key,))
+        if isinstance(error, LackingError):
+            return IncompleteSettings(config_error)
+        raise config_error from None
 
 
 def to_json(config: object) -> dict[str, str]:

@@ -37,7 +37,9 @@ def serves_clients(config: HomeServerConfig) -> bool:
 
 
 def warn_of_contradictions(settings: Settings, config: HomeServerConfig) -> None:
-    """Log a warning where a setting of Synapse's defeats one of the module's."""
+    """Log a warning for settings that are allowed and defeat each other."""
+    for warning in settings.warnings:
+        logger.warning("%s", warning)
     if settings.m_login_password_support_enabled and not config.auth.password_enabled_for_login:
         logger.warning(
             "m_login_password_support_enabled lets nobody log in: password_config.enabled switches "

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from ._core import LoginService, Outcome, Settings, is_token_hash
-from .config import parse_config
+from .config import IncompleteSettings, parse_config
 from .homeserver_config import homeserver_config, serves_clients, warn_of_contradictions
 from .log import logger
 from .outcomes import OutcomeLog
@@ -35,7 +35,7 @@ class VaultAuthProvider:
 
     def __init__(
         self,
-        config: Settings,
+        config: Settings | IncompleteSettings,
         api: ModuleApi | None = None,
         *,
         account_handler: ModuleApi | None = None,
@@ -50,6 +50,8 @@ class VaultAuthProvider:
 
         Raises:
             TypeError: Neither or both of the last two are given.
+            synapse.module_api.errors.ConfigError: Clients are to log in here, and there is no
+                token, or a file that cannot be read.
         """
         from synapse.module_api import make_deferred_yieldable
         from twisted.internet import reactor
@@ -63,6 +65,12 @@ class VaultAuthProvider:
         warn_of_old_synapse()
         self._api: ModuleApi = module_api
         synapse_config = homeserver_config(module_api)
+        if isinstance(config, IncompleteSettings):
+            if serves_clients(synapse_config):
+                raise config.error
+            # One of Synapse's tools, or a worker that does something else: nobody logs in here.
+            self._takes_passwords = False
+            return
         if serves_clients(synapse_config):
             warn_of_contradictions(config, synapse_config)
         self._takes_passwords = config.m_login_password_support_enabled
@@ -84,7 +92,7 @@ class VaultAuthProvider:
             )
 
     @staticmethod
-    def parse_config(config: Any) -> Settings:
+    def parse_config(config: Any) -> Settings | IncompleteSettings:
         """Check the module's configuration; see `synapse_vault_auth_provider.config`."""
         return parse_config(config)
 

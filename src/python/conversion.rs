@@ -15,10 +15,7 @@ use synapse_vault_auth_provider_core::settings::SettingsError;
 pub fn json_values(config: HashMap<String, String>) -> Result<Map<String, Value>, SettingsError> {
     let read = |(key, json): (String, String)| match serde_json::from_str(&json) {
         Ok(value) => Ok((key, value)),
-        Err(_) => Err(SettingsError {
-            key,
-            message: "holds text or a number that cannot be read".to_owned(),
-        }),
+        Err(_) => Err(SettingsError::new(key, "holds text or a number that cannot be read")),
     };
     config.into_iter().map(read).collect()
 }

@@ -32,7 +32,7 @@ mod _core {
     #[pymodule_export]
     use super::service::{Health, LoginService, Outcome};
     #[pymodule_export]
-    use super::settings::{Settings, SettingsError};
+    use super::settings::{LackingError, Settings, SettingsError};
 
     /// The version of the package, from `Cargo.toml`.
     #[pymodule_export]

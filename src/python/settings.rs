@@ -13,6 +13,13 @@ pyo3::create_exception!(
     "One key of the configuration is wrong. ``args`` are the key and what is allowed."
 );
 
+pyo3::create_exception!(
+    synapse_vault_auth_provider._core,
+    LackingError,
+    SettingsError,
+    "The configuration may be right, and this process lacks what it relies on."
+);
+
 /// Checked configuration. Its text shows no secret.
 #[pyclass(frozen, module = "synapse_vault_auth_provider._core")]
 pub struct Settings(pub settings::Settings);
@@ -30,7 +37,10 @@ impl Settings {
         super::conversion::json_values(config)
             .and_then(|values| settings::Settings::parse(values, &environment))
             .map(Self)
-            .map_err(|error| SettingsError::new_err((error.key, error.message)))
+            .map_err(|error| match error.is_of_process {
+                true => LackingError::new_err((error.key, error.message)),
+                false => SettingsError::new_err((error.key, error.message)),
+            })
     }
 
     #[getter]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::environment::Environment;
-use super::error::SettingsError;
+use super::error::{Lacking, SettingsError};
 use super::section::Section;
 use super::{keys, vault};
 use crate::login::{self, CacheConfig};
@@ -27,27 +27,36 @@ impl Settings {
     /// Reads the configuration, and from `environment` what Vault's own command line takes there.
     ///
     /// # Errors
-    /// The first key that is unknown, missing, of the wrong type or out of range.
+    /// The first key that is unknown, missing, of the wrong type or out of range. If there is none,
+    /// the first thing that only this process lacks: a token, or a file that it can read.
     pub fn parse(
         config: Map<String, Value>,
         environment: &Environment,
     ) -> Result<Self, SettingsError> {
         let mut section = Section::new(config, environment, &[keys::VAULT, keys::LOGIN].concat())?;
-        let vault = vault::read(&mut section)?;
+        let mut lacking = Lacking::default();
+        let vault = vault::read(&mut section, &mut lacking)?;
+        let login_timeout = section.timeout("login_timeout", Duration::from_secs(10))?;
+        let max_concurrent_lookups = section.count("max_concurrent_lookups", 256, 65_536)?;
+        let cache = cache(section.section_or_empty("cache", keys::CACHE)?)?;
+        let rotation_grace = section.duration("rotation_grace", Duration::ZERO)?;
+        let allow_registration = section.boolean("allow_registration")?.unwrap_or(false);
+        let m_login_password_support_enabled =
+            section.boolean("m_login_password_support_enabled")?.unwrap_or(false);
+        let health_endpoint = section.boolean("health_endpoint")?.unwrap_or(false);
+        let vault = lacking.complete(vault)?;
         Ok(Self {
             warnings: vault::odd_path_root(&vault.mount, &vault.path_root).into_iter().collect(),
             login: login::Config {
                 vault,
-                login_timeout: section.timeout("login_timeout", Duration::from_secs(10))?,
-                max_concurrent_lookups: section.count("max_concurrent_lookups", 256, 65_536)?,
-                cache: cache(section.section_or_empty("cache", keys::CACHE)?)?,
-                rotation_grace: section.duration("rotation_grace", Duration::ZERO)?,
-                allow_registration: section.boolean("allow_registration")?.unwrap_or(false),
+                login_timeout,
+                max_concurrent_lookups,
+                cache,
+                rotation_grace,
+                allow_registration,
             },
-            m_login_password_support_enabled: section
-                .boolean("m_login_password_support_enabled")?
-                .unwrap_or(false),
-            health_endpoint: section.boolean("health_endpoint")?.unwrap_or(false),
+            m_login_password_support_enabled,
+            health_endpoint,
         })
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::environment::Environment;
-use super::error::{SettingsError, in_key};
+use super::error::{Lacking, SettingsError, in_key};
 use super::proxies::checked_proxy;
 use super::section::Section;
 use super::sources::{Merged, Precedence, Sources, TokenOrigin};
@@ -101,7 +101,11 @@ fn read(merged: &Merged, environment: &Environment) -> Result<Config, SettingsEr
         registration_shared_secret: section.credential(REGISTRATION_SHARED_SECRET)?,
         admin_access_token: section.credential(ADMIN_ACCESS_TOKEN)?,
         timeout: section.timeout(TIMEOUT, Duration::from_secs(60))?,
-        vault: vault::read(&mut section)?,
+        vault: {
+            let mut lacking = Lacking::default();
+            let vault = vault::read(&mut section, &mut lacking)?;
+            lacking.complete(vault)?
+        },
         login_times: None,
     })
 }

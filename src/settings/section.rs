@@ -172,7 +172,8 @@ impl<'a> Section<'a> {
 
     /// Opens the file that `key` names.
     pub fn secret_file(&self, key: &str, path: &str) -> Result<SecretFile, SettingsError> {
-        SecretFile::open(PathBuf::from(path), self.pipes).map_err(|error| self.wrong(key, &error))
+        SecretFile::open(PathBuf::from(path), self.pipes)
+            .map_err(|error| self.wrong(key, &error).of_process())
     }
 
     /// A boolean.

@@ -1,6 +1,7 @@
 //! `vault_tls`: whom to trust, and who we are.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 
 use super::environment::Environment;
 use super::error::{SettingsError, in_key};
@@ -10,7 +11,9 @@ use crate::http::{Authorities, IdentityFiles, Tls, TlsFileError, TlsPart, check_
 
 /// Reads `vault_tls`, or where it says nothing of a matter, the environment variables of that
 /// matter: whom to trust, who we are, under which name Vault is known, whether to check at all.
-pub fn read(mut section: Section<'_>, is_https: bool) -> Result<Tls, SettingsError> {
+///
+/// The files have to be checked still. Without `is_https` nothing is verified.
+pub fn read(mut section: Section<'_>, is_https: bool) -> Result<(Tls, Keys), SettingsError> {
     let ca_cert = section.sourced("ca_cert")?;
     let ca_path = section.sourced("ca_path")?;
     let client_cert = section.sourced("client_cert")?;
@@ -63,10 +66,29 @@ pub fn read(mut section: Section<'_>, is_https: bool) -> Result<Tls, SettingsErr
         Some(Sourced { key, value }) => Some(in_key(key, Tls::parse_server_name(&value))?),
         None => None,
     };
-    let tls = Tls { authorities, identity, server_name, skip_verify };
-    // Only using them shows that certificates are sound and that a key is that of its certificate.
-    check_files(&tls, is_https).map_err(|error| keys.name(error))?;
-    Ok(tls)
+    Ok((Tls { authorities, identity, server_name, skip_verify }, keys))
+}
+
+/// Checks the files. Only using them shows that certificates are sound and that a key is that of its
+/// certificate.
+pub fn check(tls: &Tls, keys: Keys, is_https: bool) -> Result<(), SettingsError> {
+    check_files(tls, is_https).map_err(|error| {
+        let error = keys.name(error);
+        if can_be_opened(tls) { error } else { error.of_process() }
+    })
+}
+
+/// Whether this process may read every file that is named.
+fn can_be_opened(tls: &Tls) -> bool {
+    let authorities: Vec<&Path> = match &tls.authorities {
+        Authorities::System => Vec::new(),
+        Authorities::File(path) | Authorities::Directory(path) => vec![path],
+        Authorities::Variables { file, directories } => {
+            file.iter().chain(directories).map(PathBuf::as_path).collect()
+        }
+    };
+    let identity = tls.identity.iter().flat_map(|files| [&*files.certificate, &*files.key]);
+    authorities.into_iter().chain(identity).all(|path| File::open(path).is_ok())
 }
 
 /// Reads whom to trust as the homeserver.
@@ -103,7 +125,7 @@ fn of_environment(environment: &Environment) -> (Option<String>, Authorities) {
 }
 
 /// Where each file was named.
-struct Keys {
+pub struct Keys {
     authorities: String,
     certificate: String,
     key: String,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::error::{SettingsError, in_key};
+use super::error::{Lacking, SettingsError, in_key};
 use super::proxies::checked_proxy;
 use super::section::{Section, Sourced};
 use super::{auth, headers, keys, proxies, tls, variables};
@@ -13,13 +13,15 @@ use crate::vault::{
     Version,
 };
 
-/// Reads every key about Vault.
-pub fn read(section: &mut Section<'_>) -> Result<vault::Config, SettingsError> {
+/// Reads every key about Vault. `None` if this process lacks something, which is put off.
+pub fn read(
+    section: &mut Section<'_>,
+    lacking: &mut Lacking,
+) -> Result<Option<vault::Config>, SettingsError> {
     let addresses = addresses(section)?;
-    let tls = tls::read(
-        section.section_or_empty("vault_tls", keys::TLS)?,
-        addresses.iter().any(Address::is_https),
-    )?;
+    let is_https = addresses.iter().any(Address::is_https);
+    let (tls, tls_keys) = tls::read(section.section_or_empty("vault_tls", keys::TLS)?, is_https)?;
+    let checked_tls = lacking.put_off(tls::check(&tls, tls_keys, is_https))?;
     let proxies = Proxies::from_variables(section.environment(), proxies::FOR_VAULT);
     for address in &addresses {
         checked_proxy(&proxies, address.base())?;
@@ -34,31 +36,30 @@ pub fn read(section: &mut Section<'_>) -> Result<vault::Config, SettingsError> {
             return Err(SettingsError::new("vault_tls.server_name", message));
         }
     }
-    let token_source = token_source(section, &tls)?;
-    if let TokenSource::Login(AuthMethod { credentials: AuthCredentials::Cert { .. }, .. }) =
-        &token_source
+    let token_source = lacking.put_off(token_source(section, &tls))?;
+    if let Some(TokenSource::Login(AuthMethod {
+        credentials: AuthCredentials::Cert { .. }, ..
+    })) = &token_source
         && !addresses.iter().all(Address::is_https)
     {
         return Err(section.wrong("vault_url", "must begin with https:// for the method cert"));
     }
     let namespace = section.string_or_variable("vault_namespace", variables::NAMESPACE)?;
-    Ok(vault::Config {
-        connection: ConnectionConfig {
-            addresses,
-            namespace: match namespace {
-                Some(Sourced { key, value }) => Some(in_key(key, Namespace::parse(&value))?),
-                None => None,
-            },
-            headers: headers::read(section, matches!(token_source, TokenSource::Proxy))?,
-            tls,
-            proxies,
-            request_timeout: section.timeout("request_timeout", Duration::from_secs(5))?,
-        },
-        token_source,
-        mount: mount(section)?,
-        kv_version: kv_version(section)?,
-        path_root: path_root(section)?,
-    })
+    let namespace = match namespace {
+        Some(Sourced { key, value }) => Some(in_key(key, Namespace::parse(&value))?),
+        None => None,
+    };
+    let is_token_added = matches!(token_source, Some(TokenSource::Proxy));
+    let headers = lacking.put_off(headers::read(section, is_token_added))?;
+    let request_timeout = section.timeout("request_timeout", Duration::from_secs(5))?;
+    let (mount, kv_version, path_root) =
+        (mount(section)?, kv_version(section)?, path_root(section)?);
+    let (Some(()), Some(token_source), Some(headers)) = (checked_tls, token_source, headers) else {
+        return Ok(None);
+    };
+    let connection =
+        ConnectionConfig { addresses, namespace, headers, tls, proxies, request_timeout };
+    Ok(Some(vault::Config { connection, token_source, mount, kv_version, path_root }))
 }
 
 fn addresses(section: &mut Section<'_>) -> Result<Vec<Address>, SettingsError> {
@@ -90,7 +91,9 @@ fn token_source(section: &mut Section<'_>, tls: &Tls) -> Result<TokenSource, Set
         (None, Some(path), None) => {
             let file = section.secret_file("vault_token_file", &path)?;
             TokenFile::new(file).map(TokenSource::File).map_err(|error| {
-                section.wrong("vault_token_file", &format!("the token in {path} {error}"))
+                section
+                    .wrong("vault_token_file", &format!("the token in {path} {error}"))
+                    .of_process()
             })
         }
         (None, None, Some(auth)) => auth::read(auth, tls),
@@ -98,11 +101,13 @@ fn token_source(section: &mut Section<'_>, tls: &Tls) -> Result<TokenSource, Set
             Some(Sourced { key, value }) => {
                 in_key(key, Token::parse(&value.into())).map(TokenSource::Static)
             }
-            None => Err(section.wrong(
-                "vault_token",
-                "required: a token that may read the secrets, or instead of it vault_token_file \
-                 or vault_auth (or set the environment variable VAULT_TOKEN)",
-            )),
+            None => Err(section
+                .wrong(
+                    "vault_token",
+                    "required: a token that may read the secrets, or instead of it \
+                     vault_token_file or vault_auth (or set the environment variable VAULT_TOKEN)",
+                )
+                .of_process()),
         },
         (token, token_file, _) => {
             let first = if token.is_some() { "vault_token" } else { "vault_token_file" };
