@@ -184,7 +184,7 @@ fn every_declared_key_is_read() {
     let nothing = json!([[]]);
     let is_refused = |config: Value, key: &str| {
         let text = error(config);
-        assert!(text.starts_with(&format!("{key}")), "{key}: {text}");
+        assert!(text.starts_with(key), "{key}: {text}");
     };
     for key in [keys::VAULT, keys::LOGIN].concat() {
         is_refused(with(key, nothing.clone()), key);
