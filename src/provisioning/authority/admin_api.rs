@@ -234,7 +234,7 @@ fn advise(error: ProvisioningError) -> ProvisioningError {
             error.advise("admin_access_token must be that of a server administrator")
         }
         (_, Some("M_UNKNOWN_TOKEN" | "M_MISSING_TOKEN")) => {
-            error.advise("the admin_access_token is not, or no longer, valid: give another one")
+            error.advise("the admin_access_token is not, or no longer, valid: get a new one")
         }
         (Some(403 | 404), None | Some("M_UNRECOGNIZED")) => error.advise(ADMIN_API_HIDDEN),
         _ => error,
