@@ -1,7 +1,7 @@
 """Entries that are stored in Vaults already: each verb goes on from them.
 
-They are literal JSON, which `src/provisioning/stored_entries.rs` reads and writes as well. A field
-that changes its name there or here loses accounts and secrets that exist.
+They are literal JSON, which `src/provisioning/account/stored_entries.rs` reads and writes as well.
+A field that changes its name there or here loses accounts and secrets that exist.
 """
 
 from __future__ import annotations
