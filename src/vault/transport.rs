@@ -154,8 +154,8 @@ impl HttpTransport {
             }
         }
         let namespace = match credentials {
-            RequestHeaders::Nothing => None,
-            RequestHeaders::Auth { namespace: AuthNamespace::Root, .. } => None,
+            RequestHeaders::Nothing
+            | RequestHeaders::Auth { namespace: AuthNamespace::Root, .. } => None,
             RequestHeaders::Auth { namespace: AuthNamespace::Other(namespace), .. } => {
                 Some(namespace.to_header())
             }
