@@ -323,6 +323,19 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_mount_that_is_missing_is_named_whatever_the_token_may_look_up() {
+        let setting = setting(2, None);
+        for path in [MOUNT, "auth/token/lookup-self"] {
+            setting.vault.on("", path, [Reply::errors(403, &["permission denied"])]);
+        }
+        setting.vault.on("", V2, [Reply::errors(404, &["no handler for route"])]);
+        for _ in 0..3 {
+            let error = setting.kv.read_login_secret(PATH).await.unwrap_err();
+            assert!(error.to_string().contains("vault_kv_mount_point"), "{error}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_configured_version_needs_no_answer() {
         let setting = setting(2, Some(Version::V2));
         setting.vault.on("", MOUNT, [Reply::hang()]);

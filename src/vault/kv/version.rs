@@ -72,8 +72,16 @@ impl VersionDetector {
             return Ok(version);
         }
         let has_answer = matches!(self.state.lock().last, Some((_, Ok(_))));
-        if !has_answer && let Some(version) = self.ask().await? {
-            return Ok(version);
+        if !has_answer {
+            match self.ask().await {
+                Ok(Some(version)) => return Ok(version),
+                Ok(None) => {}
+                // Whether it is the mount or the token that is wrong, reading an entry will show.
+                Err(VaultError::TokenInvalid { .. } | VaultError::TokenRefused { .. }) => {
+                    return Ok(Version::V2);
+                }
+                Err(error) => return Err(error),
+            }
         }
         if !self.has_warned.swap(true, Ordering::Relaxed) {
             self.client.notices().warning(format!(
