@@ -13,9 +13,11 @@ use super::mounts::{self, Mounted};
 use super::path::Mount;
 use super::request::Request;
 use super::request_metrics::RequestMetrics;
+use super::token::active::ActiveToken;
 use super::token::lease::TokenExpiry;
 use super::token::lifetime_watcher;
-use super::token::manager::{ActiveToken, ForbiddenBy, TokenManager, TokenSource};
+use super::token::manager::{ForbiddenBy, TokenManager};
+use super::token::source::TokenSource;
 use super::transport::{HttpTransport, Index, RequestHeaders, ServerResponse, Transport};
 use crate::notice::Notices;
 
@@ -127,7 +129,7 @@ impl Client {
             let active = self.manager.token_for_request().await?;
             let answer = self.exchange(index, &active, request).await?;
             if answer.status != StatusCode::FORBIDDEN {
-                active.has_worked();
+                active.set_worked();
                 return Ok(answer);
             }
             if self.manager.after_forbidden(&active).await? == ForbiddenBy::Policy {

@@ -3,7 +3,7 @@
 use super::connection_config::ConnectionConfig;
 use super::mounts::Version;
 use super::path::{Mount, PathRoot};
-use super::token::manager::TokenSource;
+use super::token::source::TokenSource;
 
 /// How Vault is reached, who we are to it, and where the secrets lie in it.
 #[derive(Clone, Debug)]

@@ -62,4 +62,4 @@ pub use request_metrics::RequestMetrics;
 pub use token::auth;
 pub use token::file::TokenFile;
 pub use token::lease::TokenExpiry;
-pub use token::manager::TokenSource;
+pub use token::source::TokenSource;

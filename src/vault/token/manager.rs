@@ -1,15 +1,14 @@
 //! The token in use: where it comes from, and what replaces it when it is dead.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::auth::AuthMethod;
-use super::file::TokenFile;
+use super::active::ActiveToken;
 use super::lease::{self, Lease, Lookup, TokenExpiry};
+use super::source::TokenSource;
 use crate::notice::Notices;
 use crate::sync::Mutex;
 use crate::vault::cluster::Cluster;
@@ -26,19 +25,6 @@ const REFUSED_REPLACED_EVERY: Duration = Duration::from_secs(30);
 /// How long Vault's refusal of a login is its answer to all who want a token. Vault locks out
 /// whoever logs in again and again with a wrong password.
 const LOGIN_REFUSED_FOR: Duration = Duration::from_secs(5);
-
-/// Where tokens come from.
-#[derive(Clone, Debug)]
-pub enum TokenSource {
-    /// The configuration or the environment.
-    Static(Token),
-    /// A file that another program keeps up to date.
-    File(TokenFile),
-    /// An auth method.
-    Login(AuthMethod),
-    /// A proxy of Vault's own in front of it, which adds a token of its own to each request.
-    Proxy,
-}
 
 /// Holds the token in use and gets another one.
 pub struct TokenManager {
@@ -81,51 +67,6 @@ pub enum ForbiddenBy {
     Policy,
     /// The token was dead. By now there is another one to try with.
     DeadToken,
-}
-
-/// The token in use, as one who sends a request sees it.
-#[derive(Clone)]
-pub struct ActiveToken {
-    /// The token; `None` if a proxy adds one.
-    pub token: Option<Token>,
-    /// Its number among the tokens that this process has had.
-    pub generation: u64,
-    /// Its lease, as far as Vault has told.
-    pub lease: Option<Lease>,
-    usage: Arc<Usage>,
-}
-
-/// What a token has been used for, by all who use it.
-struct Usage {
-    /// Whether Vault has ever answered it with anything but 403.
-    has_worked: AtomicBool,
-    /// The requests that it is good for yet; `None` for a token without such a limit.
-    left: Option<AtomicU64>,
-}
-
-impl ActiveToken {
-    /// The headers of a request for secrets.
-    pub fn headers(&self) -> RequestHeaders<'_> {
-        self.token.as_ref().map_or(RequestHeaders::Namespace, RequestHeaders::Token)
-    }
-
-    /// Vault has answered it with something else than 403.
-    pub fn has_worked(&self) {
-        self.usage.has_worked.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether it is good for a limited number of requests only.
-    pub fn has_limited_uses(&self) -> bool {
-        self.usage.left.is_some()
-    }
-
-    /// Counts a request with it. Returns false if it is good for none any more.
-    fn take_use(&self) -> bool {
-        self.usage.left.as_ref().is_none_or(|left| {
-            left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1))
-                .is_ok()
-        })
-    }
 }
 
 /// Why a token is asked for.
@@ -321,7 +262,7 @@ impl TokenManager {
         if let TokenRequestReason::InsteadOfForbidden { former, is_looked_up } = &reason {
             let started = Instant::now();
             if self.is_alive(former, *is_looked_up).await? {
-                former.has_worked();
+                former.set_worked();
                 self.record(former.generation, Verdict::Alive(started));
                 return Ok(None);
             }
@@ -343,7 +284,7 @@ impl TokenManager {
     /// short while ago.
     fn check_is_replaced(&self, former: &ActiveToken) -> Result<(), VaultError> {
         let is_login = matches!(self.source, TokenSource::Login(_));
-        if !is_login || former.usage.has_worked.load(Ordering::Relaxed) {
+        if !is_login || former.has_worked() {
             return Ok(());
         }
         let mut state = self.state();
@@ -454,16 +395,10 @@ impl TokenManager {
         lease: Option<Lease>,
         uses: Option<u64>,
     ) -> ActiveToken {
-        let usage = Usage { has_worked: AtomicBool::new(false), left: uses.map(AtomicU64::new) };
         let active = {
             let mut state = self.state();
             state.generation += 1;
-            let active = ActiveToken {
-                token: token.cloned(),
-                generation: state.generation,
-                lease,
-                usage: Arc::new(usage),
-            };
+            let active = ActiveToken::new(token.cloned(), state.generation, lease, uses);
             state.active = Some(active.clone());
             // What was found out is about a token before.
             state.verdict = None;
@@ -479,50 +414,6 @@ impl TokenManager {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock()
-    }
-}
-
-impl TokenSource {
-    /// What to do about a token that the module cannot replace by itself.
-    pub fn advice(&self) -> String {
-        match self {
-            Self::File(file) => format!("put a new one into {}", file.path()),
-            Self::Static(_) => {
-                "put a new one into vault_token (or VAULT_TOKEN) and restart Synapse".to_owned()
-            }
-            Self::Login(_) => "check the role's policies".to_owned(),
-            Self::Proxy => "it is the proxy at vault_url that adds one; the proxy may still use a \
-                            dead token from its cache, so see its log and restart it"
-                .to_owned(),
-        }
-    }
-
-    /// The error for a token that is dead and has no replacement.
-    pub fn invalid(&self, dead: &ActiveToken) -> VaultError {
-        let has_worked = dead.usage.has_worked.load(Ordering::Relaxed);
-        match self {
-            Self::File(file) if has_worked => VaultError::TokenInvalid {
-                advice: format!("{} still holds it; put a new one there", file.path()),
-            },
-            Self::Proxy => VaultError::TokenInvalid { advice: self.advice() },
-            _ if has_worked => VaultError::TokenInvalid { advice: self.advice() },
-            _ => self.refused(),
-        }
-    }
-
-    /// The error for tokens that have got nothing but 403.
-    fn refused(&self) -> VaultError {
-        let advice = match self {
-            Self::Login(_) => "its token_bound_cidrs may exclude this host, or its policies allow \
-                               nothing in the mount; check the role that vault_auth names"
-                .to_owned(),
-            Self::Static(_) | Self::File(_) | Self::Proxy => format!(
-                "it is unknown to Vault or has expired, its token_bound_cidrs exclude this host, \
-                 or its namespace is not vault_namespace; if need be, {}",
-                self.advice()
-            ),
-        };
-        VaultError::TokenRefused { advice }
     }
 }
 

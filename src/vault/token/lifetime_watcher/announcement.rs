@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::super::active::ActiveToken;
 use super::super::lease::{self, Lookup};
-use super::super::manager::{ActiveToken, TokenManager};
+use super::super::manager::TokenManager;
 
 /// How often a token's end is announced.
 pub const ANNOUNCED_EVERY: Duration = Duration::from_secs(3600);

@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+use super::super::active::ActiveToken;
 use super::super::lease::{self, Lease, Lookup, Refusal, Renewal};
-use super::super::manager::{ActiveToken, ForbiddenBy, TokenManager, TokenSource};
+use super::super::manager::{ForbiddenBy, TokenManager};
+use super::super::source::TokenSource;
 use super::announcement::{ANNOUNCED_EVERY, Announcement, JUST_ENDED};
 use super::outage::TokenOutage;
 use super::renewal::{SHORTEST_WAIT, renew, wait_for_renewal};
@@ -95,7 +97,7 @@ async fn look_up(manager: &Arc<TokenManager>, active: &ActiveToken) -> Result<Lo
     let lookup = lease::look_up(manager.cluster(), manager.headers(active)).await?;
     match &lookup {
         Lookup::Alive(lease) => {
-            active.has_worked();
+            active.set_worked();
             manager.learn(active.generation, *lease);
         }
         Lookup::Refused(refusal) if refusal.status == Some(403) => {

@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use super::super::active::ActiveToken;
 use super::super::lease::Renewal;
-use super::super::manager::{ActiveToken, TokenManager, TokenSource};
+use super::super::manager::TokenManager;
+use super::super::source::TokenSource;
 use super::outage::TokenOutage;
 use super::renewal::{renew, wait_for_renewal};
 

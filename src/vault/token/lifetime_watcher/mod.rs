@@ -13,7 +13,8 @@ mod renewal;
 
 use std::sync::Arc;
 
-use super::manager::{TokenManager, TokenSource};
+use super::manager::TokenManager;
+use super::source::TokenSource;
 
 /// Keeps the module's token alive for as long as the process runs.
 pub async fn watch(manager: Arc<TokenManager>) {

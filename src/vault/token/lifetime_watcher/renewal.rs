@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+use super::super::active::ActiveToken;
 use super::super::lease::{self, Refusal, Renewal};
-use super::super::manager::{ActiveToken, TokenManager};
+use super::super::manager::TokenManager;
 use super::outage::backoff;
 use crate::vault::VaultError;
 
@@ -26,7 +27,7 @@ pub async fn renew(
         let error = match lease::renew(manager.cluster(), manager.headers(active)).await {
             Ok(renewal) => {
                 if let Renewal::Renewed(lease) = &renewal {
-                    active.has_worked();
+                    active.set_worked();
                     manager.learn(active.generation, *lease);
                 }
                 return Ok(renewal);

@@ -12,7 +12,7 @@ use serde_json::json;
 use tokio::time::{Instant, sleep};
 
 use super::auth::{AuthCredentials, AuthMethod};
-use super::manager::TokenSource;
+use super::source::TokenSource;
 use crate::credential::Credential;
 use crate::notice::{Level, Notice, Notices};
 use crate::sync::Mutex;
