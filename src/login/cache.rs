@@ -44,12 +44,12 @@ pub struct CacheUses {
 /// Users may choose their ids, so they are hashed in a way that nobody can foresee.
 #[derive(Default)]
 struct Kept {
-    /// Who was asked for last comes last, as it is they who will be again.
-    by_use: LinkedHashMap<Arc<str>, Remembered, RandomState>,
-    /// Whose secret was read last comes last.
-    by_age: LinkedHashSet<Arc<str>, RandomState>,
-    /// Whose secret is deleted first comes first.
-    by_deletion: BTreeSet<(Instant, Arc<str>)>,
+    /// The user who logged in longest ago comes first.
+    recent: LinkedHashMap<Arc<str>, Remembered, RandomState>,
+    /// The user whose secret was read longest ago comes first.
+    ages: LinkedHashSet<Arc<str>, RandomState>,
+    /// The user whose secret Vault deletes first comes first.
+    deletions: BTreeSet<(Instant, Arc<str>)>,
 }
 
 struct Remembered {
@@ -118,7 +118,7 @@ impl SecretCache {
         fits: impl FnOnce(&SecretString) -> bool,
     ) -> bool {
         !good_for.is_zero()
-            && self.kept().by_use.to_back(user_id.as_str()).is_some_and(|remembered| {
+            && self.kept().recent.to_back(user_id.as_str()).is_some_and(|remembered| {
                 remembered.read.elapsed() < good_for
                     && remembered.deleted.is_none_or(|deleted| Instant::now() < deleted)
                     && fits(&remembered.secret)
@@ -136,35 +136,35 @@ impl Kept {
         self.remove(user_id.as_str());
         let user_id: Arc<str> = user_id.as_str().into();
         if let Some(deleted) = remembered.deleted {
-            self.by_deletion.insert((deleted, Arc::clone(&user_id)));
+            self.deletions.insert((deleted, Arc::clone(&user_id)));
         }
-        self.by_age.insert(Arc::clone(&user_id));
-        self.by_use.insert(user_id, remembered);
-        if self.by_use.len() > most
-            && let Some((user_id, remembered)) = self.by_use.pop_front()
+        self.ages.insert(Arc::clone(&user_id));
+        self.recent.insert(user_id, remembered);
+        if self.recent.len() > most
+            && let Some((user_id, remembered)) = self.recent.pop_front()
         {
             self.unlist(&user_id, &remembered);
         }
     }
 
     fn remove(&mut self, user_id: &str) {
-        if let Some((user_id, remembered)) = self.by_use.remove_entry(user_id) {
+        if let Some((user_id, remembered)) = self.recent.remove_entry(user_id) {
             self.unlist(&user_id, &remembered);
         }
     }
 
     /// Takes what is no longer in the first order out of the others.
     fn unlist(&mut self, user_id: &Arc<str>, remembered: &Remembered) {
-        self.by_age.remove(user_id);
+        self.ages.remove(user_id);
         if let Some(deleted) = remembered.deleted {
-            self.by_deletion.remove(&(deleted, Arc::clone(user_id)));
+            self.deletions.remove(&(deleted, Arc::clone(user_id)));
         }
     }
 
     /// Wipes secrets that Vault has deleted by `now`, but no more than `most`. Returns how many.
     fn wipe_deleted(&mut self, now: Instant, most: usize) -> usize {
         let deleted: Vec<_> = self
-            .by_deletion
+            .deletions
             .iter()
             .take(most)
             .take_while(|(deleted, _)| *deleted <= now)
@@ -179,11 +179,11 @@ impl Kept {
     /// Wipes secrets read no later than `before`, but no more than `most`. Returns how many.
     fn wipe(&mut self, before: Instant, most: usize) -> usize {
         let expired: Vec<_> = self
-            .by_age
+            .ages
             .iter()
             .take(most)
             .take_while(|user_id| {
-                self.by_use.get(*user_id).is_none_or(|remembered| remembered.read <= before)
+                self.recent.get(*user_id).is_none_or(|remembered| remembered.read <= before)
             })
             .cloned()
             .collect();
@@ -213,8 +213,8 @@ mod tests {
     /// Whose secrets are kept, from the one read longest ago on.
     fn kept(cache: &SecretCache) -> Vec<String> {
         let kept = cache.kept();
-        assert_eq!(kept.by_use.len(), kept.by_age.len());
-        kept.by_age.iter().map(ToString::to_string).collect()
+        assert_eq!(kept.recent.len(), kept.ages.len());
+        kept.ages.iter().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -311,6 +311,6 @@ mod tests {
         assert_eq!(kept(&cache), ["@b:example.org", "@d:example.org"]);
         assert!(cache.fresh(&user("b"), |_| true) && cache.fresh(&user("d"), |_| true));
         cache.forget(&user("b"));
-        assert!(cache.kept().by_deletion.is_empty());
+        assert!(cache.kept().deletions.is_empty());
     }
 }

@@ -37,9 +37,13 @@ impl Settings {
         super::conversion::json_values(config)
             .and_then(|values| settings::Settings::parse(values, &environment))
             .map(Self)
-            .map_err(|error| match error.is_of_process {
-                true => LackingError::new_err((error.key, error.message)),
-                false => SettingsError::new_err((error.key, error.message)),
+            .map_err(|error| {
+                let arguments = (error.key, error.message);
+                if error.is_of_process {
+                    LackingError::new_err(arguments)
+                } else {
+                    SettingsError::new_err(arguments)
+                }
             })
     }
 

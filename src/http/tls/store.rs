@@ -324,7 +324,7 @@ mod tests {
                 *files.authorities.lock() = Ok(content);
             }
         };
-        let (_, is_new) = tokio::join!(writing, looking);
+        let ((), is_new) = tokio::join!(writing, looking);
         assert!(is_new);
         let whole = content(&files).unwrap().digest();
         assert_eq!(store.current().digest, whole);
