@@ -60,8 +60,8 @@ impl SecretFile {
     /// Reads the file for the first time.
     ///
     /// # Errors
-    /// When it cannot be read, is too long, is empty, is not text, or is a pipe that is refused. Says
-    /// which, and of which file.
+    /// When it cannot be read, is too long, is empty, is not text, or is a pipe that is refused.
+    /// Says which, and of which file.
     pub fn open(path: PathBuf, pipes: Pipes) -> Result<Self, String> {
         let content = match pipes {
             Pipes::Refused => read_regular(&path, LONGEST_FILE),

@@ -16,11 +16,12 @@ use crate::text::is_printable;
 /// Time that a read may take. A file system may hang, as over a network.
 const READ_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long nobody tries again to read a file whose last read hangs. The thread of a read that hangs
-/// cannot be ended, but the file system may have come back for others.
+/// How long nobody tries again to read a file whose last read hangs. The thread of a read that
+/// hangs cannot be ended, but the file system may have come back for others.
 const RETRIED_AFTER: Duration = Duration::from_secs(600);
 
-/// Reads at once in a process. Each has a thread, and name resolution needs threads of the same pool.
+/// Reads at once in a process. Each has a thread, and name resolution needs threads of the same
+/// pool.
 const MOST_READS: usize = 8;
 
 /// Reads that must be free for a file whose last read hangs, so that one such file leaves room for
@@ -70,8 +71,8 @@ impl SharedFile {
     /// Reads the file.
     ///
     /// # Errors
-    /// When it cannot be read within a second, is no regular file, or is too long. Says which, and of
-    /// which file.
+    /// When it cannot be read within a second, is no regular file, or is too long. Says which, and
+    /// of which file.
     pub async fn read(&self) -> Result<Zeroizing<Vec<u8>>, String> {
         let hangs = || format!("cannot read {}: it takes too long", shown_path(&self.path));
         let turn = self.turn().ok_or_else(hangs)?;
@@ -107,8 +108,8 @@ impl SharedFile {
 /// How a file is named that cannot be read.
 ///
 /// Somebody may have put the secret itself where its file belongs, and some secrets have a slash,
-/// though seldom as their first character. A whole path is shown also behind what cannot be seen, as
-/// that is then what is wrong.
+/// though seldom as their first character. A whole path is shown also behind what cannot be seen,
+/// as that is then what is wrong.
 #[must_use]
 pub fn shown_path(path: &Path) -> &str {
     let is_blank = |c: char| c.is_whitespace() || !is_printable(c);

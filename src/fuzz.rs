@@ -59,7 +59,7 @@ const PIECES: [&[u8]; 36] = [
 /// Runs a target on its corpus and on inputs that are made up; panics if one fails.
 ///
 /// `words` are the names and texts that mean something to the target. The smallest input found to
-/// fail is put into the corpus, to be kept there with what mends it.
+/// fail is put into the corpus, to be kept there with the fix.
 pub fn fuzz(
     target: &str,
     words: &'static [&'static str],

@@ -27,7 +27,7 @@ fn below<T>(f: impl FnOnce() -> T) -> T {
 
 #[inline(never)]
 fn wipe_below() {
-    // Whoever may look at the bytes, for all the compiler knows, must find them zero.
+    // `black_box` keeps the compiler from removing this write.
     black_box(&mut [0_u8; DEPTH]);
 }
 

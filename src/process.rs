@@ -1,7 +1,7 @@
 //! What belongs to the process that made it.
 //!
-//! A fork copies memory and no threads: a runtime that a child inherits has none of its threads, and
-//! its sockets are the parent's. A child neither uses nor drops what it inherits.
+//! A fork copies memory and no threads: a runtime that a child inherits has none of its threads,
+//! and its sockets are the parent's. A child neither uses nor drops what it inherits.
 
 use std::io;
 

@@ -57,7 +57,8 @@ pub fn quote(text: &str) -> String {
     quoted.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// A token as a header carries it: without the white space around it, such as a file's last newline.
+/// A token as a header carries it: without the white space around it, such as a file's last
+/// newline.
 ///
 /// # Errors
 /// When it is empty or holds a character that no header can carry. The token is not shown.

@@ -151,7 +151,7 @@ impl Homeserver {
         HomeserverError::refused(answer, request.is_read(), request.secrets())
     }
 
-    /// The error that a success in unknown words is.
+    /// The error for a success whose body cannot be parsed.
     pub(super) fn not_of_matrix(&self, request: &Request<'_>) -> HomeserverError {
         HomeserverError::Unexpected {
             what: format!(

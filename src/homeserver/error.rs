@@ -15,8 +15,8 @@ const LONGEST_ERRCODE: usize = 100;
 
 /// What went wrong between us and the homeserver. Holds no secret; may hold a user id.
 ///
-/// `may_have_applied` in all of them: whether the homeserver may have done what it was asked to all the
-/// same. A GET changes nothing, so it is never one of those.
+/// `may_have_applied` in all of them: whether the homeserver may have done what it was asked to all
+/// the same. A GET changes nothing, so it is never one of those.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HomeserverError {
     /// An answer of any status that is no success, whoever gave it: a proxy's has no `errcode`.

@@ -55,7 +55,8 @@ impl Homeserver {
 
     /// Sets the display name of the user of this token.
     ///
-    /// API: <https://spec.matrix.org/v1.16/client-server-api/#put_matrixclientv3profileuseridkeyname>
+    /// API:
+    /// <https://spec.matrix.org/v1.16/client-server-api/#put_matrixclientv3profileuseridkeyname>
     ///
     /// # Errors
     /// 401 `M_UNKNOWN_TOKEN` for a token that is none, 403 `M_FORBIDDEN` where users may not, 400

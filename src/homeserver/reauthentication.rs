@@ -1,7 +1,8 @@
 //! User-interactive authentication: what is dangerous wants the credentials besides the token.
 //!
 //! The first request is answered with a session and the stages to choose from, the second brings
-//! the credentials: <https://spec.matrix.org/v1.16/client-server-api/#user-interactive-authentication-api>.
+//! the credentials:
+//! <https://spec.matrix.org/v1.16/client-server-api/#user-interactive-authentication-api>.
 
 use reqwest::StatusCode;
 use ruma_client_api::uiaa::UiaaInfo;

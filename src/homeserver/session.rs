@@ -42,14 +42,14 @@ pub struct Session {
 impl Homeserver {
     /// Opens a session.
     ///
-    /// The types are ours and not ruma's, which would not wipe the credentials, and which would throw the
-    /// new session away over a field that nobody asked for.
+    /// The types are ours and not ruma's, which would not wipe the credentials, and which would
+    /// throw the new session away over a field that nobody asked for.
     ///
     /// API: <https://spec.matrix.org/v1.16/client-server-api/#post_matrixclientv3login>
     ///
     /// # Errors
-    /// [`HomeserverError::Refused`] with 403 `M_FORBIDDEN` for credentials that are not taken, 429 with
-    /// a time to wait for one login too many, and what kept the homeserver from answering.
+    /// [`HomeserverError::Refused`] with 403 `M_FORBIDDEN` for credentials that are not taken, 429
+    /// with a time to wait for one login too many, and what kept the homeserver from answering.
     pub async fn log_in(&self, login: &Login<'_>) -> Result<Session, HomeserverError> {
         let body = LoginBody {
             credentials: login.credentials.of(login.user_id),

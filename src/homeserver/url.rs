@@ -9,8 +9,8 @@ use crate::http::{BaseUrl, BaseUrlError};
 pub struct HomeserverUrl(BaseUrl);
 
 impl HomeserverUrl {
-    /// Takes `http://` and `https://` addresses without credentials, query or fragment, and `unix://`
-    /// with the whole path of a socket. A slash at the end of the former is forgiven.
+    /// Takes `http://` and `https://` addresses without credentials, query or fragment, and
+    /// `unix://` with the whole path of a socket. A slash at the end of the former is forgiven.
     ///
     /// # Errors
     /// What is wrong with the address and how to write it, in words that hold no credentials.

@@ -19,12 +19,12 @@ use super::tls::{TlsStore, TlsVersion};
 use crate::notice::Notices;
 use crate::sync::Mutex;
 
-/// Longest body that is read unless a request says otherwise. The largest entry a KV engine stores by
-/// default is half of it.
+/// Longest body that is read unless a request says otherwise. The largest entry a KV engine stores
+/// by default is half of it.
 pub const LONGEST_BODY: usize = 1 << 20;
 
-/// What servers of TLS answer to a request without it: Go's, which Vault and `OpenBao` are built with,
-/// nginx, and Apache.
+/// What servers of TLS answer to a request without it: Go's, which Vault and `OpenBao` are built
+/// with, nginx, and Apache.
 const PLAIN_HTTP_REFUSED: [&[u8]; 3] = [
     b"Client sent an HTTP request to an HTTPS server",
     b"The plain HTTP request was sent to HTTPS port",
@@ -55,8 +55,8 @@ struct CurrentClient {
 }
 
 impl HttpClient {
-    /// Makes the pools; connects to nothing. Reads the files that TLS needs, which blocks for as long
-    /// as the file system takes. What becomes of later changes of them goes to `notices`.
+    /// Makes the pools; connects to nothing. Reads the files that TLS needs, which blocks for as
+    /// long as the file system takes. What becomes of later changes of them goes to `notices`.
     ///
     /// # Errors
     /// What is wrong, in words: for example, the system may have no root certificates.
@@ -84,7 +84,8 @@ impl HttpClient {
         })
     }
 
-    /// Changes whenever our own certificate does. A server may bind what it gave us to the one before.
+    /// Changes whenever our own certificate does. A server may bind what it gave us to the one
+    /// before.
     #[must_use]
     pub fn identity_changes(&self) -> watch::Receiver<u64> {
         self.tls.identity_changes()

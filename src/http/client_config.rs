@@ -17,7 +17,7 @@ pub struct ClientConfig {
     pub trust_setting: &'static str,
     /// The proxies between us and the addresses.
     pub proxies: Proxies,
-    /// The time that one exchange has. Connecting has half of it, so that a connection that never was
-    /// is told from a missing answer, and there is time for another address.
+    /// The time that one exchange has. Connecting has half of it, so that a connection that never
+    /// was is told from a missing answer, and there is time for another address.
     pub request_timeout: Duration,
 }

@@ -35,7 +35,8 @@ pub enum TransportError {
 impl TransportError {
     /// Whether the same request may succeed a moment later.
     ///
-    /// Certificates and protocols change when somebody changes them: a login does not wait for that.
+    /// Certificates and protocols change when somebody changes them: a login does not wait for
+    /// that.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Unreachable { .. } | Self::TimedOut { .. })

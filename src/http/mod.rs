@@ -1,5 +1,5 @@
-//! HTTP as it is spoken to Vault and to the homeserver alike: what is secret stays bounded, off
-//! redirects and off the heap once it is no longer needed.
+//! HTTP as it is spoken to Vault and to the homeserver alike. Answers are bounded, redirects are
+//! not followed, and secrets are wiped.
 //!
 //! * [`BaseUrl`] is where a server listens.
 //! * [`Tls`] is whom we trust and who we are, and [`Proxies`] is what stands in between.

@@ -97,8 +97,8 @@ fn ask(lookup: Lookup, name: String) -> BoxFuture<'static, Answer> {
 
 /// Resolves whatever name a connection is for, or in its place always the same host.
 ///
-/// TLS takes the name that it checks, and the one that it tells the server, from the URL. Where that
-/// is not the name of the host, this leads to the host all the same.
+/// TLS takes the name that it checks, and the one that it tells the server, from the URL. Where
+/// that is not the name of the host, this leads to the host all the same.
 pub struct HostResolver {
     /// Who resolves.
     pub names: Arc<NameResolver>,

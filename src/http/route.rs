@@ -91,8 +91,8 @@ impl Route {
         builder.build().map_err(innermost_cause)
     }
 
-    /// Has TLS ask for the name that the certificate must have. What the server is told in the header
-    /// `Host` stays what the address says.
+    /// Has TLS ask for the name that the certificate must have. What the server is told in the
+    /// header `Host` stays what the address says.
     pub fn prepare(&self, request: &mut Request) {
         let Some(name) = &self.server_name else { return };
         let Some(host) = authority(request.url()) else { return };

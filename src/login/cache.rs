@@ -19,7 +19,7 @@ const WIPED_AT_ONCE: usize = 1000;
 
 /// Secrets that Vault held when it was asked last. They are wiped when they leave.
 ///
-/// A secret from here may let somebody in; that it does not fit turns nobody away.
+/// The cache may accept a login. It never refuses one.
 pub struct SecretCache {
     kept: Mutex<Kept>,
     config: CacheConfig,
@@ -38,8 +38,8 @@ pub struct CacheUses {
     pub stale: Counter,
 }
 
-/// The secrets in two orders. Every user is in both; the id itself is there once. Those whose secret
-/// Vault deletes by itself are in a third one.
+/// The secrets in two orders. Every user is in both; the id itself is there once. Those whose
+/// secret Vault deletes by itself are in a third one.
 ///
 /// Users may choose their ids, so they are hashed in a way that nobody can foresee.
 #[derive(Default)]

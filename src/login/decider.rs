@@ -149,7 +149,7 @@ impl LoginDecider {
                 Ok(entry) if read.may_refuse(progress.began) || attempt.fits_entry(&entry) => {
                     return Answer::Entry(entry);
                 }
-                // The next read is late enough.
+                // This read began before the login. One that begins now may refuse it.
                 Ok(_) => continue,
                 Err(error) => error,
             };
@@ -168,8 +168,8 @@ impl LoginDecider {
     /// Waits for a read until the deadline. If it takes long, another node is asked as well.
     ///
     /// Only the node in use is sure to have what was written last, so the other one's word counts
-    /// for little: it lets in whose hash fits, as that node's answer would have a moment ago. It turns
-    /// nobody away, registers nobody, and starts no rotation grace.
+    /// for little: it lets in whose hash fits, as that node's answer would have a moment ago. It
+    /// turns nobody away, registers nobody, and starts no rotation grace.
     async fn wait_for(
         &self,
         attempt: &LoginAttempt,
@@ -220,7 +220,8 @@ impl LoginDecider {
         let error = match progress.last_error.take() {
             Some(error) => error,
             None if read.is_under_way() || progress.is_contradicted => self.reader.timed_out(),
-            // The reads before this one wait because Vault is away, so it is for this one too.
+            // This read is still queued. If Vault is what holds up the queue, it is unavailable for
+            // this login too.
             None => match self.reader.outage() {
                 Some(error) if self.reader.fits_stale(attempt) => error,
                 _ => return Answer::Unknown(LookupError::Overloaded),

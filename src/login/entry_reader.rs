@@ -36,7 +36,7 @@ pub struct EntryReader {
     max_in_flight: usize,
     single_flight: Arc<SingleFlight>,
     second_permits: Semaphore,
-    second_flight: Arc<SingleFlight>,
+    second_reads: Arc<SingleFlight>,
     outage: Outage,
 }
 
@@ -52,7 +52,7 @@ impl EntryReader {
             max_in_flight,
             single_flight: Arc::default(),
             second_permits: Semaphore::new(MAX_SECOND_READS),
-            second_flight: Arc::default(),
+            second_reads: Arc::default(),
             outage: Outage::new(notices),
             config,
             server_name,
@@ -105,7 +105,7 @@ impl EntryReader {
     /// That node may be a standby, and behind: what it says is kept nowhere.
     pub async fn read_from_another_node(self: &Arc<Self>, user_id: &UserId) -> Option<Arc<Entry>> {
         let key = ReadKey { user_id: user_id.clone(), number: None };
-        let read = self.second_flight.join_or_start(&key, |_| {
+        let read = self.second_reads.join_or_start(&key, |_| {
             let reader = Arc::clone(self);
             let path = self.config.vault.path_root.entry_of(user_id);
             async move {

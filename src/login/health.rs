@@ -14,7 +14,7 @@ const GOOD_FOR_WITH_MOUNT: Duration = Duration::from_secs(2);
 /// three.
 const GOOD_FOR_IF_FORBIDDEN: Duration = Duration::from_secs(5);
 
-/// Whether logins could be decided now. Says nothing that is not for everybody, but for `reason`.
+/// Whether logins could be decided now. All but `reason` may be public.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Health {
     /// Whether Vault answers, whatever it says.

@@ -134,7 +134,7 @@ pub(super) const UNANSWERED: &str =
 pub struct Outcome {
     /// How it ended.
     pub code: Code,
-    /// Why. The same for every user whom the same thing happens to.
+    /// Why. Holds nothing that is specific to a user.
     pub reason: String,
     /// The path in Vault that was read, if one was.
     pub path: Option<String>,

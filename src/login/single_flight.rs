@@ -28,7 +28,7 @@ pub struct ReadKey {
 /// One read, which several logins may wait for.
 #[derive(Clone)]
 pub struct SharedRead {
-    /// Resolves when Vault has answered, or has not.
+    /// Resolves to Vault's answer or to an error.
     pub found: Shared<Pin<Box<dyn Future<Output = Found> + Send>>>,
     /// Whether it was started by whoever asked for it now.
     pub is_new: bool,

@@ -3,8 +3,8 @@
 use super::error::SettingsError;
 use crate::http::{BaseUrl, Proxies, ProxyError};
 
-/// The variables of Vault's and `OpenBao`'s own command lines that name a proxy for all that is sent to
-/// Vault; the first that is set counts. No key stands for them.
+/// The variables of Vault's and `OpenBao`'s own command lines that name a proxy for all that is
+/// sent to Vault; the first that is set counts. No key stands for them.
 pub const FOR_VAULT: &[&str] =
     &["VAULT_PROXY_ADDR", "BAO_PROXY_ADDR", "VAULT_HTTP_PROXY", "BAO_HTTP_PROXY"];
 

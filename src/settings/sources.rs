@@ -29,7 +29,8 @@ pub enum Precedence {
     /// token that may write, while the module's may only read.
     Operator,
     /// About Vault only what the module itself would use: its configuration, and for what is not in
-    /// it those variables that the module knows. For whoever looks for what is wrong with the module.
+    /// it those variables that the module knows. For whoever looks for what is wrong with the
+    /// module.
     Module,
 }
 

@@ -69,8 +69,8 @@ pub fn read(mut section: Section<'_>, is_https: bool) -> Result<(Tls, Keys), Set
     Ok((Tls { authorities, identity, server_name, skip_verify }, keys))
 }
 
-/// Checks the files. Only using them shows that certificates are sound and that a key is that of its
-/// certificate.
+/// Checks the files. Only using them shows that certificates are sound and that a key is that of
+/// its certificate.
 pub fn check(tls: &Tls, keys: Keys, is_https: bool) -> Result<(), SettingsError> {
     check_files(tls, is_https).map_err(|error| {
         let error = keys.name(error);
@@ -142,7 +142,8 @@ impl Keys {
     }
 }
 
-/// Of the environment, the values that the vendor's command line takes, which is Go's `ParseBool`.
+/// In the environment it takes the values that Vault's command line takes, those of Go's
+/// `ParseBool`.
 fn skip_verify(section: &mut Section<'_>) -> Result<bool, SettingsError> {
     if let Some(value) = section.boolean("skip_verify")? {
         return Ok(value);

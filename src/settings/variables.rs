@@ -1,4 +1,5 @@
-//! The environment variables of Vault's and OpenBao's own command lines; the first that is set counts.
+//! The environment variables of Vault's and OpenBao's own command lines; the first that is set
+//! counts.
 
 pub const ADDRESS: &[&str] = &["VAULT_ADDR", "BAO_ADDR"];
 pub const TOKEN: &[&str] = &["VAULT_TOKEN", "BAO_TOKEN"];

@@ -1,7 +1,7 @@
 //! Whether an answer is Vault's, by its form.
 //!
-//! A web server, a firewall or a proxy may answer in Vault's place, with any status. What it says of
-//! itself says nothing about the token or a secret.
+//! A web server, a firewall or a proxy may answer in Vault's place, with any status. What it says
+//! of itself says nothing about the token or a secret.
 
 use reqwest::StatusCode;
 use reqwest::header::CONTENT_TYPE;
@@ -27,8 +27,8 @@ pub struct HealthBody {
 /// The error of an answer that is not Vault's; `None` for one that is.
 ///
 /// An error of Vault's is an object with a list of texts as `errors`, and a success has what the
-/// request reads. Answers without a body and redirects are taken as they are, and so are statuses from
-/// 500 up, which say of any server that it cannot answer now.
+/// request reads. Answers without a body and redirects are taken as they are, and so are statuses
+/// from 500 up, which say of any server that it cannot answer now.
 pub fn check(address: &str, request: &Request, answer: &ServerResponse) -> Option<VaultError> {
     let is_judged = answer.status.is_success() || answer.status.is_client_error();
     if !is_judged || answer.body.is_empty() || is_vaults(request, answer) {

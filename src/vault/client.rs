@@ -28,7 +28,8 @@ pub struct Client {
     mount: Mount,
     /// An address that others can reach than those on this machine.
     exposed: Option<Address>,
-    /// Whether a standby forwards requests to the active node when it is asked to, as far as is known.
+    /// Whether a standby forwards requests to the active node when it is asked to, as far as is
+    /// known.
     forwards: AtomicBool,
 }
 
@@ -110,8 +111,8 @@ impl Client {
     ///
     /// # Errors
     /// [`VaultError::Denied`] for a 403 that is a policy's. [`VaultError::TokenInvalid`],
-    /// [`VaultError::TokenRefused`] and [`VaultError::LoginRefused`] for a dead token with no other.
-    /// What kept Vault from answering.
+    /// [`VaultError::TokenRefused`] and [`VaultError::LoginRefused`] for a dead token with no
+    /// other. What kept Vault from answering.
     pub async fn send(&self, request: &Request) -> Result<ServerResponse, VaultError> {
         self.send_after(None, request).await
     }

@@ -1,8 +1,8 @@
 //! The nodes of a cluster. Requests go to the active one while there is one.
 //!
 //! A standby answers reads itself, and late: what was written just before is not there yet. So it
-//! is asked only while no node is active, as while the cluster elects a leader. Which node is used is
-//! decided in [`election`](super::election).
+//! is asked only while no node is active, as while the cluster elects a leader. Which node is used
+//! is decided in [`election`](super::election).
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -115,8 +115,8 @@ impl Cluster {
         self.nodes.count() > 1
     }
 
-    /// Sends a request to another node than the one in use, which takes long: the first that serves.
-    /// `None` if no other one answers. It may not have what was written just before.
+    /// Sends a request to another node than the one in use, which takes long: the first that
+    /// serves. `None` if no other one answers. It may not have what was written just before.
     pub async fn send_to_another(
         &self,
         request: &Request,
@@ -180,8 +180,8 @@ impl Cluster {
         Ok(answer)
     }
 
-    /// The node to ask first. Starts an election in the background once that node was elected a while
-    /// ago.
+    /// The node to ask first. Starts an election in the background once that node was elected a
+    /// while ago.
     async fn node_in_use(self: &Arc<Self>) -> usize {
         if !self.has_others() {
             return 0;

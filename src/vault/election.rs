@@ -69,14 +69,15 @@ pub struct ChosenNode {
     pub index: usize,
     /// What it reported when it was elected.
     pub role: Role,
-    /// When it was elected, or named as the leader by another node. A request that set out before to
-    /// have a node elected takes this one.
+    /// When it was elected, or named as the leader by another node. A request that set out before
+    /// to have a node elected takes this one.
     pub elected: Instant,
     /// When it was elected, or when a request last started an election in the background because
     /// that was long ago. The requests until the next one is due start none.
     pub checked: Instant,
     /// When it was elected although a request to it had just failed, because there was no other.
-    /// Requests to it that had failed by then have had their election; a later failure starts another.
+    /// Requests to it that had failed by then have had their election; a later failure starts
+    /// another.
     pub despite_failure: Option<Instant>,
 }
 
@@ -167,7 +168,8 @@ impl Reports {
         }
     }
 
-    /// Whether a token may be sent there: not to what gave no answer of Vault's, while another node did.
+    /// Whether a token may be sent there: not to what gave no answer of Vault's, while another node
+    /// did.
     fn may_be_asked(&self, index: usize) -> bool {
         let is_vaults =
             |report: &Report| matches!(report.health, Health::Serving(_) | Health::NotServing);
@@ -184,10 +186,11 @@ impl Reports {
     }
 }
 
-/// Elects the active node as soon as it reports. If none does in time, a standby is elected, at best
-/// the one in use. A node that has just failed is elected only if no other one serves; but one that
-/// timed out and reports to be active stays, as a standby's word is not as good. If none serves, the next address takes the place of one that has failed, and otherwise nothing changes. What
-/// gives no answer of Vault's is elected only if no node does.
+/// Elects the active node as soon as it reports. If none does in time, a standby is elected, at
+/// best the one in use. A node that has just failed is elected only if no other one serves; but one
+/// that timed out and reports to be active stays, as a standby's word is not as good. If none
+/// serves, the next address takes the place of one that has failed, and otherwise nothing changes.
+/// What gives no answer of Vault's is elected only if no node does.
 pub fn elect(
     reports: &Reports,
     reason: Reason,
@@ -244,7 +247,8 @@ mod tests {
     const ACTIVE: Health = Health::Serving(Role::Active);
     const STANDBY: Health = Health::Serving(Role::Standby);
 
-    /// Three nodes report so, a second after each other; what follows at the time of the last report.
+    /// Three nodes report so, a second after each other; what follows at the time of the last
+    /// report.
     fn after(heard: &[(usize, Health)], reason: Reason, in_use: Option<usize>) -> Election {
         let asked = Instant::now();
         let at = |place: usize| asked + Duration::from_millis(100) * u32::try_from(place).unwrap();

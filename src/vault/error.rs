@@ -21,7 +21,8 @@ pub enum VaultError {
         /// Why there is none.
         cause: TransportError,
     },
-    /// An answer that says to come back later: 429, 412, 5xx, or the 307 of a standby without a leader.
+    /// An answer that says to come back later: 429, 412, 5xx, or the 307 of a standby without a
+    /// leader.
     #[error("Vault at {address} is not available: {status}{quote}")]
     Unavailable {
         /// The address tried.
@@ -127,15 +128,16 @@ impl VaultError {
     pub fn may_have_applied(&self) -> bool {
         match self {
             Self::NoAnswer { cause, .. } => cause.may_have_applied(),
-            // A page with an error came in Vault's place. One with a success may have come after it.
+            // A page with an error came in Vault's place. One with a success may have come after
+            // it.
             Self::ForeignAnswer { status, .. } => *status < 300,
             _ => false,
         }
     }
 
-    /// Whether a secret that was read earlier may decide a login, if that is configured: Vault did not
-    /// answer, or says that it cannot now. An index that has not arrived (412) is an answer. So is a
-    /// limit on requests (429), whoever keeps it: anybody can reach a limit by many logins.
+    /// Whether a secret that was read earlier may decide a login, if that is configured: Vault did
+    /// not answer, or says that it cannot now. An index that has not arrived (412) is an answer. So
+    /// is a limit on requests (429), whoever keeps it: anybody can reach a limit by many logins.
     #[must_use]
     pub fn allows_stale(&self) -> bool {
         match self {

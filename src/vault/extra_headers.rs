@@ -17,7 +17,8 @@ const READ_EVERY: Duration = Duration::from_secs(10);
 /// How often the same line about a header is logged.
 const SAID_EVERY: Duration = Duration::from_secs(3600);
 
-/// Headers between two neighbours, which are no proxy's to hand on, and those of the message itself.
+/// Headers between two neighbours, which are no proxy's to hand on, and those of the message
+/// itself.
 const REFUSED: &[&str] = &[
     "connection",
     "expect",
@@ -58,8 +59,8 @@ impl ExtraHeader {
     /// Takes a header with its value. `is_token_added` tells that a proxy adds Vault's token.
     ///
     /// # Errors
-    /// When the header is none that an administrator may set, or has no such value now. The value is
-    /// not shown.
+    /// When the header is none that an administrator may set, or has no such value now. The value
+    /// is not shown.
     pub fn new(name: &str, value: Credential, is_token_added: bool) -> Result<Self, &'static str> {
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| "is no name of a header")?;
         let text = name.as_str();

@@ -107,8 +107,8 @@ impl Nodes {
         Err(error)
     }
 
-    /// Whether the health at an address is not Vault's either, so that something else is in its place.
-    /// It is asked for once a second at most, however many requests want to know.
+    /// Whether the health at an address is not Vault's either, so that something else is in its
+    /// place. It is asked for once a second at most, however many requests want to know.
     async fn has_no_health_of_vaults(&self, index: usize, address: &Address) -> bool {
         let mut seen = self.health_checks.lock().await;
         if let Some((at, has_no_health_of_vaults)) = seen.get(&index)

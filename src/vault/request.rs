@@ -84,7 +84,8 @@ pub struct Request {
     pub body: Option<Vec<u8>>,
     /// How many bytes the body of an answer may have.
     pub longest_answer: usize,
-    /// What a success has that is Vault's: JSON pointers (RFC 6901), all of which lead to something.
+    /// What a success has that is Vault's: JSON pointers (RFC 6901), all of which lead to
+    /// something.
     pub reads: &'static [&'static str],
 }
 

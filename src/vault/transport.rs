@@ -1,5 +1,5 @@
-//! Sends requests to one address of Vault, with their headers, and tells answers that ask to come back
-//! later.
+//! Sends requests to one address of Vault, with their headers, and tells answers that ask to come
+//! back later.
 
 use std::sync::Arc;
 
@@ -71,7 +71,8 @@ pub enum RequestHeaders<'a> {
     /// The same, for a node that has the writes up to this index. One that has not forwards the
     /// request to the active node if `is_forwarded`, and otherwise answers 412.
     TokenAfter { token: &'a Token, index: &'a Index, is_forwarded: bool },
-    /// What an auth method needs: the token if there is one already, and the namespace of the method.
+    /// What an auth method needs: the token if there is one already, and the namespace of the
+    /// method.
     Auth { token: Option<&'a Token>, namespace: &'a AuthNamespace },
     /// The configured namespace alone.
     Namespace,
@@ -172,7 +173,7 @@ impl HttpTransport {
     }
 }
 
-/// The error that an answer of this status is for every kind of request, if it is one.
+/// The error for a status that is an error whatever was asked; `None` for other statuses.
 pub fn unavailable(answer: &ServerResponse, address: &Address) -> Option<VaultError> {
     match answer.status {
         StatusCode::TEMPORARY_REDIRECT

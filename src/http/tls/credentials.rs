@@ -23,8 +23,8 @@ pub struct TlsCredentials {
     identity: Option<Arc<CertifiedKey>>,
 }
 
-/// Whether the files that are named can be used. Without `is_https` the system's authorities are not
-/// looked for: nothing needs them. They are looked for once in a process.
+/// Whether the files that are named can be used. Without `is_https` the system's authorities are
+/// not looked for: nothing needs them. They are looked for once in a process.
 ///
 /// # Errors
 /// What is wrong, and with which of the files.
@@ -67,9 +67,9 @@ impl TlsCredentials {
         Ok(Self { verifier, identity })
     }
 
-    /// What connections to one address are made with. Each call gives a store of TLS sessions of its
-    /// own: a session that is resumed is verified by nobody, so none may outlive what it was verified
-    /// with.
+    /// What connections to one address are made with. Each call gives a store of TLS sessions of
+    /// its own: a session that is resumed is verified by nobody, so none may outlive what it was
+    /// verified with.
     ///
     /// # Errors
     /// When the TLS library refuses to work.
@@ -202,8 +202,9 @@ fn identity(
     Ok(identity)
 }
 
-/// Whether the key is that of the certificate. Whether the certificate itself is any good, is for the
-/// server to judge: some accept certificates of version 1, which the TLS library does not even parse.
+/// Whether the key is that of the certificate. Whether the certificate itself is any good, is for
+/// the server to judge: some accept certificates of version 1, which the TLS library does not even
+/// parse.
 fn keys_match(identity: &CertifiedKey) -> bool {
     let Some(public_key) = identity.key.public_key() else { return true };
     let Ok(certificate) = identity.end_entity_cert() else { return false };

@@ -1,7 +1,7 @@
 //! What the files of TLS hold now: they are read again when they change.
 //!
-//! Programs renew certificates in place. A change is taken when two looks a second apart see the same
-//! and it can be used; until then what was good last stays in use.
+//! Programs renew certificates in place. A change is taken when two looks a second apart see the
+//! same and it can be used; until then what was good last stays in use.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
@@ -105,15 +105,16 @@ impl TlsStore {
         self.identity_changes.subscribe()
     }
 
-    /// Looks at the files from now on, in the runtime of the first caller, for as long as this lives.
+    /// Looks at the files from now on, in the runtime of the first caller, for as long as this
+    /// lives.
     pub fn watch(self: &Arc<Self>) {
         if self.tls.has_files() && !self.is_watched.swap(true, Ordering::Relaxed) {
             tokio::spawn(watch(Arc::downgrade(self)));
         }
     }
 
-    /// Looks at the files now, unless somebody did so after `since`. Returns whether there is another
-    /// version than the one with this number.
+    /// Looks at the files now, unless somebody did so after `since`. Returns whether there is
+    /// another version than the one with this number.
     pub async fn look_again(&self, number: u64, since: Instant) -> bool {
         if !self.tls.has_files() {
             return false;

@@ -14,10 +14,11 @@ use rustls::{
 use super::certificate::CertificateFields;
 use crate::http::crypto::provider;
 
-/// Accepts what authorities have signed, and certificates that are themselves named as to be trusted.
+/// Accepts what authorities have signed, and certificates that are themselves named as to be
+/// trusted.
 ///
-/// The usual verifier refuses the certificate of an authority as a server's. That is what
-/// `openssl req -x509` makes, though, and what OpenSSL and Go accept if it is in the file of trusted
+/// The usual verifier refuses the certificate of an authority as a server's. That is what `openssl
+/// req -x509` makes, though, and what OpenSSL and Go accept if it is in the file of trusted
 /// certificates. It is accepted here as well if it is that very certificate, within its dates, for
 /// this name, and not limited to other purposes.
 #[derive(Debug)]

@@ -78,9 +78,9 @@ impl<'a> AdminApi<'a> {
         }))
     }
 
-    /// What shows that an account was created by others. What the admin API creates has no password,
-    /// so nothing proves who created it: it is taken for ours if it is younger than the intent and
-    /// nobody has used it.
+    /// What shows that an account was created by others. What the admin API creates has no
+    /// password, so nothing proves who created it: it is taken for ours if it is younger than the
+    /// intent and nobody has used it.
     pub async fn evidence(&self, intent: &Intent) -> Result<Evidence, ProvisioningError> {
         if let Some(evidence) = self.evidence_of_use(intent).await? {
             return Ok(Evidence::Of(evidence));

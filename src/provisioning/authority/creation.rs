@@ -42,7 +42,7 @@ pub enum Created {
     AlreadyThere,
 }
 
-/// What speaks against it that an account was created by an intent.
+/// What shows that somebody else created the account.
 pub enum Evidence {
     /// Nothing: nobody has used it, and nobody else can any more.
     None,

@@ -82,7 +82,7 @@ impl KvReader {
 
     /// Reads an entry that need not exist, to see whether entries can be read.
     ///
-    /// That is one request, and another one before the first.
+    /// Sends one request. The first call also asks for the engine's version.
     ///
     /// # Errors
     /// [`VaultError`] when they cannot.
@@ -115,8 +115,8 @@ impl KvReader {
         response::entry(version, self.client.mount(), &answer)
     }
 
-    /// API: <https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v2#read-secret-version> and
-    /// <https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v1#read-secret>
+    /// API: <https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v2#read-secret-version>
+    /// and <https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v1#read-secret>
     fn request(
         &self,
         version: Version,

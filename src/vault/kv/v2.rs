@@ -1,7 +1,7 @@
 //! Entries of a versioned KV secrets engine, read and written with their versions.
 //!
-//! Each write is a check-and-set: it names the version that it is meant to follow, and does nothing if
-//! that is no longer the newest. An engine of version 1 cannot do that.
+//! Each write is a check-and-set: it names the version that it is meant to follow, and does nothing
+//! if that is no longer the newest. An engine of version 1 cannot do that.
 
 use std::sync::{Arc, MutexGuard};
 
@@ -37,8 +37,8 @@ pub struct Kv2 {
     index: Mutex<Option<Index>>,
 }
 
-/// One entry. Its reads see what was written through the same value, and what was written through the
-/// same [`Kv2`] before the value was made.
+/// One entry. Its reads see what was written through the same value, and what was written through
+/// the same [`Kv2`] before the value was made.
 pub struct KvEntry<'a> {
     kv: &'a Kv2,
     path: String,
@@ -114,7 +114,8 @@ impl Kv2 {
 
     /// What the engine keeps; `None` if the token may not know.
     ///
-    /// API: <https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v2#read-kv-engine-configuration>
+    /// API:
+    /// <https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v2#read-kv-engine-configuration>
     ///
     /// # Errors
     /// [`VaultError`] when Vault does not answer.
@@ -282,7 +283,8 @@ impl KvEntry<'_> {
 
     /// Removes what these versions hold, for good.
     ///
-    /// API: <https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v2#destroy-secret-versions>
+    /// API:
+    /// <https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v2#destroy-secret-versions>
     ///
     /// # Errors
     /// [`VaultError`] when Vault refuses, or does not confirm it.
@@ -298,7 +300,8 @@ impl KvEntry<'_> {
 
     /// Removes the entry with all its versions, for good. One that is not there is no error.
     ///
-    /// API: <https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v2#delete-metadata-and-all-versions>
+    /// API:
+    /// <https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v2#delete-metadata-and-all-versions>
     ///
     /// # Errors
     /// [`VaultError`] when Vault refuses, or does not confirm it.

@@ -1,8 +1,9 @@
 //! Which version the KV engine is of. Vault is asked once by all who need to know, and again in the
 //! background.
 //!
-//! A read never waits for a second question. Otherwise the time that a login takes would tell whether
-//! the user has an entry, and logins would fail with this endpoint although entries can be read.
+//! A read never waits for a second question. Otherwise the time that a login takes would tell
+//! whether the user has an entry, and logins would fail with this endpoint although entries can be
+//! read.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -94,8 +95,8 @@ impl VersionDetector {
         Ok(self.known().unwrap_or(Version::V2))
     }
 
-    /// Checks that the configured version is the one that Vault names. Waits for the first answer, and
-    /// for no other.
+    /// Checks that the configured version is the one that Vault names. Waits for the first answer,
+    /// and for no other.
     ///
     /// # Errors
     /// When it is another one. That Vault does not answer is no error here.

@@ -28,7 +28,8 @@ struct Usage {
 }
 
 impl ActiveToken {
-    /// A token that nobody has used yet, and that is good for so many requests if a number is given.
+    /// A token that nobody has used yet, and that is good for so many requests if a number is
+    /// given.
     pub fn new(
         token: Option<Token>,
         generation: u64,

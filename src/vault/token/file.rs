@@ -124,8 +124,8 @@ impl TokenFile {
     }
 }
 
-/// Reads one of the forms: plain text; the JSON of a sink with `wrap_ttl`, whose token wraps another
-/// one; `{"token": …}`; and what `vault login -format=json` prints.
+/// Reads one of the forms: plain text; the JSON of a sink with `wrap_ttl`, whose token wraps
+/// another one; `{"token": …}`; and what `vault login -format=json` prints.
 fn parse(content: &SecretString) -> Result<Content, String> {
     let text = content.expose_secret();
     if !text.starts_with('{') {

@@ -143,7 +143,8 @@ impl Refusal {
         })
     }
 
-    /// For an error that no retry within seconds is likely to change, such as the page of a firewall.
+    /// For an error that no retry within seconds is likely to change, such as the page of a
+    /// firewall.
     pub fn of_error(error: &VaultError) -> Option<Self> {
         (!error.is_transient()).then(|| Self {
             status: None,

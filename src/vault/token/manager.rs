@@ -18,12 +18,12 @@ use crate::vault::{Mount, Token, VaultError};
 
 /// How often a token is replaced that has got nothing but 403.
 ///
-/// If a policy forbids a living token even to look itself up, it looks like a dead one. Without this
-/// limit every login of a user would then log in to Vault.
+/// If a policy forbids a living token even to look itself up, it looks like a dead one. Without
+/// this limit every login of a user would then log in to Vault.
 const REFUSED_REPLACED_EVERY: Duration = Duration::from_secs(30);
 
-/// How long Vault's refusal of a login is its answer to all who want a token. Vault locks out
-/// whoever logs in again and again with a wrong password.
+/// For this long a refused login is not tried again, and everybody gets the same refusal. Vault
+/// locks out whoever logs in again and again with a wrong password.
 const LOGIN_REFUSED_FOR: Duration = Duration::from_secs(5);
 
 /// Holds the token in use and gets another one.
@@ -53,8 +53,8 @@ struct State {
 enum Verdict {
     /// It is alive, by a check that began at this time. So a 403 comes from a policy.
     Alive(Instant),
-    /// It looks dead and is not replaced, as the token that was replaced at this time looked dead from
-    /// the beginning as well.
+    /// It looks dead and is not replaced, as the token that was replaced at this time looked dead
+    /// from the beginning as well.
     ReplacementRefused(Instant),
     /// No other token could be obtained, by an attempt that began at this time.
     NotReplaced(Instant, VaultError),
@@ -280,8 +280,8 @@ impl TokenManager {
         obtained.map(Some)
     }
 
-    /// Fails for a token that looks dead, has got nothing but 403, and came in place of such a one a
-    /// short while ago.
+    /// Fails for a token that looks dead, has got nothing but 403, and came in place of such a one
+    /// a short while ago.
     fn check_is_replaced(&self, former: &ActiveToken) -> Result<(), VaultError> {
         let is_login = matches!(self.source, TokenSource::Login(_));
         if !is_login || former.has_worked() {
@@ -310,8 +310,8 @@ impl TokenManager {
         }
     }
 
-    /// What was found out so recently that Vault is not asked again: that the token stays in use, or
-    /// why there is no other one.
+    /// What was found out so recently that Vault is not asked again: that the token stays in use,
+    /// or why there is no other one.
     fn known(&self, reason: &TokenRequestReason, asked: Instant) -> Option<Result<(), VaultError>> {
         let state = self.state();
         let (generation, verdict) = state.verdict.as_ref()?;

@@ -13,7 +13,8 @@ use crate::vault::request::{Request, RequestKind};
 use crate::vault::transport::RequestHeaders;
 use crate::vault::{AuthNamespace, Token, VaultError};
 
-/// Exchanges a wrapping token for the field `name` of what it wraps. `namespace` is where it was made.
+/// Exchanges a wrapping token for the field `name` of what it wraps. `namespace` is where it was
+/// made.
 ///
 /// API: <https://developer.hashicorp.com/vault/api-docs/system/wrapping-unwrap>
 ///

@@ -1,4 +1,4 @@
-//! Says in time that a token will end which is not renewed.
+//! Warns in the log before a token ends that is not being renewed.
 
 use std::time::Duration;
 
@@ -31,8 +31,8 @@ impl<'a> Announcement<'a> {
         Self { manager, active, last: None }
     }
 
-    /// Announces the end if the last announcement was long ago. Returns true instead if somebody else
-    /// has renewed the token, so that it ends later or never.
+    /// Announces the end if the last announcement was long ago. Returns true instead if somebody
+    /// else has renewed the token, so that it ends later or never.
     pub async fn repeat(&mut self, end: Instant) -> bool {
         if self.last.is_some_and(|last| last.elapsed() < ANNOUNCED_EVERY) {
             return false;

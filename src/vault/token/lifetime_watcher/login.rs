@@ -55,8 +55,8 @@ async fn watch_token(
     }
 }
 
-/// Returns when there is another client certificate than the one that the token was granted to. Vault
-/// renews a token of the method cert only for the certificate that logged in:
+/// Returns when there is another client certificate than the one that the token was granted to.
+/// Vault renews a token of the method cert only for the certificate that logged in:
 /// <https://developer.hashicorp.com/vault/docs/auth/cert>.
 async fn changed(identity_changes: &mut Option<watch::Receiver<u64>>) {
     let Some(changes) = identity_changes else { return pending().await };

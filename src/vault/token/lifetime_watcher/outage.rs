@@ -12,7 +12,8 @@ use crate::vault::VaultError;
 const SHORTEST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
-/// A time in which the module has no token that Vault accepts. Its cause is logged once, and its end.
+/// A time in which the module has no token that Vault accepts. Its cause is logged once, and its
+/// end.
 pub struct TokenOutage {
     /// Whether the last attempt to get a token failed.
     pub is_going_on: bool,

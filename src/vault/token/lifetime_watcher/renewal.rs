@@ -45,8 +45,8 @@ pub async fn renew(
     }
 }
 
-/// Waits with a renewal for about two thirds of the time that is left. The jitter keeps the processes
-/// of a fleet from renewing at once.
+/// Waits with a renewal for about two thirds of the time that is left. The jitter keeps the
+/// processes of a fleet from renewing at once.
 pub async fn wait_for_renewal(end: Instant) {
     let left = end.saturating_duration_since(Instant::now());
     let part = RENEWED_AFTER * (1.0 - 0.1 * fastrand::f64());
