@@ -22,7 +22,7 @@ OPTIONS = {
         "--adopt", "--with-token", "--no-token", "--workers", "--failed-to", "--dry-run", "--json",
     ],
     "login": ["--device-id", "--device-name", "--logout-others", "--json"],
-    "exec": ["USER -- COMMAND..."],
+    "exec": ["--signal", "USER -- COMMAND..."],
     "rotate": ["USER...", "--json"],
     "revoke": ["USER...", "--deactivate", "--yes", "--json"],
     "profile": ["--display-name", "--avatar", "--json"],

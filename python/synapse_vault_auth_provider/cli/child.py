@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from concurrent.futures import Future
 
+    from .exec_token import Renewal
+
 PASSED_ON = frozenset(
     {
         signal.SIGHUP,
@@ -74,7 +76,7 @@ class Signals:
 
         The second one does. Those that end nothing are for the command, which is not there yet.
         """
-        future.add_done_callback(lambda _: os.kill(os.getpid(), signal.SIGCHLD))
+        wake_after(future)
         while not future.done() or signal.sigpending() & self._passed_on:
             number, _ = self._next()
             if number not in ENDING:
@@ -86,12 +88,18 @@ class Signals:
             with suppress(OSError):
                 click.echo("waiting for the login to end, to log out again", err=True)
 
-    def run(self, command: tuple[str, ...], environment: Mapping[str, str]) -> int:
+    def run(
+        self,
+        command: tuple[str, ...],
+        environment: Mapping[str, str],
+        renewal: Renewal | None = None,
+    ) -> int:
         """Run a command and pass signals on to it.
 
         Args:
             command: Its name and its arguments.
             environment: All of its environment.
+            renewal: What replaces its token meanwhile.
 
         Returns:
             Its exit code as shells have it.
@@ -109,24 +117,39 @@ class Signals:
             click.echo(f"error: cannot run {command[0]}: {error.strerror}", err=True)
             return NOT_FOUND if isinstance(error, FileNotFoundError) else CANNOT_RUN
         while True:
-            number, reached_all = self._next()
+            number, reached_all = self._next(renewal.pause() if renewal else None)
             if number == signal.SIGCHLD:
                 ended, status = os.waitpid(process, os.WNOHANG)
                 if ended:
                     code = os.waitstatus_to_exitcode(status)
                     return BY_SIGNAL - code if code < 0 else code
-            elif not reached_all:
+            elif number and not reached_all:
                 _pass_on(process, number)
+            if renewal and (told := renewal.go_on()):
+                _pass_on(process, told)
 
-    def _next(self) -> tuple[int, bool]:
-        """Return the next signal, and whether the terminal has sent it to the command as well."""
+    def _next(self, seconds: float | None = None) -> tuple[int, bool]:
+        """Return the next signal, and whether the terminal has sent it to the command as well.
+
+        It is no signal, 0, if none has come for these seconds. Only Linux looks at them.
+        """
         watched = {*self._passed_on, signal.SIGCHLD}
         if sys.platform == "linux":
-            received = signal.sigwaitinfo(watched)
+            if seconds is None:
+                received: signal.struct_siginfo | None = signal.sigwaitinfo(watched)
+            else:
+                received = signal.sigtimedwait(watched, seconds)
+            if received is None:
+                return 0, False
             from_terminal = received.si_code == FROM_KERNEL
             return received.si_signo, from_terminal and received.si_signo in OF_TERMINALS
         number = signal.sigwait(watched)
         return number, number in OF_TERMINALS and _in_foreground()
+
+
+def wake_after(future: Future[Any]) -> None:
+    """Have whoever waits for signals look up once something is done."""
+    future.add_done_callback(lambda _: os.kill(os.getpid(), signal.SIGCHLD))
 
 
 def _pass_on(process: int, number: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -10,11 +11,16 @@ import click
 
 from ..provisioning import ProvisioningError
 from .child import Signals
+from .exec_token import Renewal, TokenFile
 from .failure import report
+from .output import printable
 from .token_origin import explained
 from .verb import pass_connection, user_argument
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+    from pathlib import Path
+
     from ..provisioning import Login, Provisioner
     from .connection import Connection
 
@@ -24,49 +30,81 @@ KEPT_BACK = ("VAULT_TOKEN", "BAO_TOKEN")
 """Variables that the command does not get, besides all of ours: they would open more than the one
 account."""
 
+NOT_SENT = frozenset({signal.SIGKILL, signal.SIGSTOP})
+"""Signals that no command can handle."""
+
+
+def _number_of(_: click.Context, __: click.Parameter, name: str | None) -> signal.Signals | None:
+    """Return the signal that is called so, with or without `SIG`."""
+    if name is None:
+        return None
+    number = signal.Signals.__members__.get(f"SIG{name.upper().removeprefix('SIG')}")
+    if number is None or number in NOT_SENT:
+        raise click.BadParameter(f"{printable(name)} is no signal that a command can handle.")
+    return number
+
 
 @click.command(
     "exec",
     short_help="Run a command that is logged in as a user.",
     context_settings={"allow_interspersed_args": False, "ignore_unknown_options": True},
 )
+@click.option(
+    "--signal", "number", metavar="SIGNAL", callback=_number_of,
+    help="Signal for the command after each new token, such as HUP or USR1; none if not given.",
+)  # fmt: skip
 @user_argument
 @click.argument("command", metavar="-- COMMAND...", nargs=-1, required=True, type=click.UNPROCESSED)
 @pass_connection
-def exec_(connection: Connection, user: str, command: tuple[str, ...]) -> int:
+def exec_(
+    connection: Connection, number: signal.Signals | None, user: str, command: tuple[str, ...]
+) -> int:
     """Run a command that is logged in as a user for as long as it runs.
 
-    The command gets MATRIX_ACCESS_TOKEN, MATRIX_USER_ID, MATRIX_DEVICE_ID and MATRIX_HOMESERVER in
-    its environment. It does not get Vault's token or any other variable SYNAPSE_VAULT_*. Signals
-    are passed on to it. The exit code is that of the command: 127 if it is not found, 126 if it
-    cannot be run, 128 and the signal's number if a signal ended it.
+    The command gets MATRIX_ACCESS_TOKEN, MATRIX_ACCESS_TOKEN_FILE, MATRIX_USER_ID,
+    MATRIX_DEVICE_ID and MATRIX_HOMESERVER in its environment. It does not get Vault's token or any
+    other variable SYNAPSE_VAULT_*. If the homeserver ends tokens, the file always holds one that
+    works, of the same device. Signals are passed on to the command. The exit code is that of the
+    command: 127 if it is not found, 126 if it cannot be run, 128 and the signal's number if a
+    signal ended it.
     """
     if command[0] == "--":
         command = command[1:]
     if not command:
         raise click.UsageError("Give the command to run.")
     # From here on signals wait until there is a command to pass them to, or a session to end.
-    with Signals() as signals, connection.open() as provisioner:
-        with ThreadPoolExecutor(1) as thread:
-            logging_in = thread.submit(provisioner.login, user, device_name=DEVICE_NAME)
-            signals.wait_for(logging_in)
+    with Signals() as signals, connection.open() as provisioner, ThreadPoolExecutor(1) as thread:
+
+        def log_in(device_id: str | None = None) -> Future[Login]:
+            return thread.submit(
+                provisioner.login, user, device_id=device_id, device_name=DEVICE_NAME
+            )
+
+        logging_in = log_in()
+        signals.wait_for(logging_in)
         if signals.ended_by and logging_in.exception():
             return signals.ended_by
         with explained(connection, user):
             login = logging_in.result()
+        renewal = Renewal(connection, login, log_in, number)
         try:
             homeserver = provisioner.homeserver
             if homeserver.startswith("unix:"):
                 # Few clients know sockets; the public address is for all.
                 homeserver = connection.synapse.public_url or homeserver
-            environment = _environment(login, homeserver)
-            code = signals.ended_by or signals.run(command, environment)
+            with TokenFile() as file:
+                renewal.keep_in(file)
+                environment = _environment(login, homeserver, file.path)
+                code = signals.ended_by or signals.run(command, environment, renewal)
         finally:
-            is_logged_out = _log_out(provisioner, login)
+            if renewal.under_way is not None:
+                # It may open the session that is to be ended.
+                signals.wait_for(renewal.under_way)
+            is_logged_out = _log_out(provisioner, renewal.newest())
     return code or (0 if is_logged_out else 1)
 
 
-def _environment(login: Login, homeserver: str) -> dict[str, str]:
+def _environment(login: Login, homeserver: str, token_file: Path) -> dict[str, str]:
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -74,6 +112,7 @@ def _environment(login: Login, homeserver: str) -> dict[str, str]:
     }
     return kept | {
         "MATRIX_ACCESS_TOKEN": login.access_token,
+        "MATRIX_ACCESS_TOKEN_FILE": str(token_file),
         "MATRIX_DEVICE_ID": login.device_id,
         "MATRIX_HOMESERVER": homeserver,
         "MATRIX_USER_ID": login.matrix_user_id,
@@ -81,7 +120,7 @@ def _environment(login: Login, homeserver: str) -> dict[str, str]:
 
 
 def _log_out(provisioner: Provisioner, login: Login) -> bool:
-    """End the session, and tell whether that worked."""
+    """End the session and whatever else its device has, and tell whether that worked."""
     try:
         provisioner.logout(login.access_token)
     except ProvisioningError as error:
