@@ -181,7 +181,7 @@ class Renewal:
             _say(f"error: cannot replace the file with the access token: {error.strerror}")
         else:
             with suppress(OSError):
-                report(error, f"cannot log {self.login.matrix_user_id} in again, retrying")
+                report(error, "cannot renew the access token, retrying")
 
 
 def _say(text: str) -> None:
