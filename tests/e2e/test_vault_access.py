@@ -18,14 +18,14 @@ from tests.harness.waiting import wait_until
 from tests.servers.auth_methods import ROLE, allow, approle, enable, revoke_all
 from tests.servers.openbao import bao_command
 from tests.servers.port import ReservedPort
-from tests.servers.relay import Reply
+from tests.servers.relay import Relay, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.harness.confidential import Confidential
     from tests.harness.core import Core
-    from tests.servers import OpenBao, Relay
+    from tests.servers import OpenBao
     from tests.servers.relay import Request
 
 USERS = f"secret/data/{PATH_ROOT}/*"
@@ -202,6 +202,53 @@ def test_headers_for_an_access_proxy_come_with_every_request(
     check_login(core)
     assert {"/v1/auth/behind/login"} <= {request.path for request in relay.requests}
     assert core.notices == []
+
+
+def redirect_reads(target: Relay) -> Callable[[Request], Reply | None]:
+    """Answer users' reads as a standby does which sends them to its leader."""
+
+    def meddle(request: Request) -> Reply | None:
+        location = {"Location": f"{target.url}{request.target}"}
+        is_read = f"/data/{PATH_ROOT}/" in request.path
+        return Reply(307, headers=location) if is_read else None
+
+    return meddle
+
+
+def test_headers_for_an_access_proxy_go_to_no_other_origin(
+    start_core: Callable[..., Core], relay: Relay, openbao: OpenBao, confidential: Confidential
+) -> None:
+    secret = confidential.add("a secret for one access proxy")
+    with Relay(openbao.url) as stranger:
+        relay.meddle = redirect_reads(stranger)
+        core = start_core(vault_headers={"X-Secret": secret}, login_timeout="2s")
+        account = core.new_account()
+        outcome = core.log_in(account.user_id, account.token_hash)
+        assert outcome.code == "vault_unavailable"
+        assert {request.headers["X-Secret"] for request in relay.requests} == {secret}
+        assert relay.reads(account.user_id) > 0
+        assert stranger.requests == []
+
+
+def test_headers_for_an_access_proxy_go_to_every_address_of_vault(
+    start_core: Callable[..., Core], relay: Relay, openbao: OpenBao, confidential: Confidential
+) -> None:
+    secret = confidential.add("a secret for all access proxies")
+    with Relay(openbao.url) as leader:
+        # It does not say that it leads, or it would be asked in the first place.
+        leader.meddle = lambda request: Reply(429, {}) if request.path == "/v1/sys/health" else None
+        relay.meddle = redirect_reads(leader)
+        core = start_core(
+            vault_url=[relay.url, leader.url],
+            vault_headers={"X-Secret": secret},
+            login_timeout="1m",
+        )
+        account = core.new_account()
+        outcome = core.log_in(account.user_id, account.token_hash)
+        assert outcome.code == "ok", outcome.reason
+        assert (relay.reads(account.user_id), leader.reads(account.user_id)) == (1, 1)
+        requests = [*relay.requests, *leader.requests]
+        assert {request.headers["X-Secret"] for request in requests} == {secret}
 
 
 def test_a_renewal_that_is_refused_once_does_not_end_renewals(
