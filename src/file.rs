@@ -36,13 +36,22 @@ pub struct SharedFile {
     path: PathBuf,
     longest: u64,
     read: Read,
-    reading: Mutex<Reading>,
+    limit: ReadLimit,
 }
 
 /// How a file is read, on a thread that it may hold for ever.
 type Read = fn(&Path, u64) -> Result<Zeroizing<Vec<u8>>, String>;
 
-/// Who reads the file.
+/// Limits the reads of a file, or of files that are read together: there is one at a time. If that
+/// one hangs, another begins after ten minutes, and a process has at most eight that hang.
+#[derive(Debug)]
+pub struct ReadLimit {
+    reading: Mutex<Reading>,
+    /// One permit for each read of the process that goes on.
+    places: &'static Semaphore,
+}
+
+/// Who reads.
 #[derive(Debug)]
 struct Reading {
     /// One permit, for the one who reads.
@@ -54,12 +63,7 @@ impl SharedFile {
     /// A file of at most `longest` bytes. It is not opened yet.
     #[must_use]
     pub fn new(path: PathBuf, longest: u64) -> Self {
-        Self::with(path, longest, read_regular)
-    }
-
-    fn with(path: PathBuf, longest: u64, read: Read) -> Self {
-        let reading = Reading { turn: Arc::new(Semaphore::new(1)), since: Instant::now() };
-        Self { path, longest, read, reading: Mutex::new(reading) }
+        Self { path, longest, read: read_regular, limit: ReadLimit::default() }
     }
 
     /// Where the file is.
@@ -74,32 +78,57 @@ impl SharedFile {
     /// When it cannot be read within a second, is no regular file, or is too long. Says which, and
     /// of which file.
     pub async fn read(&self) -> Result<Zeroizing<Vec<u8>>, String> {
-        let hangs = || format!("cannot read {}: it takes too long", shown_path(&self.path));
-        let turn = self.turn().ok_or_else(hangs)?;
+        let (path, longest, read) = (self.path.clone(), self.longest, self.read);
+        let content = self.limit.run(move || read(&path, longest)).await;
+        content.unwrap_or_else(|| {
+            Err(format!("cannot read {}: it takes too long", shown_path(&self.path)))
+        })
+    }
+}
+
+impl Default for ReadLimit {
+    fn default() -> Self {
+        Self { reading: Mutex::default(), places: &READS }
+    }
+}
+
+impl Default for Reading {
+    fn default() -> Self {
+        Self { turn: Arc::new(Semaphore::new(1)), since: Instant::now() }
+    }
+}
+
+impl ReadLimit {
+    /// What `read` returns, on a thread that it may hold for ever; `None` if it takes longer than a
+    /// second, or does not begin because another one hangs.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        read: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
+        let turn = self.turn()?;
         let reading = async {
             let turn = turn.acquire_owned().await.ok()?;
             self.reading.lock().since = Instant::now();
-            let place = READS.acquire().await.ok()?;
-            let (path, longest, read) = (self.path.clone(), self.longest, self.read);
+            let place = self.places.acquire().await.ok()?;
             let reading = tokio::task::spawn_blocking(move || {
                 let _held = (turn, place);
-                read(&path, longest)
+                read()
             });
             reading.await.ok()
         };
-        timeout(READ_TIMEOUT, reading).await.ok().flatten().ok_or_else(hangs)?
+        timeout(READ_TIMEOUT, reading).await.ok().flatten()
     }
 
-    /// What to wait for before the file is read; `None` if the last read hangs.
+    /// What to wait for before a read; `None` if the last one hangs.
     fn turn(&self) -> Option<Arc<Semaphore>> {
         let mut reading = self.reading.lock();
         if reading.turn.available_permits() == 0 && reading.since.elapsed() >= READ_TIMEOUT {
             let is_retried = reading.since.elapsed() >= RETRIED_AFTER
-                && READS.available_permits() > LEFT_FOR_OTHERS;
+                && self.places.available_permits() > LEFT_FOR_OTHERS;
             if !is_retried {
                 return None;
             }
-            *reading = Reading { turn: Arc::new(Semaphore::new(1)), since: Instant::now() };
+            *reading = Reading::default();
         }
         Some(Arc::clone(&reading.turn))
     }
@@ -223,8 +252,11 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_file_that_hangs_is_tried_again_after_ten_minutes_and_holds_few_threads() {
+        // Other tests read files too.
+        static PLACES: Semaphore = Semaphore::const_new(MOST_READS);
         let pipe = Pipe::new("hangs");
-        let file = SharedFile::with(pipe.0.clone(), 10, hanging);
+        let limit = ReadLimit { places: &PLACES, ..ReadLimit::default() };
+        let file = SharedFile { path: pipe.0.clone(), longest: 10, read: hanging, limit };
         assert!(read_in_vain(&file).await.contains("it takes too long"));
         // All who come now go on at once, and hold no thread.
         for _ in 0..100 {

@@ -8,12 +8,13 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use tokio::sync::{oneshot, watch};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
 
 use super::config::Tls;
 use super::credentials::TlsCredentials;
-use super::files::{ContentDigest, TlsFileError, TlsFiles, TlsPart};
+use super::files::{ContentDigest, TlsFileError, TlsFiles};
+use crate::file::ReadLimit;
 use crate::notice::{Notices, Throttle};
 use crate::sync::Mutex;
 
@@ -26,14 +27,11 @@ const SETTLE_TIME: Duration = Duration::from_secs(1);
 /// How often files are looked at again that still change.
 const MOST_LOOKS: u32 = 3;
 
-/// The time that reading the files has. A file system may hang, as over a network.
-const READ_TIMEOUT: Duration = Duration::from_secs(1);
-
 /// How often it is said that the files cannot be used.
 const SAID_EVERY: Duration = Duration::from_secs(3600);
 
-/// Reads the files.
-type Read = Box<dyn Fn() -> BoxFuture<'static, Result<TlsFiles, TlsFileError>> + Send + Sync>;
+/// Reads the files, or says what is wrong with one.
+type Read = Box<dyn Fn() -> BoxFuture<'static, Result<TlsFiles, String>> + Send + Sync>;
 
 /// Authorities, certificate and key, as they are now.
 pub struct TlsStore {
@@ -69,10 +67,9 @@ impl TlsStore {
         let first = version(tls, is_https, 0, &TlsFiles::read(tls)?)?;
         let read = {
             let tls = Arc::new(tls.clone());
-            let in_flight: Arc<InFlight> = Arc::default();
-            move || read_in_thread(Arc::clone(&tls), Arc::clone(&in_flight))
+            move || TlsFiles::read(&tls)
         };
-        Ok(Self::with(tls, is_https, notices, first, Box::new(move || Box::pin(read()))))
+        Ok(Self::with(tls, is_https, notices, first, limited(read)))
     }
 
     fn with(
@@ -139,7 +136,7 @@ impl TlsStore {
         };
         self.throttle.say(wrong, |wrong| {
             self.notices.error(format!(
-                "the TLS files have changed and cannot be used: {wrong}; \
+                "the TLS files cannot be used: {wrong}; \
                  going on with what they held before"
             ));
         });
@@ -147,14 +144,14 @@ impl TlsStore {
 
     /// What the files hold, if it is not what is in use.
     async fn change(&self) -> Result<Option<TlsVersion>, String> {
-        let mut seen = self.read().await?;
+        let mut seen = (self.read)().await?;
         let in_use = self.current();
         if seen.digest() == in_use.digest {
             return Ok(None);
         }
         for _ in 0..MOST_LOOKS {
             sleep(SETTLE_TIME).await;
-            let before = std::mem::replace(&mut seen, self.read().await?);
+            let before = std::mem::replace(&mut seen, (self.read)().await?);
             if before.digest() == seen.digest() {
                 return version(&self.tls, self.is_https, in_use.number + 1, &seen)
                     .map(Some)
@@ -163,13 +160,6 @@ impl TlsStore {
         }
         // Whoever writes them is not done. The next look will see.
         Ok(None)
-    }
-
-    async fn read(&self) -> Result<TlsFiles, String> {
-        match timeout(READ_TIMEOUT, (self.read)()).await {
-            Ok(read) => read.map_err(|error| error.to_string()),
-            Err(_) => Err("reading them takes too long".to_owned()),
-        }
     }
 
     fn take(&self, version: TlsVersion) {
@@ -210,40 +200,31 @@ async fn watch(store: Weak<TlsStore>) {
     }
 }
 
-/// A read that has not ended.
-type InFlight = tokio::sync::Mutex<Option<oneshot::Receiver<Result<TlsFiles, TlsFileError>>>>;
-
-/// Reads the files in a thread of its own, which a file system that hangs holds for ever. While it
-/// does, no other read begins.
-async fn read_in_thread(tls: Arc<Tls>, in_flight: Arc<InFlight>) -> Result<TlsFiles, TlsFileError> {
-    let mut in_flight = in_flight.lock().await;
-    let reading = match &mut *in_flight {
-        Some(reading) => reading,
-        none => {
-            let (sender, receiver) = oneshot::channel();
-            let read = move || {
-                // Nobody may be waiting any more.
-                let _ = sender.send(TlsFiles::read(&tls));
-            };
-            std::thread::Builder::new().name("tls-files".to_owned()).spawn(read).map_err(
-                |error| {
-                    TlsFileError::new(TlsPart::Authorities, format!("cannot read them: {error}"))
-                },
-            )?;
-            none.insert(receiver)
-        }
-    };
-    let read = reading.await;
-    *in_flight = None;
-    read.unwrap_or_else(|_| Err(TlsFileError::new(TlsPart::Authorities, "reading them failed")))
+/// Reads the files within the limits of files that may hang. They are read together, so one of them
+/// that hangs is as if all did.
+fn limited(
+    read: impl Fn() -> Result<TlsFiles, TlsFileError> + Clone + Send + Sync + 'static,
+) -> Read {
+    let limit = Arc::new(ReadLimit::default());
+    Box::new(move || {
+        let (limit, read) = (Arc::clone(&limit), read.clone());
+        Box::pin(async move {
+            match limit.run(read).await {
+                Some(files) => files.map_err(|error| error.to_string()),
+                None => Err("reading them takes too long".to_owned()),
+            }
+        })
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
 
+    use tokio::time::advance;
+
     use super::super::config::{Authorities, IdentityFiles};
-    use super::super::files::IdentityContent;
+    use super::super::files::{IdentityContent, TlsPart};
     use super::*;
 
     const FIRST: &str = include_str!("../../../tests/vectors/tls/first.pem");
@@ -272,6 +253,15 @@ mod tests {
     }
 
     fn store() -> (Arc<TlsStore>, Arc<Files>) {
+        store_with(|files| {
+            Box::new(move || {
+                let read = content(&files).map_err(|error| error.to_string());
+                Box::pin(std::future::ready(read))
+            })
+        })
+    }
+
+    fn store_with(read: impl FnOnce(Arc<Files>) -> Read) -> (Arc<TlsStore>, Arc<Files>) {
         let tls = Tls {
             authorities: Authorities::File("/ca.pem".into()),
             identity: Some(IdentityFiles { certificate: "/c".into(), key: "/k".into() }),
@@ -288,11 +278,8 @@ mod tests {
             Notices::new(move |notice| files.said.lock().push(notice.text))
         };
         let first = version(&tls, true, 0, &content(&files).unwrap()).unwrap();
-        let read = {
-            let files = Arc::clone(&files);
-            move || -> BoxFuture<'static, _> { Box::pin(std::future::ready(content(&files))) }
-        };
-        (TlsStore::with(&tls, true, notices, first, Box::new(read)), files)
+        let read = read(Arc::clone(&files));
+        (TlsStore::with(&tls, true, notices, first, read), files)
     }
 
     async fn seconds(seconds: u64) {
@@ -396,26 +383,55 @@ mod tests {
         assert_eq!(*files.reads.lock(), before + 2);
     }
 
-    #[tokio::test]
-    async fn a_read_that_hangs_holds_one_thread() {
-        let pipe = std::env::temp_dir().join(format!("tls-store-{}", std::process::id()));
-        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-        // A pipe is refused rather than waited for.
-        let tls = Tls { authorities: Authorities::File(pipe.clone()), ..Tls::default() };
-        let error = read_in_thread(Arc::new(tls), Arc::default()).await.err().unwrap();
-        assert!(error.message.contains("is a pipe"), "{error}");
-        std::fs::remove_file(&pipe).unwrap();
-        // While a read is in flight, others wait for its result and begin none.
-        let (sender, receiver) = oneshot::channel();
-        let in_flight: Arc<InFlight> = Arc::new(tokio::sync::Mutex::new(Some(receiver)));
-        let tls = Arc::new(Tls::default());
-        let wait = Duration::from_millis(10);
-        for _ in 0..3 {
-            let read = read_in_thread(Arc::clone(&tls), Arc::clone(&in_flight));
-            assert!(timeout(wait, read).await.is_err());
+    /// Looks at files that hang, for as long as a read may take.
+    async fn look_in_vain(store: &TlsStore) {
+        let wait = advance(Duration::from_millis(1001));
+        assert!(!tokio::join!(store.look_again(0, Instant::now()), wait).0);
+        advance(Duration::from_millis(1)).await;
+    }
+
+    /// Waits until the files were read so often, and fails if it is more.
+    fn wait_for(files: &Files, reads: u32) {
+        while *files.reads.lock() < reads {
+            std::thread::yield_now();
         }
-        sender.send(Err(TlsFileError::new(TlsPart::Key, "was hung"))).ok().unwrap();
-        let error = read_in_thread(tls, in_flight).await.err().unwrap();
-        assert_eq!(error.message, "was hung");
+        assert_eq!(*files.reads.lock(), reads);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn files_that_hang_hold_one_thread_and_are_tried_again_after_ten_minutes() {
+        // As on a server that is away: a read waits until the test drops the sender.
+        let (server, answers) = std::sync::mpsc::channel::<()>();
+        let answers = Arc::new(Mutex::new(answers));
+        let (store, files) = store_with(|files| {
+            limited(move || {
+                let read = content(&files);
+                let _ = answers.lock().recv();
+                read
+            })
+        });
+        look_in_vain(&store).await;
+        // Those who look now go on at once, and hold no thread.
+        for _ in 0..100 {
+            advance(Duration::from_millis(1)).await;
+            assert!(!store.look_again(0, Instant::now()).await);
+        }
+        // One read was the first of all, which did not hang.
+        wait_for(&files, 2);
+        let said = std::mem::take(&mut *files.said.lock());
+        assert!(said.len() == 1 && said[0].contains("reading them takes too long"), "{said:?}");
+        advance(Duration::from_secs(600)).await;
+        look_in_vain(&store).await;
+        wait_for(&files, 3);
+
+        // The server is back, and so is what the files hold now.
+        drop(server);
+        *files.authorities.lock() = Ok(SECOND.to_owned());
+        advance(Duration::from_secs(600)).await;
+        while !store.look_again(0, Instant::now()).await {
+            // The threads end in their own time.
+            advance(Duration::from_millis(1)).await;
+        }
+        assert_eq!(store.current().number, 1);
     }
 }
