@@ -126,6 +126,10 @@ impl ProvisioningError {
             VaultError::TokenInvalid { .. } => {
                 format!("cannot {action}: Vault does not accept the token")
             }
+            VaultError::TokenRefused { .. } => format!(
+                "cannot {action}: Vault does not accept the token: it is unknown or has expired, is \
+                 bound to other addresses (token_bound_cidrs), or belongs to another namespace"
+            ),
             VaultError::LoginRefused { method, status, quote } => {
                 format!("cannot {action}: Vault refuses the {method} login: {status}{quote}")
             }

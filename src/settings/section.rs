@@ -1,6 +1,6 @@
 //! One mapping of the configuration, read key by key.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -11,6 +11,7 @@ use super::error::SettingsError;
 use super::keys;
 use super::value::{kind, parse_duration};
 use crate::credential::{Credential, Pipes, SecretFile};
+use crate::file::is_pipe;
 
 const EMPTY: &str = "is empty: fill it in, or leave out the key";
 
@@ -172,8 +173,11 @@ impl<'a> Section<'a> {
 
     /// Opens the file that `key` names.
     pub fn secret_file(&self, key: &str, path: &str) -> Result<SecretFile, SettingsError> {
-        SecretFile::open(PathBuf::from(path), self.pipes)
-            .map_err(|error| self.wrong(key, &error).of_process())
+        SecretFile::open(PathBuf::from(path), self.pipes).map_err(|error| {
+            let error = self.wrong(key, &error);
+            // What is a pipe here is one in every process.
+            if is_pipe(Path::new(path)).unwrap_or(false) { error } else { error.of_process() }
+        })
     }
 
     /// A boolean.

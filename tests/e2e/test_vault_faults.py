@@ -251,12 +251,10 @@ def test_logins_wait_for_vault_to_be_unsealed(
     assert {core.outcome(login).code for login in logins} == {"ok"}
 
 
-def test_a_proxy_of_the_environment_is_used(
-    start_core: Callable[..., Core], relay: Relay, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as environment:
-        environment.setenv("http_proxy", relay.url)
-        core = start_core(vault_url="http://vault.example.org:8200")
+def test_a_proxy_of_the_environment_is_used(start_core: Callable[..., Core], relay: Relay) -> None:
+    core = start_core(
+        vault_url="http://vault.example.org:8200", environment={"http_proxy": relay.url}
+    )
     account = core.new_account()
     check(core, account)
     wait_until("the token was looked up", lambda: len(relay.requests) >= 3)

@@ -114,7 +114,7 @@ NO_ANSWERS: dict[str, tuple[str, Behaviour]] = {
         trickle(JSON_HEAD + b"Transfer-Encoding: chunked\r\n\r\nfffff\r\n"),
     ),
     "hanging up": ("vault_unavailable", hang_up),
-    "another protocol": ("vault_unavailable", raw(b"SSH-2.0-OpenSSH_9.9\r\n")),
+    "another protocol": ("vault_error", raw(b"SSH-2.0-OpenSSH_9.9\r\n")),
     "a body that breaks off": (
         "vault_unavailable",
         raw(JSON_HEAD + b'Content-Length: 100\r\n\r\n{"data":{"data":'),

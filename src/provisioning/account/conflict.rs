@@ -5,7 +5,9 @@ use std::time::{Duration, UNIX_EPOCH};
 use super::super::error::{ErrorKind, ProvisioningError};
 use super::account_id::AccountId;
 use super::creation_method::CreatedAs;
-use crate::text::quote;
+
+/// Longest external id that a message shows, in characters.
+const LONGEST_SHOWN: usize = 100;
 
 /// Refuses an account that belongs to another user of the service.
 ///
@@ -32,14 +34,19 @@ pub fn check_owner(
         (Some(kept), Some(given)) => (
             format!(
                 "{user_id} belongs to a user with external id {}, and not {}",
-                quote(kept),
-                quote(given)
+                quoted(kept),
+                quoted(given)
             ),
             "give each user an account of their own",
         ),
         (None, None) => return Ok(()),
     };
     Err(conflict(message, advice))
+}
+
+/// An external id in quotation marks, so that white space shows.
+fn quoted(external_id: &str) -> String {
+    format!("\"{}\"", external_id.chars().take(LONGEST_SHOWN).collect::<String>().escape_debug())
 }
 
 /// Refuses to finish an account that was begun with more or fewer rights than are wanted now.
