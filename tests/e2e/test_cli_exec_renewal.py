@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import time
 from pathlib import Path
@@ -183,6 +184,22 @@ def test_a_signal_that_nobody_can_handle_is_refused(cli: CommandLine, name: str)
     ended = cli.run("exec", "--signal", name, BOT, "--", "true")
     assert (ended.code, ended.out) == (2, "")
     assert f"{name} is no signal that a command can handle." in ended.err
+
+
+def test_the_signal_may_stand_in_the_environment(cli: CommandLine) -> None:
+    ended = cli.run("exec", BOT, "--", "true", SYNAPSE_VAULT_EXEC_SIGNAL="NONE")
+    assert "NONE is no signal that a command can handle." in ended.err
+
+
+def test_an_end_that_is_too_far_away_to_wait_for(cli: CommandLine) -> None:
+    def postponed(reply: Reply) -> Reply:
+        body = reply.body if isinstance(reply.body, bytes) else b""
+        far = re.sub(rb'"expires_in_ms":\s*[0-9]+', b'"expires_in_ms":10000000000000000', body)
+        return Reply(reply.status, far)
+
+    with Relay(cli.site.synapse.url) as relay:
+        relay.edit = postponed
+        cli.run("--homeserver", relay.url, "exec", BOT, "--", "true").check_success()
 
 
 def test_a_token_without_an_end_is_never_replaced(

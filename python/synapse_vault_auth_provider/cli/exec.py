@@ -50,7 +50,7 @@ def _number_of(_: click.Context, __: click.Parameter, name: str | None) -> signa
     context_settings={"allow_interspersed_args": False, "ignore_unknown_options": True},
 )
 @click.option(
-    "--signal", "number", metavar="SIGNAL", callback=_number_of,
+    "--signal", "number", metavar="SIGNAL", callback=_number_of, envvar="SYNAPSE_VAULT_EXEC_SIGNAL",
     help="Signal for the command after each new token, such as HUP or USR1; none if not given.",
 )  # fmt: skip
 @user_argument

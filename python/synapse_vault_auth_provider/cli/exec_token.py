@@ -34,6 +34,9 @@ SHORTEST_PAUSE = 1.0
 LONGEST_PAUSE = 60.0
 """Seconds between attempts once the token has ended, and no time can be lost any more."""
 
+LONGEST_WAIT = 86_400.0
+"""Seconds to wait at once: the system refuses times that are too long, such as a thousand years."""
+
 IS_POSSIBLE = sys.platform == "linux"
 """Whether signals can be waited for until a certain time, as the next login needs it."""
 
@@ -119,10 +122,10 @@ class Renewal:
             )
 
     def pause(self) -> float | None:
-        """Return for how many seconds there is nothing to do; `None` until a login ends."""
+        """Return for how many seconds to wait; `None` if for a signal only."""
         if self.under_way is not None or self._due is None:
             return None
-        return max(self._due - time.monotonic(), 0)
+        return min(max(self._due - time.monotonic(), 0), LONGEST_WAIT)
 
     def go_on(self) -> int | None:
         """Begin a login or take its session if it is time for that, without waiting.
