@@ -121,29 +121,23 @@ impl VersionDetector {
     /// What kept Vault from answering, or that another mount is there.
     pub async fn ask(self: &Arc<Self>) -> Result<Option<Version>, VaultError> {
         let wanted = Instant::now();
-        let detector = Arc::clone(self);
-        // A task of its own: others need the answer also if this login is given up.
-        let asking = tokio::spawn(async move {
-            let _asking = detector.asking.lock().await;
-            if let Some((over, result)) = &detector.state.lock().last
-                && *over >= wanted
-            {
-                return result.clone();
-            }
-            let result = match detector.client.mounted().await {
-                Ok(mounted) => mounted.version(detector.client.mount()),
-                Err(error) => Err(error),
-            };
-            let mut state = detector.state.lock();
-            if let Ok(Some(version)) = &result {
-                state.named = Some(*version);
-            }
-            state.last = Some((Instant::now(), result.clone()));
-            result
-        });
-        asking.await.unwrap_or_else(|_| {
-            Err(VaultError::Unexpected("the module could not ask for the KV version".to_owned()))
-        })
+        // Whoever is given up lets the next one ask, in its own time.
+        let _asking = self.asking.lock().await;
+        if let Some((over, result)) = &self.state.lock().last
+            && *over >= wanted
+        {
+            return result.clone();
+        }
+        let result = match self.client.mounted().await {
+            Ok(mounted) => mounted.version(self.client.mount()),
+            Err(error) => Err(error),
+        };
+        let mut state = self.state.lock();
+        if let Ok(Some(version)) = &result {
+            state.named = Some(*version);
+        }
+        state.last = Some((Instant::now(), result.clone()));
+        result
     }
 
     /// From now on, asks again and again in the background, until this value is dropped.
@@ -153,11 +147,16 @@ impl VersionDetector {
         }
         let detector = Arc::downgrade(self);
         tokio::spawn(async move {
-            while let Some(detector) = detector.upgrade() {
+            // The first question is a login's own.
+            let mut wait = ASKED_EVERY_UNTIL_NAMED;
+            loop {
+                sleep(wait).await;
+                let Some(detector) = detector.upgrade() else { return };
                 let _ = detector.ask().await;
-                let is_named = detector.named().is_some();
-                drop(detector);
-                sleep(if is_named { ASKED_EVERY } else { ASKED_EVERY_UNTIL_NAMED }).await;
+                wait = match detector.named() {
+                    Some(_) => ASKED_EVERY,
+                    None => ASKED_EVERY_UNTIL_NAMED,
+                };
             }
         });
     }
