@@ -1,7 +1,8 @@
 """Servers that all end-to-end tests share, and fixtures that start others.
 
-A test that needs a server of its own asks for `start_homeserver`, `start_openbao` or `start_core`;
-what these start is stopped after the test. A fixture of a file asks `file_stack` for them.
+A test that needs a server of its own asks for `start_homeserver`, `start_openbao`, `start_mas` or
+`start_core`; what these start is stopped after the test. A fixture of a file asks `file_stack` for
+them.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ import pytest
 from tests.harness.accounts import PATH_ROOT
 from tests.harness.confidential import Confidential
 from tests.harness.deployment import LOGGER, Deployment
+from tests.harness.mas_deployment import MasDeployment
 from tests.harness.provisioning import Site
 from tests.harness.restarting import Restarting
 from tests.harness.stack import Stack
-from tests.servers import BrokenVault, DurableOpenBao, OpenBao, Registration, Relay
+from tests.servers import BrokenVault, DurableOpenBao, Mas, OpenBao, Registration, Relay
 from tests.servers.broken_vault import silence
 
 if TYPE_CHECKING:
@@ -70,6 +72,18 @@ def stack(
 def start_homeserver(stack: Stack) -> Callable[..., Deployment]:
     """Return what starts a homeserver: `start_homeserver(name, **settings)`."""
     return stack.start_homeserver
+
+
+@pytest.fixture
+def start_mas(stack: Stack) -> Callable[..., Mas]:
+    """Return what starts a stand-in for MAS: `start_homeserver_under_mas(name, start_mas())`."""
+    return stack.start_mas
+
+
+@pytest.fixture
+def start_homeserver_under_mas(stack: Stack) -> Callable[..., MasDeployment]:
+    """Return what starts a homeserver where MAS decides who its users are."""
+    return stack.start_homeserver_under_mas
 
 
 @pytest.fixture

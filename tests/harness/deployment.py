@@ -6,7 +6,7 @@ import itertools
 import re
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .accounts import PATH_ROOT, Account, token_hash
 
@@ -92,7 +92,7 @@ class Deployment:
     def __init__(
         self, name: str, synapse: Synapse, openbao: OpenBao, confidential: Confidential
     ) -> None:
-        """Take servers that run.
+        """Take servers; the homeserver may be started later.
 
         Args:
             name: The start of the localparts of new accounts. Deployments that share a Vault
@@ -159,13 +159,16 @@ class Deployment:
         return Attempt(response, self.synapse.log_records(since))
 
 
+Deployed = TypeVar("Deployed", bound=Deployment)
+
+
 @contextmanager
-def deployed(
-    name: str, synapse: Synapse, openbao: OpenBao, confidential: Confidential
-) -> Iterator[Deployment]:
+def deployed(deployment: Deployed) -> Iterator[Deployed]:
     """Start a homeserver; in the end stop it, and fail if it logged what is confidential."""
+    synapse = deployment.synapse
     try:
-        yield Deployment(name, synapse.start(), openbao, confidential)
+        synapse.start()
+        yield deployment
     finally:
         synapse.stop()
-    confidential.check(synapse)
+    deployment.confidential.check(synapse)

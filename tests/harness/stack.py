@@ -6,12 +6,14 @@ from collections import Counter
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from tests.servers import DurableOpenBao, OpenBao, RaftCluster, Registration, Synapse
+from tests.servers import DurableOpenBao, Mas, OpenBao, RaftCluster, Registration, Synapse
 from tests.servers.disk import Disk
+from tests.servers.synapse import SERVER_NAME
 
 from .accounts import PATH_ROOT, READ_USERS
 from .core import Core
 from .deployment import Deployment, deployed
+from .mas_deployment import MasDeployment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -162,10 +164,17 @@ class Stack:
         cluster.cli("auth", "enable", "approle")
         return cluster
 
+    def start_mas(self, **how: Any) -> Mas:
+        """Start a stand-in for MAS; `how` are the arguments of `Mas` beside the server's name."""
+        mas = Mas(SERVER_NAME, remember=self.confidential.add, **how)
+        self._servers.callback(mas.stop)
+        return mas.start()
+
     def start_homeserver(
         self,
         name: str,
         *,
+        mas: Mas | None = None,
         openbao: OpenBao | None = None,
         homeserver_yaml: Mapping[str, Any] | None = None,
         listeners: Sequence[Mapping[str, Any]] = (),
@@ -181,6 +190,8 @@ class Stack:
 
         Args:
             name: The start of the localparts of its accounts, and of its directory.
+            mas: Who decides there who its users are, if not the homeserver itself. The module
+                has the key `mas` that leads there, unless `settings` say otherwise.
             openbao: Its Vault, if it is not that of the stack.
             homeserver_yaml: More of Synapse's own configuration.
             listeners: More of its listeners.
@@ -193,6 +204,9 @@ class Stack:
             settings: Those of the module, beside or in place of those that `module_config` has.
         """
         openbao = openbao or self.openbao
+        if mas is not None:
+            settings = {"mas": mas.settings, **settings}
+            homeserver_yaml = {**mas.homeserver_yaml, **(homeserver_yaml or {})}
         synapse = Synapse(
             self._new_directory(name),
             self.module_config(openbao, **settings) if has_module else None,
@@ -207,7 +221,18 @@ class Stack:
         _names[name] += 1
         if _names[name] > 1:
             name = f"{name}-again-{_names[name]}"
-        return self._servers.enter_context(deployed(name, synapse, openbao, self.confidential))
+        deployment = (
+            Deployment(name, synapse, openbao, self.confidential)
+            if mas is None
+            else MasDeployment(name, synapse, openbao, self.confidential, mas)
+        )
+        return self._servers.enter_context(deployed(deployment))
+
+    def start_homeserver_under_mas(self, name: str, mas: Mas, **how: Any) -> MasDeployment:
+        """Start a homeserver where this MAS decides; `how` is as for `start_homeserver`."""
+        deployment = self.start_homeserver(name, mas=mas, **how)
+        assert isinstance(deployment, MasDeployment)
+        return deployment
 
     def start_core(
         self,

@@ -2,6 +2,7 @@
 
 from .broken_vault import BrokenVault
 from .durable_openbao import DurableOpenBao
+from .mas import Mas
 from .openbao import OpenBao
 from .prometheus import Prometheus
 from .raft import RaftCluster
@@ -14,6 +15,7 @@ from .worker import Worker
 __all__ = [
     "BrokenVault",
     "DurableOpenBao",
+    "Mas",
     "OpenBao",
     "Prometheus",
     "RaftCluster",

@@ -10,7 +10,7 @@ import json
 import secrets
 import sqlite3
 import sys
-from contextlib import closing
+from contextlib import closing, contextmanager
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ import requests
 from .synapse_process import SynapseProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 SERVER_NAME = "example.org"
@@ -143,9 +143,15 @@ class Synapse(SynapseProcess):
             return f"@{localpart}:{SERVER_NAME}"
         raise RuntimeError(f"cannot register {localpart}: {response.text}")
 
+    @contextmanager
+    def database(self) -> Iterator[sqlite3.Connection]:
+        """Open Synapse's own database."""
+        with closing(sqlite3.connect(self.directory / "synapse.db", timeout=30)) as database:
+            yield database
+
     def insert_user(self, user_id: str) -> str:
         """Add an account with an id that today's grammar forbids and old databases hold."""
-        with closing(sqlite3.connect(self.directory / "synapse.db", timeout=30)) as database:
+        with self.database() as database:
             # The columns that every version has. The others are of accounts that came later.
             database.execute(
                 "INSERT OR IGNORE INTO users (name, creation_ts) VALUES (?, 0)", (user_id,)
