@@ -1,5 +1,6 @@
 //! What the homeserver tells everybody about itself.
 
+use reqwest::StatusCode;
 use ruma_client_api::discovery::get_supported_versions;
 use ruma_client_api::session::get_login_types::{self, v3::LoginType};
 use serde::Deserialize;
@@ -44,6 +45,27 @@ impl Homeserver {
         Ok(response.versions)
     }
 
+    /// Who signs users in, where that is not the homeserver itself but Matrix Authentication Service
+    /// (MAS); `None` where it is the homeserver.
+    ///
+    /// Synapse knows this request where its `matrix_authentication_service` is enabled, and nowhere
+    /// else. It asks MAS before it answers.
+    ///
+    /// API: <https://spec.matrix.org/v1.16/client-server-api/#get_matrixclientv1auth_metadata>
+    ///
+    /// # Errors
+    /// A 5xx for a homeserver whose MAS does not answer, and what kept the homeserver from
+    /// answering.
+    pub async fn auth_metadata(&self) -> Result<Option<AuthMetadata>, HomeserverError> {
+        let request = Request::get(&["_matrix", "client", "v1", "auth_metadata"]);
+        let answer = self.exchange(&request).await?;
+        match answer.status {
+            status if status.is_success() => self.understand(&request, &answer).map(Some),
+            StatusCode::NOT_FOUND => Ok(None),
+            _ => Err(Self::refused(&request, &answer)),
+        }
+    }
+
     /// Name and version of the homeserver's software, such as `Synapse 1.163.0`. `None` where it is
     /// not told: listeners for clients alone do not.
     ///
@@ -61,6 +83,15 @@ impl Homeserver {
             Err(error) => Err(error),
         }
     }
+}
+
+/// Who signs a homeserver's users in, as the homeserver tells everybody.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct AuthMetadata {
+    /// The address by which the service is known.
+    pub issuer: String,
+    /// Where it gives out tokens.
+    pub token_endpoint: Option<String>,
 }
 
 #[derive(Deserialize)]

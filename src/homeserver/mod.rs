@@ -38,6 +38,7 @@ pub use account::{Account, Attributes};
 pub use admin::Admin;
 pub use client::{Dated, Homeserver};
 pub use connection_config::ConnectionConfig;
+pub use discovery::AuthMetadata;
 pub use error::HomeserverError;
 pub use login_credentials::{LOGIN_TYPE, LoginCredentials};
 pub use profile::{Profile, PublicProfile};

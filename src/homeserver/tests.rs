@@ -7,8 +7,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::{
-    AccessToken, Homeserver, HomeserverError, HomeserverUrl, Login, LoginCredentials, Profile,
-    PublicProfile, Registration, Session, VaultStage,
+    AccessToken, AuthMetadata, Homeserver, HomeserverError, HomeserverUrl, Login, LoginCredentials,
+    Profile, PublicProfile, Registration, Session, VaultStage,
 };
 use crate::http::{LONGEST_BODY, TransportError};
 use crate::notice::Notices;
@@ -238,6 +238,35 @@ async fn a_profile_that_needs_authentication_tells_nothing() {
     ] {
         let (result, _) =
             answering(&[answer(status, body)], async |server| server.profile("@a:x").await).await;
+        assert!(result.is_err(), "{status} {body}");
+    }
+}
+
+#[tokio::test]
+async fn who_signs_users_in() {
+    let of_mas = r#"{"issuer":"https://mas.x/","token_endpoint":"https://mas.x/oauth2/token"}"#;
+    let mas = AuthMetadata {
+        issuer: "https://mas.x/".to_owned(),
+        token_endpoint: Some("https://mas.x/oauth2/token".to_owned()),
+    };
+    let ask = async |server: Homeserver| server.auth_metadata().await;
+    for (status, body, found) in [
+        ("200 OK", of_mas, Some(mas)),
+        ("404 Not Found", r#"{"errcode":"M_UNRECOGNIZED"}"#, None),
+        ("404 Not Found", r#"{"errcode":"M_NOT_FOUND"}"#, None),
+        ("404 Not Found", "", None),
+    ] {
+        let (result, requests) = answering(&[answer(status, body)], ask).await;
+        assert_eq!(result, Ok(found));
+        assert!(requests[0].starts_with("GET /prefix/_matrix/client/v1/auth_metadata HTTP/1.1"));
+    }
+    for (status, body) in [
+        ("200 OK", "<html>"),
+        ("200 OK", "{}"),
+        ("403 Forbidden", ""),
+        ("500 Internal Server Error", r#"{"errcode":"M_UNKNOWN"}"#),
+    ] {
+        let (result, _) = answering(&[answer(status, body)], ask).await;
         assert!(result.is_err(), "{status} {body}");
     }
 }
