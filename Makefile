@@ -11,6 +11,7 @@ PROFILE := dev
 BENCH_VENV := .venvs/bench
 BENCH_BIN := $(BENCH_VENV)/bin
 PROMETHEUS := target/prometheus
+NGINX := target/nginx
 WRK := target/wrk
 COMPILE := $(abspath $(BIN))/uv pip compile --quiet --universal --generate-hashes --python-version 3.10
 # When the Synapse of requirements/oldest.in was new. What it needs is of that day.
@@ -50,7 +51,7 @@ LOGINS ?= 2000
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint format test-rust test-python test-long test-oldest test-prerelease \
   test-optimized bench soak fuzz fuzz-guided test-cluster wheel optimized reproducible install \
-  prometheus wrk cluster-packages audit advisories audit-tools lock clean
+  prometheus nginx wrk cluster-packages audit advisories audit-tools lock clean
 
 help: ## List the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 17
@@ -80,7 +81,7 @@ test-rust: ## Run the unit tests of the core
 	if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --locked; else cargo test --locked; fi
 
 # A file's tests share servers, so they stay together; tests/conftest.py has the order of files.
-test-python: install prometheus ## Run the Python tests, unit and end to end
+test-python: install prometheus nginx ## Run the Python tests, unit and end to end
 	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder \
 	  $(TESTS)
 
@@ -182,6 +183,11 @@ prometheus: ## Fetch Debian's Prometheus, which tests alerts and metrics, if the
 	@if command -v promtool >/dev/null || test -x $(PROMETHEUS)/usr/bin/promtool; then exit 0; fi
 	without() { echo "$$1 promtool: the tests that need it are skipped" >&2; exit 0; }
 	$(call fetch,$(PROMETHEUS),prometheus)
+
+nginx: ## Fetch Debian's nginx, which runs the manual's reverse proxies, if there is none
+	@if PATH="$$PATH:/usr/sbin" command -v nginx >/dev/null || test -x $(NGINX)/usr/sbin/nginx; then exit 0; fi
+	without() { echo "$$1 nginx: the tests that need it are skipped" >&2; exit 0; }
+	$(call fetch,$(NGINX),nginx)
 
 wrk: ## Fetch Debian's wrk, which benchmarks compare with, if there is none
 	@if command -v wrk >/dev/null || test -x $(WRK)/wrk; then exit 0; fi
