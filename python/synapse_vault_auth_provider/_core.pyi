@@ -176,6 +176,13 @@ class Settings:
     def warnings(self) -> list[str]:
         """What is allowed and probably not meant, a line for each."""
 
+    @property
+    def location(self) -> str:
+        """Where users' entries are, such as ``secret/matrix/users``."""
+
+    def has_entries_of(self, other: Settings) -> bool:
+        """Tell whether the entries of both are in the same place of the same Vault."""
+
 @final
 class Outcome:
     """How a login ended."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ._core import Settings
 from .log import logger
 
 if TYPE_CHECKING:
@@ -11,8 +12,6 @@ if TYPE_CHECKING:
 
     from synapse.config.homeserver import HomeServerConfig
     from synapse.module_api import ModuleApi
-
-    from ._core import Settings
 
 
 def homeserver_config(api: ModuleApi) -> HomeServerConfig:
@@ -34,6 +33,50 @@ def serves_clients(config: HomeServerConfig) -> bool:
     return any(
         "client" in resource.names for http in options if http for resource in http.resources
     )
+
+
+def refuse_duplicates(settings: Settings, config: HomeServerConfig, module: type) -> None:
+    """Refuse a configuration that loads the module more than once for the same entries.
+
+    Every login would be decided, counted and logged by each of them. Instances for different
+    entries are fine.
+
+    Args:
+        settings: Those of one instance.
+        config: The homeserver's.
+        module: The module's class.
+
+    Raises:
+        synapse.module_api.errors.ConfigError: There is another one. It names both.
+    """
+    sections = {
+        "modules": config.modules.loaded_modules,
+        "password_providers": config.authproviders.password_providers,
+    }
+    same = {
+        section: sum(_has_entries_of(settings, module, *entry) for entry in entries)
+        for section, entries in sections.items()
+    }
+    if sum(same.values()) > 1:
+        from synapse.module_api.errors import ConfigError
+
+        named = [
+            section if count == 1 else f"{count} entries of {section}"
+            for section, count in same.items()
+            if count
+        ]
+        raise ConfigError(
+            f"{' and '.join(named)} load this module for the same secrets, {settings.location}, so "
+            "every login would be decided more than once: keep one of them, or give each a "
+            "vault_path_root or vault_kv_mount_point of its own",
+            path=tuple(section for section, count in same.items() if count)[:1],
+        )
+
+
+def _has_entries_of(settings: Settings, module: type, loaded: object, config: object) -> bool:
+    """Tell whether this is an instance of our module, and for the same entries."""
+    is_ours = isinstance(loaded, type) and issubclass(loaded, module)
+    return is_ours and isinstance(config, Settings) and settings.has_entries_of(config)
 
 
 def warn_of_contradictions(settings: Settings, config: HomeServerConfig) -> None:

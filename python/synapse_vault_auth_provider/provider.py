@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from ._core import LoginService, Outcome, Settings, is_token_hash
 from .config import IncompleteSettings, parse_config
-from .homeserver_config import homeserver_config, serves_clients, warn_of_contradictions
+from .homeserver_config import (
+    homeserver_config,
+    refuse_duplicates,
+    serves_clients,
+    warn_of_contradictions,
+)
 from .log import logger
 from .outcomes import OutcomeLog
 from .registration import register
@@ -51,7 +56,7 @@ class VaultAuthProvider:
         Raises:
             TypeError: Neither or both of the last two are given.
             synapse.module_api.errors.ConfigError: Clients are to log in here, and there is no
-                token, or a file that cannot be read.
+                token, or a file that cannot be read, or another instance for the same entries.
         """
         from synapse.module_api import make_deferred_yieldable
         from twisted.internet import reactor
@@ -72,6 +77,7 @@ class VaultAuthProvider:
             self._takes_passwords = False
             return
         if serves_clients(synapse_config):
+            refuse_duplicates(config, synapse_config, VaultAuthProvider)
             warn_of_contradictions(config, synapse_config)
         self._takes_passwords = config.m_login_password_support_enabled
         self._service = LoginService(config, self._api.server_name)

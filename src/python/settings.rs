@@ -62,6 +62,15 @@ impl Settings {
         self.0.warnings.clone()
     }
 
+    #[getter]
+    fn location(&self) -> String {
+        self.0.login.vault.location()
+    }
+
+    fn has_entries_of(&self, other: &Self) -> bool {
+        self.0.login.vault.has_entries_of(&other.0.login.vault)
+    }
+
     fn __repr__(&self) -> String {
         format!("{:?}", self.0)
     }
