@@ -147,6 +147,49 @@ def test_one_of_two_instances_is_chosen_by_its_place() -> None:
     assert HomeserverYaml({"modules": entries[:1]}).module("kv", "bots") == MAIN
 
 
+def names(*entries: tuple[str, dict[str, Any]]) -> HomeserverYaml:
+    """Return a configuration that names the module in these sections with these settings."""
+    values: dict[str, Any] = {}
+    for section, config in entries:
+        values.setdefault(section, []).append({"module": MODULE["module"], "config": config})
+    return HomeserverYaml(values)
+
+
+@pytest.mark.parametrize(
+    ("entries", "named"),
+    [
+        ([("modules", MAIN), ("password_providers", MAIN)], "modules and password_providers"),
+        ([("modules", BOTS), ("modules", MAIN), ("modules", MAIN)], "two entries of modules"),
+        (
+            [
+                ("modules", {**MAIN, "vault_url": ["https://a", "https://b/"]}),
+                ("modules", {"vault_path_root": "matrix/users", "vault_url": "HTTPS://b"}),
+            ],
+            "two entries of modules",
+        ),
+    ],
+)
+def test_entries_for_the_same_secrets_are_refused_as_synapse_refuses_them(
+    entries: list[tuple[str, dict[str, Any]]], named: str
+) -> None:
+    with pytest.raises(CommandError) as caught:
+        names(*entries).refuse_duplicates()
+    assert str(caught.value) == (
+        f"{named} load the module for the same secrets, secret/matrix/users, so Synapse does not "
+        "start"
+    )
+
+
+def test_entries_for_other_secrets_are_fine() -> None:
+    at_a = {**MAIN, "vault_url": "https://a"}
+    for other in ({"vault_url": "https://b"}, {"vault_namespace": "team"}, BOTS):
+        yaml = names(("modules", at_a), ("password_providers", {**at_a, **other}))
+        yaml.refuse_duplicates()
+    with pytest.raises(CommandError) as caught:
+        names(("modules", at_a), ("modules", {**at_a, "vault_url": "https://b"})).module()
+    assert "cannot choose by vault_url" in str(caught.value.advice)
+
+
 @pytest.mark.parametrize("entry", [MODULE, OF_2018], ids=["today", "2018"])
 @pytest.mark.parametrize("section", ["modules", "password_providers"])
 def test_the_module_is_found_among_others(section: str, entry: dict[str, Any]) -> None:
@@ -162,8 +205,11 @@ def test_a_module_without_a_config_has_an_empty_one() -> None:
 @pytest.mark.parametrize(
     ("values", "expectation"),
     [
-        ({"modules": [MODULE, MODULE]}, "more than once"),
-        ({"modules": [MODULE], "password_providers": [OF_2018]}, "more than once"),
+        ({"modules": [MODULE, MODULE]}, "two entries of modules load"),
+        (
+            {"modules": [MODULE], "password_providers": [OF_2018]},
+            "modules and password_providers load",
+        ),
         ({"modules": [{**MODULE, "config": ["s3cret"]}]}, "a mapping of names to values"),
         ({"modules": [{**MODULE, "config": {1: "s3cret"}}]}, "a mapping of names to values"),
     ],

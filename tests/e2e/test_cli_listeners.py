@@ -106,3 +106,18 @@ def test_one_of_two_modules_is_chosen(cli: CommandLine, directory: Path) -> None
     assert cli.site.opens(user_id, cli.site.secret(user_id))
     ended = cli.run("doctor", user_id, "--path-root", root, config=config)
     assert ended.code == 0, ended
+
+
+def test_the_doctor_refuses_two_entries_for_the_same_secrets(
+    cli: CommandLine, directory: Path
+) -> None:
+    synapse = json.loads(cli.site.synapse.config_path.read_text())
+    synapse["password_providers"] = synapse["modules"]
+    (directory / "twice.yaml").write_text(json.dumps(synapse))
+    root = synapse["modules"][0]["config"]["vault_path_root"]
+    ended = cli.run("doctor", "--path-root", root, config=("-c", str(directory / "twice.yaml")))
+    assert ended.code == 1
+    assert (
+        f"FAILED   configuration: modules and password_providers load the module for the same "
+        f"secrets, secret/{root}, so Synapse does not start -> Keep one of them."
+    ) in ended.out

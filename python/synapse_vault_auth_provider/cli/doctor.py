@@ -65,6 +65,7 @@ def _configured(connection: Connection) -> dict[str, Any]:
     """Check the whole configuration of the module, with what only its logins know."""
     files = ", ".join(map(str, connection.config_paths))
     try:
+        connection.synapse.refuse_duplicates()
         module = connection.module
         if module is None:
             more = connection.synapse.missing_directory

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -111,22 +112,40 @@ class HomeserverYaml:
         Raises:
             CommandError: Several are left, or it is no mapping of names to values.
         """
-        found = list(self._modules())
+        found = [config for _, config in self._entries()]
         for config in found:
             if not isinstance(config, dict) or not all(isinstance(key, str) for key in config):
                 raise CommandError("the module's config must be a mapping of names to values")
         if len(found) > 1:
             found = [config for config in found if _is_at(config, mount, root)] or found
         if len(found) > 1:
+            self.refuse_duplicates()
             places = {_place(config) for config in found}
             raise CommandError(
                 "the configuration of Synapse names the module more than once",
-                "Keep one of its entries under modules and password_providers."
+                "This command cannot choose by vault_url: give it a copy of the file with one of "
+                "the entries, with -c."
                 if len(places) == 1
                 else "Choose one with --mount and --path-root: "
                 + ", or ".join(f"--mount {m} --path-root {r}" for m, r in sorted(places)),
             )
         return found[0] if found else None
+
+    def refuse_duplicates(self) -> None:
+        """Fail if two entries are for the same secrets, as the module does when Synapse starts.
+
+        Raises:
+            CommandError: They are. It names both.
+        """
+        entries = [(s, config) for s, config in self._entries() if isinstance(config, dict)]
+        for (one, config), (other, another) in combinations(entries, 2):
+            if _has_entries_of(config, another):
+                named = f"two entries of {one}" if one == other else f"{one} and {other}"
+                raise CommandError(
+                    f"{named} load the module for the same secrets, {'/'.join(_place(config))}, "
+                    "so Synapse does not start",
+                    "Keep one of them.",
+                )
 
     @property
     def _listeners(self) -> list[Listener]:
@@ -139,12 +158,13 @@ class HomeserverYaml:
         name = urlsplit(url).hostname if url else None
         return name or urlsplit(f"//{self.server_name or ''}").hostname
 
-    def _modules(self) -> Iterator[Any]:
+    def _entries(self) -> Iterator[tuple[str, Any]]:
+        """Return the sections that name our module, each with a configuration of it."""
         for section in ("modules", "password_providers"):
             entries = self._values.get(section)
             for entry in entries if isinstance(entries, list) else []:
                 if isinstance(entry, dict) and entry.get("module") in MODULES:
-                    yield entry.get("config") or {}
+                    yield section, entry.get("config") or {}
 
     def _string(self, key: str) -> str | None:
         value = self._values.get(key)
@@ -195,6 +215,24 @@ def _is_at(config: Mapping[str, Any], mount: str | None, root: str | None) -> bo
     return (mount is None or _path(mount) == its_mount) and (
         root is None or _path(root) == its_root
     )
+
+
+def _has_entries_of(config: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Tell whether two configurations are for the same entries of the same Vault."""
+    one, another = _addresses(config), _addresses(other)
+    # Without an address, both have the environment's.
+    is_same_vault = bool(one & another) or one == another
+    is_same_namespace = _path(config.get("vault_namespace")) == _path(other.get("vault_namespace"))
+    return is_same_vault and is_same_namespace and _place(config) == _place(other)
+
+
+def _addresses(config: Mapping[str, Any]) -> set[str]:
+    urls = config.get("vault_url")
+    return {str(url).strip().rstrip("/").lower() for url in _as_list(urls) if url}
+
+
+def _as_list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def _path(text: object) -> str:
