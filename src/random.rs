@@ -14,6 +14,9 @@ const LENGTH: usize = 32;
 /// Letters in a device id, as many as Synapse's own have.
 const DEVICE_ID_LENGTH: usize = 10;
 
+/// Random bytes in a mark: nobody meets the same one twice.
+const MARK_LENGTH: usize = 16;
+
 /// A new secret: 32 bytes of the operating system's, in URL-safe Base64 without padding.
 ///
 /// # Errors
@@ -34,6 +37,17 @@ pub fn new_secret() -> Result<SecretString, RandomError> {
 pub fn new_device_id() -> Result<String, RandomError> {
     let bytes = random::<DEVICE_ID_LENGTH>()?;
     Ok(bytes.iter().map(|byte| char::from(b'A' + byte % 26)).collect())
+}
+
+/// A new mark, by which something of ours is known again: 16 bytes in URL-safe Base64.
+///
+/// # Errors
+/// When the operating system has no random bytes to give.
+pub fn new_mark() -> Result<String, RandomError> {
+    use base64::Engine;
+
+    let bytes = random::<MARK_LENGTH>()?;
+    Ok(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(&bytes[..]))
 }
 
 fn random<const N: usize>() -> Result<Zeroizing<[u8; N]>, RandomError> {

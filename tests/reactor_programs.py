@@ -112,9 +112,9 @@ class Watched:
         return getattr(self.logins, name)
 
     def drain(self) -> tuple[list[Any], ...]:
-        decided, notices, checked = self.logins.drain()
+        decided, *others = self.logins.drain()
         self.collected += [number for number, _ in decided]
-        return decided, notices, checked
+        return decided, *others
 
 
 def outcomes_arrive_on_the_reactors_thread_and_when_it_is_free() -> None:
@@ -246,7 +246,7 @@ def a_core_that_was_held_up_with_the_reactor_has_time_to_decide() -> None:
     def drain() -> tuple[list[Any], ...]:
         # As when the process was stopped: the core needs a moment after it goes on.
         if time.monotonic() < goes_on:
-            return [], [], []
+            return [], [], [], []
         return watched.logins.drain()
 
     async def program(logins: ReactorLogins) -> None:
@@ -301,7 +301,7 @@ def a_stopped_service_refuses_and_can_start_again() -> None:
         accept_request()
         logins.stop()
         logins.stop()
-        assert logins.drain() == ([], [], [])
+        assert logins.drain() == ([], [], [], [])
         outcome = logins.begin(1, ALICE, True, HASH)
         assert outcome is not None
         assert outcome.code == "vault_unavailable", outcome
@@ -323,7 +323,7 @@ def a_fork_cannot_use_the_threads_of_its_parent() -> None:
         assert "start it after the fork" in str(error)
     else:
         raise AssertionError("a login was given to threads that this process does not have")
-    decided, _, _ = logins.drain()
+    decided, _, _, _ = logins.drain()
     assert not decided
 
 

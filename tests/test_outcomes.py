@@ -81,7 +81,7 @@ def unreachable(user_id: str = ALICE) -> Outcome:
         decided: list[tuple[int, Outcome]] = []
         while not decided:
             assert epoll.poll(60)
-            decided, _, _ = logins.drain()
+            decided, _, _, _ = logins.drain()
     logins.stop()
     [(_, outcome)] = decided
     return outcome

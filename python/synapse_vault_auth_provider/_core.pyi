@@ -15,6 +15,12 @@ __all__ = [
     "ListedUser",
     "Login",
     "LoginService",
+    "MasAnswer",
+    "MasLogin",
+    "MasLogout",
+    "MasService",
+    "MasSettings",
+    "OpenedSession",
     "Outcome",
     "Profile",
     "ProvisionedUser",
@@ -173,6 +179,10 @@ class Settings:
         """Whether everybody may ask over HTTP whether logins work."""
 
     @property
+    def mas(self) -> MasSettings | None:
+        """How sessions are opened under Matrix Authentication Service; ``None`` without it."""
+
+    @property
     def warnings(self) -> list[str]:
         """What is allowed and probably not meant, a line for each."""
 
@@ -190,6 +200,29 @@ class Outcome:
     @staticmethod
     def unanswered() -> Outcome:
         """Return that of a login which the service never answers."""
+
+    @staticmethod
+    def of(code: str, reason: str) -> Outcome:
+        """Return an outcome that Vault had no part in.
+
+        Args:
+            code: Its name, one of `OUTCOMES`.
+            reason: Why, in words that hold no secret.
+
+        Raises:
+            ValueError: There is no such outcome.
+        """
+
+    def becoming(self, code: str, reason: str) -> Outcome:
+        """Return what becomes of the login, which keeps its `path`.
+
+        Args:
+            code: The name of what it becomes, one of `OUTCOMES`.
+            reason: Why, in words that hold no secret.
+
+        Raises:
+            ValueError: There is no such outcome.
+        """
 
     @property
     def code(self) -> str:
@@ -287,12 +320,19 @@ class LoginService:
     All methods return at once and, but for `counts`, belong on one thread, the reactor's.
     """
 
-    def __new__(cls, settings: Settings, server_name: str) -> LoginService:
+    def __new__(
+        cls, settings: Settings, server_name: str, mas_endpoint: str | None = None
+    ) -> LoginService:
         """Make a service without threads.
 
         Args:
             settings: Where the secrets lie.
             server_name: The homeserver's name. Users of others are refused.
+            mas_endpoint: Where Matrix Authentication Service serves clients: the ``endpoint`` of
+                ``matrix_authentication_service`` in Synapse's configuration.
+
+        Raises:
+            ValueError: The endpoint is no address.
         """
 
     @property
@@ -358,13 +398,205 @@ class LoginService:
 
     def drain(
         self,
-    ) -> tuple[list[tuple[int, Outcome]], list[tuple[int, str]], list[tuple[int, Health]]]:
+    ) -> tuple[
+        list[tuple[int, Outcome]],
+        list[tuple[int, str]],
+        list[tuple[int, Health]],
+        list[tuple[int, MasLogin | MasLogout | MasAnswer]],
+    ]:
         """Return some of what has come out; the descriptor stays readable while there is more.
 
         Returns:
             The logins decided, each with its number; lines for the log that belong to no login,
-            each with its level in the numbers of `logging`; and what checks found, each with its
-            number.
+            each with its level in the numbers of `logging`; what checks found, each with its
+            number; and what came of what `MasService` began, each with its number.
+        """
+
+@final
+class MasSettings:
+    """What Python needs to know of ``mas``."""
+
+    @property
+    def pass_other_logins(self) -> bool:
+        """Whether logins that are not the module's go on to Matrix Authentication Service."""
+
+@final
+class OpenedSession:
+    """A session that was opened. Its ``repr`` does not show the token."""
+
+    @property
+    def access_token(self) -> str:
+        """By what it is known from now on."""
+
+    @property
+    def device_id(self) -> str:
+        """Its device."""
+
+    @property
+    def device_display_name(self) -> str | None:
+        """What the device is to be called; ``None`` if it has a name or is to have none.
+
+        Matrix Authentication Service does not tell the homeserver.
+        """
+
+    @property
+    def expires_in_ms(self) -> int | None:
+        """How long the token works; ``None`` if it has no end."""
+
+@final
+class MasLogin:
+    """How a login under Matrix Authentication Service ended, or a registration."""
+
+    @property
+    def outcome(self) -> Outcome:
+        """How it ended, for the log and the metrics."""
+
+    @property
+    def session(self) -> OpenedSession | None:
+        """The session; ``None`` if there is none, and after a registration."""
+
+    @property
+    def client_error(self) -> tuple[str, str] | None:
+        """The ``errcode`` and ``error`` of a 400, which the client is to see."""
+
+@final
+class MasLogout:
+    """What came of logging out."""
+
+    @property
+    def kind(self) -> Literal["done", "not_ours", "unknown_token", "unavailable"]:
+        """Whether the sessions have ended, and if not, why.
+
+        ``not_ours``: the token is that of a session that was not opened here, or looks like none.
+        ``unknown_token``: nobody may use the token, or no more.
+        """
+
+    @property
+    def reason(self) -> str | None:
+        """Why Matrix Authentication Service is unavailable, for the log alone."""
+
+@final
+class MasAnswer:
+    """What came of a request that was passed on."""
+
+    @property
+    def status(self) -> int | None:
+        """The status of the answer; ``None`` if there is none."""
+
+    @property
+    def body(self) -> bytes:
+        """The body of the answer."""
+
+    @property
+    def content_type(self) -> bytes | None:
+        """Its header ``Content-Type``."""
+
+    @property
+    def retry_after(self) -> bytes | None:
+        """Its header ``Retry-After``."""
+
+    @property
+    def reason(self) -> str | None:
+        """Why there is no answer, for the log alone; ``None`` if there is one."""
+
+@final
+class MasService:
+    """What a login service does under Matrix Authentication Service.
+
+    All methods return at once and belong on the reactor's thread. What comes of what they begin
+    comes out of `LoginService.drain` under the number that they were given, unless they return it
+    themselves. All raise ``RuntimeError`` if the process forked since `LoginService.start`.
+    """
+
+    def __new__(cls, service: LoginService) -> MasService:
+        """Do what is begun here on the threads of this service."""
+
+    def open_session(
+        self,
+        number: int,
+        user_id: str,
+        outcome: Outcome,
+        *,
+        device_id: object,
+        device_is_known: bool,
+        display_name: object,
+        seconds_left: float,
+    ) -> MasLogin | None:
+        """Begin to open a session for a user whose token hash is right.
+
+        The outcome stays as it is if there is a session in the end. Waits in a queue while others
+        are opened, for that user or for many; the outcome is ``overloaded`` if the time passes.
+
+        Args:
+            number: Under which `LoginService.drain` will return a `MasLogin`.
+            user_id: The canonical id.
+            outcome: How the login was decided: `Outcome.accepted`.
+            device_id: What the client sent as such, of any type; ``None`` for a new device.
+            device_is_known: Whether the homeserver knows that device of the user.
+            display_name: What the client sent as ``initial_device_display_name``, of any type.
+            seconds_left: The time that is left of ``login_timeout``.
+        """
+
+    def register(
+        self, number: int, user_id: str, outcome: Outcome, seconds_left: float
+    ) -> MasLogin | None:
+        """Begin to register a user whose token hash is right and whom the homeserver lacks.
+
+        The outcome is ``registered`` if the account was made, and ``ok`` if another login had made
+        it; then Matrix Authentication Service tells the homeserver a moment later, for which the
+        caller waits before it opens a session. Else it says why there is no account.
+
+        Args:
+            number: Under which `LoginService.drain` will return a `MasLogin` without a session.
+            user_id: The whole id, as the account is to be called.
+            outcome: How the login was decided: `Outcome.wants_registration`.
+            seconds_left: The time that is left of ``login_timeout``.
+        """
+
+    def log_out(
+        self, number: int, access_token: str, all_sessions: bool, seconds_left: float
+    ) -> MasLogout | None:
+        """Begin to end sessions that were opened here.
+
+        Args:
+            number: Under which `LoginService.drain` will return a `MasLogout`.
+            access_token: The token that the client sent.
+            all_sessions: Whether all sessions of its user end that were opened here, and not only
+                those on its device.
+            seconds_left: The time that there is.
+        """
+
+    def pass_on(
+        self,
+        number: int,
+        endpoint: Literal["flows", "login", "logout", "logout_all"],
+        body: bytes,
+        *,
+        content_type: bytes | None,
+        authorization: bytes | None,
+        user_agent: bytes | None,
+        client_address: str | None,
+    ) -> MasAnswer | None:
+        """Begin to pass a request on to where Matrix Authentication Service serves clients.
+
+        No other header goes along; one ``X-Forwarded-For`` is made of ``client_address``.
+
+        Args:
+            number: Under which `LoginService.drain` will return a `MasAnswer`.
+            endpoint: What the request is for: ``flows`` is ``GET /login``.
+            body: Its body; empty for none.
+            content_type: Its header ``Content-Type``.
+            authorization: Its header ``Authorization``.
+            user_agent: Its header ``User-Agent``.
+            client_address: The address of the client, as the homeserver sees it.
+        """
+
+    def abandon_session(self, number: int, session: OpenedSession | None = None) -> None:
+        """End a session that its client will never know of, unless its device was there before.
+
+        Args:
+            number: The one that `open_session` was given.
+            session: What came of that, if it has come out already.
         """
 
 @final

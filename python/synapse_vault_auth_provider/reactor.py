@@ -133,14 +133,14 @@ class ReactorLogins:
 
     def _collect(self) -> bool:
         """Do what `doRead` does; return whether there was anything."""
-        decided, notices, checked = self._service.drain()
-        for number, result in (*decided, *checked):
+        decided, notices, checked, mas_results = self._service.drain()
+        for number, result in (*decided, *checked, *mas_results):
             waiting = self._waiting.pop(number, None)
             if waiting is not None:
                 waiting.deferred.callback(result)
         for level, text in notices:
             logger.log(level, "%s", text)
-        return bool(decided or checked or notices)
+        return bool(decided or checked or mas_results or notices)
 
     def _set_timer(self, at_least: float = 0.0) -> None:
         """Have the deadlines looked at when the first one passes: one timer serves all logins."""

@@ -8,6 +8,7 @@
 //! * With one's own session: `session` (log in and out), `devices`, `reauthentication` (prove once
 //!   more who one is, to delete devices or the account).
 //! * The administrator's: `registration` by shared secret, and [`Admin`] by access token.
+//! * [`mas`]: Matrix Authentication Service, where the homeserver leaves accounts and sessions to it.
 //!
 //! The `ruma` crate has the requests, except where this module's own fit better: those with a
 //! user id in the path (ruma leaves `%` as it is, so that `@a%2fb:x` would become `@a/b:x`), those
@@ -23,6 +24,7 @@ mod error;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod login_credentials;
+pub mod mas;
 mod media;
 mod profile;
 mod reauthentication;

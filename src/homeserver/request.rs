@@ -146,7 +146,8 @@ impl<'a> Request<'a> {
     }
 }
 
-fn encode(path: &[&str]) -> String {
+/// The percent-encoded path that has these segments, whatever characters they are made of.
+pub fn encode(path: &[&str]) -> String {
     path.iter().flat_map(|part| once("/").chain(utf8_percent_encode(part, ENCODED))).collect()
 }
 

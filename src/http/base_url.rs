@@ -97,6 +97,14 @@ impl BaseUrl {
         }
     }
 
+    /// The server alone, without the path of a proxy.
+    #[must_use]
+    pub fn origin(&self) -> Self {
+        let mut url = self.url.clone();
+        url.set_path("");
+        Self { url, socket: self.socket.clone() }
+    }
+
     /// Whether a URL leads to this server: scheme, host and port are the same.
     #[must_use]
     pub fn has_origin_of(&self, url: &Url) -> bool {

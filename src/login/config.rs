@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::mas::MasConfig;
 use crate::vault;
 
 /// How logins are decided.
@@ -19,6 +20,8 @@ pub struct Config {
     pub rotation_grace: Duration,
     /// Whether the right hash registers a user whom the homeserver does not have.
     pub allow_registration: bool,
+    /// How sessions are opened, where Matrix Authentication Service has the accounts.
+    pub mas: Option<MasConfig>,
 }
 
 /// What is kept in memory.

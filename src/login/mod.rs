@@ -7,7 +7,9 @@
 //! * [`single_flight`] has logins share reads, [`cache`] keeps secrets, and [`outage`] knows whether
 //!   Vault answers.
 //! * [`entry_reader`] reads an entry once, and [`decider`] reads until it can decide a login.
-//! * [`completion_queue`] hands results to another thread, and [`service`] runs all of it.
+//! * [`mas`] opens the session where Matrix Authentication Service has the accounts.
+//! * [`completion_queue`] hands results to another thread, and [`service`] runs all of it, with
+//!   [`mas_service`] what is begun under Matrix Authentication Service.
 
 mod cache;
 mod completion_queue;
@@ -16,6 +18,8 @@ mod decider;
 mod decision;
 mod entry_reader;
 mod health;
+mod mas;
+mod mas_service;
 mod metrics;
 mod outage;
 mod outcome;
@@ -26,6 +30,10 @@ mod single_flight;
 pub use cache::CacheUses;
 pub use config::{CacheConfig, Config};
 pub use health::Health;
+pub use mas::{
+    ClientError, LogoutResult, MasConfig, MasEvent, OpenResult, OpenedSession, PassedOnResult,
+    SessionWishes,
+};
 pub use metrics::Metrics;
 pub use outcome::{Code, Outcome, Severity};
 pub use service::{Event, LoginService, ServiceError};

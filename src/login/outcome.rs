@@ -48,6 +48,18 @@ pub enum Code {
     Registered,
     /// The hash is right, and there will be no account of that name.
     RegistrationRefused,
+    /// Matrix Authentication Service cannot be reached, or says that it cannot answer now.
+    MasUnavailable,
+    /// Matrix Authentication Service does not do what it is asked to.
+    MasRefused,
+    /// The hash is right, and the account is locked.
+    UserLocked,
+    /// The hash is right, and the account is closed.
+    UserDeactivated,
+    /// Too many logins came from there, or for that user.
+    RateLimited,
+    /// The request is not of the form that it must have.
+    BadRequest,
 }
 
 /// How much an administrator should care.
@@ -63,7 +75,7 @@ pub enum Severity {
 
 impl Code {
     /// All there are.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 21] = [
         Self::Ok,
         Self::BadHash,
         Self::MalformedHash,
@@ -79,7 +91,19 @@ impl Code {
         Self::Overloaded,
         Self::Registered,
         Self::RegistrationRefused,
+        Self::MasUnavailable,
+        Self::MasRefused,
+        Self::UserLocked,
+        Self::UserDeactivated,
+        Self::RateLimited,
+        Self::BadRequest,
     ];
+
+    /// The code of this name.
+    #[must_use]
+    pub fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|code| code.as_str() == name)
+    }
 
     /// The name in logs and metrics.
     #[must_use]
@@ -100,6 +124,12 @@ impl Code {
             Self::Overloaded => "overloaded",
             Self::Registered => "registered",
             Self::RegistrationRefused => "registration_refused",
+            Self::MasUnavailable => "mas_unavailable",
+            Self::MasRefused => "mas_refused",
+            Self::UserLocked => "user_locked",
+            Self::UserDeactivated => "user_deactivated",
+            Self::RateLimited => "rate_limited",
+            Self::BadRequest => "bad_request",
         }
     }
 
@@ -115,12 +145,18 @@ impl Code {
             | Self::UnsafeUserId
             | Self::NoSecret
             | Self::UnusableSecret
-            | Self::RegistrationRefused => Severity::Refused,
+            | Self::RegistrationRefused
+            | Self::UserLocked
+            | Self::UserDeactivated
+            | Self::RateLimited
+            | Self::BadRequest => Severity::Refused,
             Self::VaultDenied
             | Self::VaultUnavailable
             | Self::VaultError
             | Self::Timeout
-            | Self::Overloaded => Severity::Failed,
+            | Self::Overloaded
+            | Self::MasUnavailable
+            | Self::MasRefused => Severity::Failed,
         }
     }
 }
@@ -159,14 +195,20 @@ impl Outcome {
     #[must_use]
     pub fn refused_registration(&self, reason: &str) -> Self {
         let reason = format!("the homeserver does not register the user: {reason}");
-        Self { path: self.path.clone(), ..Self::new(Code::RegistrationRefused, reason) }
+        self.becoming(Code::RegistrationRefused, reason)
     }
 
     /// This login, after another one had the user registered just before.
     #[must_use]
     pub fn registered_before(&self) -> Self {
         let reason = "the token hash is right (another login registered the user just before)";
-        Self { path: self.path.clone(), ..Self::new(Code::Ok, reason) }
+        self.becoming(Code::Ok, reason)
+    }
+
+    /// What becomes of this login.
+    #[must_use]
+    pub fn becoming(&self, code: Code, reason: impl Into<String>) -> Self {
+        Self { path: self.path.clone(), ..Self::new(code, reason) }
     }
 
     /// The token hash that came was not of its form.

@@ -14,8 +14,11 @@ use super::decider::LoginDecider;
 use super::decision::LoginAttempt;
 use super::entry_reader::EntryReader;
 use super::health::Health;
+use super::mas::{MasEvent, MasLogins};
 use super::metrics::Metrics;
 use super::outcome::{Code, Outcome};
+use crate::homeserver::mas::{MasClient, MasError};
+use crate::http::BaseUrl;
 use crate::notice::{Notice, Notices};
 use crate::process::{self, Forked, ProcessLocal};
 use crate::sync::Mutex;
@@ -40,6 +43,9 @@ pub enum Event {
     Decided(u64, Outcome),
     /// A check of the service's health: the number it was started with, and what it found.
     Checked(u64, Health),
+    /// What came of something that was begun under Matrix Authentication Service: the number it was
+    /// begun with, and what came of it.
+    Mas(u64, MasEvent),
     /// Something for the log that belongs to no login.
     Noticed(Notice),
 }
@@ -56,6 +62,9 @@ pub enum ServiceError {
     /// TLS could not be set up.
     #[error(transparent)]
     Vault(#[from] VaultError),
+    /// TLS could not be set up.
+    #[error(transparent)]
+    Mas(#[from] MasError),
 }
 
 /// Decides logins on threads of its own, from [`start`](Self::start) to [`stop`](Self::stop).
@@ -68,10 +77,11 @@ pub struct LoginService {
     running: Mutex<Option<ProcessLocal<Running>>>,
 }
 
-struct Running {
-    runtime: Runtime,
+pub(super) struct Running {
+    pub(super) runtime: Runtime,
     decider: Arc<LoginDecider>,
-    completion_queue: Arc<CompletionQueue<Event>>,
+    pub(super) mas: Option<Arc<MasLogins>>,
+    pub(super) completion_queue: Arc<CompletionQueue<Event>>,
 }
 
 /// What a login is decided from, once nothing is wrong with it that Vault need not be asked about.
@@ -82,8 +92,18 @@ struct Screened {
 
 impl LoginService {
     /// Makes a service for the users of `server_name`. It has no threads before it is started.
+    ///
+    /// `mas_endpoint` is where Matrix Authentication Service serves clients, if the homeserver leaves
+    /// accounts to it.
     #[must_use]
-    pub fn new(config: Config, server_name: impl Into<String>) -> Self {
+    pub fn new(
+        mut config: Config,
+        server_name: impl Into<String>,
+        mas_endpoint: Option<BaseUrl>,
+    ) -> Self {
+        if let Some(mas) = &mut config.mas {
+            mas.server.public = mas_endpoint;
+        }
         Self { config, server_name: server_name.into(), running: Mutex::new(None) }
     }
 
@@ -109,6 +129,13 @@ impl LoginService {
             Notices::new(move |notice| completion_queue.post(Event::Noticed(notice)))
         };
         let client = Client::new(&self.config.vault, notices.clone())?;
+        let mas = match &self.config.mas {
+            Some(config) => {
+                let client = Arc::new(MasClient::new(config.server.clone(), notices.clone())?);
+                Some(Arc::new(MasLogins::new(client, config.clone())))
+            }
+            None => None,
+        };
         let (config, server_name) = (self.config.clone(), self.server_name.clone());
         let reader = Arc::new(EntryReader::new(client, config, server_name, notices.clone()));
         let decider =
@@ -120,7 +147,8 @@ impl LoginService {
         runtime.get()?.spawn(keep_running("the cache", notices, move || {
             Arc::clone(&reader).keep_cache_clean()
         }));
-        *running = Some(runtime.map(|runtime| Running { runtime, decider, completion_queue })?);
+        let running_now = |runtime| Running { runtime, decider, mas, completion_queue };
+        *running = Some(runtime.map(running_now)?);
         Ok(())
     }
 
@@ -227,8 +255,13 @@ impl LoginService {
         self.if_running(|running| Metrics::new(Arc::clone(running.decider.reader())))
     }
 
-    fn if_running<T>(&self, read: impl FnOnce(&Running) -> T) -> Option<T> {
+    pub(super) fn if_running<T>(&self, read: impl FnOnce(&Running) -> T) -> Option<T> {
         ours(self.running().as_ref()).map(read)
+    }
+
+    /// The name of the homeserver.
+    pub(super) fn server_name(&self) -> &str {
+        &self.server_name
     }
 
     fn parse(&self, user_id: Option<&str>, token_hash: Option<&str>) -> Result<Screened, Outcome> {
@@ -239,7 +272,7 @@ impl LoginService {
         Ok(Screened { user_id, presented })
     }
 
-    fn running(&self) -> MutexGuard<'_, Option<ProcessLocal<Running>>> {
+    pub(super) fn running(&self) -> MutexGuard<'_, Option<ProcessLocal<Running>>> {
         self.running.lock()
     }
 }

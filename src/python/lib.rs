@@ -5,6 +5,9 @@ mod allocator;
 mod conversion;
 mod counts;
 mod functions;
+mod mas_results;
+mod mas_service;
+mod outcome;
 mod provisioning;
 mod runtime;
 mod service;
@@ -25,12 +28,18 @@ mod _core {
         verify_token_hash,
     };
     #[pymodule_export]
+    use super::mas_results::{MasAnswer, MasLogin, MasLogout, MasSettings, OpenedSession};
+    #[pymodule_export]
+    use super::mas_service::MasService;
+    #[pymodule_export]
+    use super::outcome::Outcome;
+    #[pymodule_export]
     use super::provisioning::{
         Finding, ListedUser, Login, Profile, ProvisionedUser, Provisioner, ProvisioningSettings,
         RevokedUser, RotatedSecret,
     };
     #[pymodule_export]
-    use super::service::{Health, LoginService, Outcome};
+    use super::service::{Health, LoginService};
     #[pymodule_export]
     use super::settings::{LackingError, Settings, SettingsError};
 
@@ -42,7 +51,7 @@ mod _core {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         super::runtime::end_at_exit(module.py())?;
-        module.add("OUTCOMES", super::service::outcomes())?;
+        module.add("OUTCOMES", super::outcome::outcomes())?;
         module.add("VAULT_REQUEST_BUCKETS", super::counts::buckets())
     }
 }

@@ -1,74 +1,20 @@
-//! `LoginService` and `Outcome`.
+//! `LoginService` and `Health`.
 
-use pyo3::exceptions::PyRuntimeError;
+use std::sync::Arc;
+
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
 use super::conversion::{python_level, text};
 use super::counts::Counts;
+use super::mas_results;
+use super::outcome::Outcome;
 use super::settings::Settings;
+use synapse_vault_auth_provider_core::http::BaseUrl;
 use synapse_vault_auth_provider_core::login::{self, Event};
 use synapse_vault_auth_provider_core::notice::Notice;
 use synapse_vault_auth_provider_core::user_id::UserIdError;
-
-/// How a login ended.
-#[pyclass(frozen, module = "synapse_vault_auth_provider._core")]
-pub struct Outcome(login::Outcome);
-
-#[pymethods]
-impl Outcome {
-    #[getter]
-    fn code(&self) -> &'static str {
-        self.0.code.as_str()
-    }
-
-    #[getter]
-    fn reason(&self) -> &str {
-        &self.0.reason
-    }
-
-    #[getter]
-    fn path(&self) -> Option<&str> {
-        self.0.path.as_deref()
-    }
-
-    #[getter]
-    fn display_name(&self) -> Option<&str> {
-        self.0.display_name.as_deref()
-    }
-
-    #[getter]
-    fn accepted(&self) -> bool {
-        self.0.code.severity() == login::Severity::Accepted
-    }
-
-    #[getter]
-    fn failed(&self) -> bool {
-        self.0.code.severity() == login::Severity::Failed
-    }
-
-    #[getter]
-    fn wants_registration(&self) -> bool {
-        self.0.code == login::Code::Registered
-    }
-
-    #[staticmethod]
-    fn unanswered() -> Self {
-        Self(login::Outcome::unanswered())
-    }
-
-    fn refused_registration(&self, reason: &str) -> Self {
-        Self(self.0.refused_registration(reason))
-    }
-
-    fn registered_before(&self) -> Self {
-        Self(self.0.registered_before())
-    }
-
-    fn __repr__(&self) -> String {
-        format!("<Outcome {}: {}>", self.0.code.as_str(), self.0.reason)
-    }
-}
 
 /// Whether logins could be decided when it was asked.
 #[pyclass(frozen, module = "synapse_vault_auth_provider._core")]
@@ -116,15 +62,23 @@ type Checked = Vec<(u64, Health)>;
 /// Levels in the numbers of Python's `logging`, and lines for the log.
 type Noticed = Vec<(u8, String)>;
 
+/// Numbers of what was begun under Matrix Authentication Service and what came of it.
+type MasResults = Vec<(u64, Py<PyAny>)>;
+
 /// Decides logins on threads of its own, which never touch the interpreter.
 #[pyclass(frozen, weakref, module = "synapse_vault_auth_provider._core")]
-pub struct LoginService(login::LoginService);
+pub struct LoginService(pub Arc<login::LoginService>);
 
 #[pymethods]
 impl LoginService {
     #[new]
-    fn new(settings: &Settings, server_name: String) -> Self {
-        Self(login::LoginService::new(settings.0.login.clone(), server_name))
+    #[pyo3(signature = (settings, server_name, mas_endpoint = None))]
+    fn new(settings: &Settings, server_name: String, mas_endpoint: Option<&str>) -> PyResult<Self> {
+        let mas_endpoint = mas_endpoint.map(BaseUrl::parse).transpose().map_err(|error| {
+            PyValueError::new_err(format!("the endpoint of Matrix Authentication Service {error}"))
+        })?;
+        let service = login::LoginService::new(settings.0.login.clone(), server_name, mas_endpoint);
+        Ok(Self(Arc::new(service)))
     }
 
     #[getter]
@@ -179,28 +133,28 @@ impl LoginService {
         self.0.begin_check(number).map(Health)
     }
 
-    fn drain(&self) -> (Decided, Noticed, Checked) {
+    fn drain(&self, py: Python<'_>) -> PyResult<(Decided, Noticed, Checked, MasResults)> {
         let mut decided = Vec::new();
         let mut notices = Vec::new();
         let mut checked = Vec::new();
+        let mut mas_results = Vec::new();
         for message in self.0.drain() {
             match message {
                 Event::Decided(number, outcome) => decided.push((number, Outcome(outcome))),
                 Event::Checked(number, health) => checked.push((number, Health(health))),
+                Event::Mas(number, event) => {
+                    mas_results.push((number, mas_results::to_python(py, event)?));
+                }
                 Event::Noticed(Notice { level, text }) => {
                     notices.push((python_level(level), text));
                 }
             }
         }
-        (decided, notices, checked)
+        Ok((decided, notices, checked, mas_results))
     }
 }
 
-/// The names of all outcomes.
-pub fn outcomes() -> Vec<&'static str> {
-    login::Code::ALL.map(login::Code::as_str).to_vec()
-}
-
-fn runtime_error(error: &login::ServiceError) -> PyErr {
+/// The error of a service that cannot do what it was asked to.
+pub fn runtime_error(error: &login::ServiceError) -> PyErr {
     PyRuntimeError::new_err(error.to_string())
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::mas_results::MasSettings;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use synapse_vault_auth_provider_core::settings;
@@ -55,6 +56,11 @@ impl Settings {
     #[getter]
     fn health_endpoint(&self) -> bool {
         self.0.health_endpoint
+    }
+
+    #[getter]
+    fn mas(&self) -> Option<MasSettings> {
+        self.0.login.mas.as_ref().map(MasSettings::of)
     }
 
     #[getter]

@@ -54,6 +54,7 @@ impl Settings {
                 cache,
                 rotation_grace,
                 allow_registration,
+                mas: None,
             },
             m_login_password_support_enabled,
             health_endpoint,

@@ -105,7 +105,7 @@ class LoginDriver:
     def collect(self, seconds: float) -> None:
         """Wait at most that long for something to end."""
         if select.select([self.service.fileno()], [], [], seconds)[0]:
-            decided, notices, checked = self.service.drain()
+            decided, notices, checked, _ = self.service.drain()
             self._decided.update(decided)
             self._checked.update(checked)
             self.notices += [text for _, text in notices]

@@ -37,6 +37,7 @@ fn config() -> Config {
         cache: nothing,
         rotation_grace: Duration::ZERO,
         allow_registration: false,
+        mas: None,
     }
 }
 
