@@ -37,6 +37,14 @@ OF_THE_MODULE = rows(PAGE, "Vault") + rows(PAGE, "Logins")
 OF_AUTH = rows(PAGE, "Logging in to Vault")
 OF_TLS = rows(PAGE, "TLS")
 OF_CACHE = rows(PAGE, "Cache")
+OF_MAS = rows(PAGE, "Matrix Authentication Service")
+
+MAS: dict[str, object] = {
+    "admin_api": "http://127.0.0.1:8081",
+    "client_id": "0000000000000000000SYNAPSE",
+    "client_secret": "TheSecretOfTheClient",
+}
+"""What `mas` cannot do without."""
 
 Row = dict[str, str]
 
@@ -66,8 +74,8 @@ def known_keys(mapping: str | None, content: dict[str, object]) -> set[str]:
 
 @pytest.mark.parametrize(
     ("mapping", "table"),
-    [(None, OF_THE_MODULE), ("vault_tls", OF_TLS), ("cache", OF_CACHE)],
-    ids=["module", "vault_tls", "cache"],
+    [(None, OF_THE_MODULE), ("vault_tls", OF_TLS), ("cache", OF_CACHE), ("mas", OF_MAS)],
+    ids=["module", "vault_tls", "cache", "mas"],
 )
 def test_the_keys_are_those_that_the_code_knows(mapping: str | None, table: list[Row]) -> None:
     assert keys(table) == known_keys(mapping, {})
@@ -112,6 +120,7 @@ def every_row() -> list[Any]:
         *((None, {}, row) for row in OF_THE_MODULE),
         *(("vault_tls", {}, row) for row in OF_TLS),
         *(("cache", {}, row) for row in OF_CACHE),
+        *(("mas", MAS, row) for row in OF_MAS),
     ]
     for row in OF_AUTH:
         methods = ["approle"] if row["For"] == "all" else code(row["For"])

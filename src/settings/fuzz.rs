@@ -22,12 +22,13 @@ const SECRET: &str = "s3cret";
 const VAULT_AUTH: &str = "SYNAPSE_VAULT_AUTH";
 
 /// Keys that hold a secret, and variables that do.
-const SECRETS: [&str; 12] = [
+const SECRETS: [&str; 13] = [
     "vault_token",
     "role_id",
     "secret_id",
     "jwt",
     "password",
+    "client_secret",
     "registration_shared_secret",
     "admin_access_token",
     "VAULT_TOKEN",
@@ -171,6 +172,15 @@ mod tests {
         "m_login_password_support_enabled",
         "allow_registration",
         "health_endpoint",
+        "mas",
+        "admin_api",
+        "client_id",
+        "client_secret",
+        "client_secret_file",
+        "token_endpoint",
+        "session_lifetime",
+        "admin_scope",
+        "pass_other_logins",
         "method",
         "mount",
         "role",
@@ -208,6 +218,7 @@ mod tests {
         "http://u:s3cret@v",
         "http://v/?s3cret",
         "http://[::1",
+        "0000000000000000000SYNAPSE",
         "matrix/users",
         "a/../b",
         "250ms",

@@ -9,6 +9,7 @@ pub const LOGIN: &[&str] = &[
     "m_login_password_support_enabled",
     "allow_registration",
     "health_endpoint",
+    "mas",
 ];
 
 /// About Vault, at the top level of the module's configuration and among provisioning's settings.
@@ -40,6 +41,19 @@ pub const PROVISIONING: &[&str] = &[
 
 /// In `cache`.
 pub const CACHE: &[&str] = &["ttl", "stale_if_error", "max_entries"];
+
+/// In `mas`.
+pub const MAS: &[&str] = &[
+    "admin_api",
+    "client_id",
+    "client_secret",
+    "client_secret_file",
+    "token_endpoint",
+    "ca_cert",
+    "session_lifetime",
+    "admin_scope",
+    "pass_other_logins",
+];
 
 /// In `vault_tls`.
 pub const TLS: &[&str] =
@@ -75,6 +89,7 @@ const USERPASS: &[&str] = &["username", "password", "password_file"];
 pub const PLACES: &[(&str, &[&str])] = &[
     ("", VAULT),
     ("cache.", CACHE),
+    ("mas.", MAS),
     ("vault_tls.", TLS),
     ("vault_auth.", AUTH),
     ("vault_auth.", AUTH_LOGIN),

@@ -7,6 +7,7 @@ mod error;
 pub(crate) mod fuzz;
 mod headers;
 mod keys;
+mod mas;
 mod module;
 mod provisioning;
 #[cfg(test)]

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::environment::Environment;
 use super::error::{Lacking, SettingsError};
 use super::section::Section;
-use super::{keys, vault};
+use super::{keys, mas, vault};
 use crate::login::{self, CacheConfig};
 
 /// The whole configuration of the module.
@@ -44,7 +44,11 @@ impl Settings {
         let m_login_password_support_enabled =
             section.boolean("m_login_password_support_enabled")?.unwrap_or(false);
         let health_endpoint = section.boolean("health_endpoint")?.unwrap_or(false);
+        // Both have what one exchange may take, which is checked with Vault's keys.
+        let request_timeout = vault.as_ref().map(|vault| vault.connection.request_timeout);
+        let mas = mas::read(&mut section, request_timeout.unwrap_or_default(), &mut lacking)?;
         let vault = lacking.complete(vault)?;
+        let mas = mas.flatten();
         Ok(Self {
             warnings: vault::odd_path_root(&vault.mount, &vault.path_root).into_iter().collect(),
             login: login::Config {
@@ -54,7 +58,7 @@ impl Settings {
                 cache,
                 rotation_grace,
                 allow_registration,
-                mas: None,
+                mas,
             },
             m_login_password_support_enabled,
             health_endpoint,

@@ -93,7 +93,7 @@ fn read(merged: &Merged, environment: &Environment) -> Result<Config, SettingsEr
     checked_proxy(&proxies, url.base())?;
     Ok(Config {
         homeserver: ConnectionConfig {
-            tls: tls::read_homeserver(&mut section, url.base().is_https())?,
+            tls: tls::read_trust(&mut section, url.base().is_https())?,
             proxies,
             url,
         },

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::environment::Environment;
 use super::error::SettingsError;
 use super::keys;
-use super::value::{kind, parse_duration};
+use super::value::{kind, parse_duration, parse_lifetime};
 use crate::credential::{Credential, Pipes, SecretFile};
 use crate::file::is_pipe;
 
@@ -219,6 +219,16 @@ impl<'a> Section<'a> {
         match self.take(key) {
             None | Some(Value::Null) => Ok(default),
             Some(value) => parse_duration(&value).map_err(|message| self.wrong(key, &message)),
+        }
+    }
+
+    /// How long something lives: at least a second, and as long as MAS can count; `None` for ever.
+    pub fn lifetime(&mut self, key: &str) -> Result<Option<Duration>, SettingsError> {
+        match self.take(key) {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => {
+                parse_lifetime(&value).map(Some).map_err(|message| self.wrong(key, &message))
+            }
         }
     }
 

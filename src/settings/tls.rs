@@ -91,8 +91,8 @@ fn can_be_opened(tls: &Tls) -> bool {
     authorities.into_iter().chain(identity).all(|path| File::open(path).is_ok())
 }
 
-/// Reads whom to trust as the homeserver.
-pub fn read_homeserver(section: &mut Section<'_>, is_https: bool) -> Result<Tls, SettingsError> {
+/// Reads whom to trust as a server that is not Vault.
+pub fn read_trust(section: &mut Section<'_>, is_https: bool) -> Result<Tls, SettingsError> {
     let (trusted, authorities) = match section.sourced("ca_cert")? {
         Some(Sourced { key, value }) => (Some(key), Authorities::File(value.into())),
         None if is_https => of_environment(section.environment()),
@@ -100,7 +100,9 @@ pub fn read_homeserver(section: &mut Section<'_>, is_https: bool) -> Result<Tls,
     };
     let tls = Tls { authorities, ..Tls::default() };
     check_files(&tls, is_https).map_err(|error| {
-        SettingsError::new(trusted.unwrap_or_else(|| section.name("ca_cert")), error.message)
+        let key = trusted.unwrap_or_else(|| section.name("ca_cert"));
+        let error = SettingsError::new(key, error.message);
+        if can_be_opened(&tls) { error } else { error.of_process() }
     })?;
     Ok(tls)
 }

@@ -7,11 +7,35 @@ use serde_json::Value;
 /// Longest duration that is taken: longer ones are slips of the unit.
 const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
 
+/// Longest lifetime that is taken, in seconds: a longer one cannot be told to others.
+const LONGEST_LIFETIME: u64 = u32::MAX as u64;
+
 /// Takes a duration: a number of seconds, or a string such as `250ms`, `5s`, `10m`, `1h`.
 ///
 /// # Errors
 /// What is allowed, in words.
 pub fn parse_duration(value: &Value) -> Result<Duration, String> {
+    match read(value)? {
+        duration if duration > LONGEST => Err("must be at most 7d".to_owned()),
+        duration => Ok(duration),
+    }
+}
+
+/// Takes how long something lives, in whole seconds from one up.
+///
+/// # Errors
+/// What is allowed, in words.
+pub fn parse_lifetime(value: &Value) -> Result<Duration, String> {
+    match read(value)?.as_secs() {
+        0 => Err("must be at least 1s".to_owned()),
+        seconds if seconds > LONGEST_LIFETIME => {
+            Err(format!("must be at most {LONGEST_LIFETIME} seconds"))
+        }
+        seconds => Ok(Duration::from_secs(seconds)),
+    }
+}
+
+fn read(value: &Value) -> Result<Duration, String> {
     let written = match value {
         Value::Number(seconds) => seconds.as_f64().and_then(from_seconds),
         Value::String(text) => match text.trim().parse() {
@@ -20,11 +44,7 @@ pub fn parse_duration(value: &Value) -> Result<Duration, String> {
         },
         other => return Err(format!("{ALLOWED}, not {}", kind(other))),
     };
-    match written {
-        None => Err(ALLOWED.to_owned()),
-        Some(duration) if duration > LONGEST => Err("must be at most 7d".to_owned()),
-        Some(duration) => Ok(duration),
-    }
+    written.ok_or_else(|| ALLOWED.to_owned())
 }
 
 const ALLOWED: &str = "must be a number of seconds from zero up, \
