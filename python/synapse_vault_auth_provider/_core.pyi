@@ -11,6 +11,7 @@ __all__ = [
     "Counts",
     "Finding",
     "Health",
+    "KeptToken",
     "LackingError",
     "ListedUser",
     "Login",
@@ -789,6 +790,51 @@ class Provisioner:
     def logout_async(self, access_token: str) -> Coroutine[Any, Any, None]:
         """Do what `logout` does, without blocking the event loop."""
 
+    def keep_token(
+        self,
+        matrix_user_id: str,
+        keep_in: str,
+        *,
+        renew_before: float | str | None = None,
+        device_id: str | None = None,
+        device_name: str | None = None,
+    ) -> KeptToken:
+        """Log in and write the token into an entry of Vault, for a program that cannot log in.
+
+        A token that is there already is replaced on the same device. A call that was killed is
+        finished by the next one.
+
+        Args:
+            matrix_user_id: The id, or the localpart.
+            keep_in: The path of the entry with its mount in front, as ``vault kv get`` takes it. The
+                engine must be KV of version 2, and the entry must be for this alone.
+            renew_before: Replace the token only if it ends within this time, in seconds or as
+                ``"7d"``, or works no more. A token without an end is left.
+            device_id: The device of the first token; a new one by default.
+            device_name: What others see the device called, if it is new.
+
+        Returns:
+            What is kept; the token itself is in Vault alone.
+
+        Raises:
+            ConfigurationError: The path is not fit for a token.
+            ConflictError: The entry holds something else.
+            VaultError: Vault holds no secret of this user, or refuses.
+            HomeserverError: The homeserver refuses the login.
+            UnreachableError: One of them did not answer in time.
+        """
+
+    def keep_token_async(
+        self,
+        matrix_user_id: str,
+        keep_in: str,
+        *,
+        renew_before: float | str | None = None,
+        device_id: str | None = None,
+        device_name: str | None = None,
+    ) -> Coroutine[Any, Any, KeptToken]:
+        """Do what `keep_token` does, without blocking the event loop."""
+
     def rotate_secret(self, matrix_user_id: str, *, dry_run: bool = False) -> RotatedSecret:
         """Give an account another secret. Sessions that are open stay open.
 
@@ -976,6 +1022,49 @@ class Login:
 
     def as_dict(self) -> dict[str, object]:
         """Return all attributes, the token among them."""
+
+@final
+class KeptToken:
+    """A token that is kept in Vault, and there alone."""
+
+    @property
+    def matrix_user_id(self) -> str:
+        """Whose token it is."""
+
+    @property
+    def path(self) -> str:
+        """The path of the entry with its mount in front."""
+
+    @property
+    def version(self) -> int:
+        """The version of the entry."""
+
+    @property
+    def device_id(self) -> str | None:
+        """The device, which stays the same."""
+
+    @property
+    def homeserver_url(self) -> str | None:
+        """Where the token works."""
+
+    @property
+    def expires_at(self) -> str | None:
+        """When the token ends, as of RFC 3339; `None` if nothing limits it."""
+
+    @property
+    def session_id(self) -> str | None:
+        """The session at Matrix Authentication Service; `None` without it."""
+
+    @property
+    def is_new(self) -> bool:
+        """Whether this call has opened the session; otherwise nothing was due."""
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the caller should know, such as that an earlier token goes on working."""
+
+    def as_dict(self) -> dict[str, object]:
+        """Return all attributes."""
 
 @final
 class RotatedSecret:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from . import _core
 from ._core import (
     Finding,
+    KeptToken,
     ListedUser,
     Login,
     Profile,
@@ -47,6 +48,7 @@ __all__ = [
     "ConflictError",
     "Finding",
     "HomeserverError",
+    "KeptToken",
     "ListedUser",
     "Login",
     "Profile",
@@ -173,6 +175,24 @@ class Provisioner(_core.Provisioner):
     async def logout_async(self, access_token: str) -> None:
         """Do what `logout` does, without blocking the event loop."""
         await super().logout_async(access_token)
+
+    async def keep_token_async(
+        self,
+        matrix_user_id: str,
+        keep_in: str,
+        *,
+        renew_before: float | str | None = None,
+        device_id: str | None = None,
+        device_name: str | None = None,
+    ) -> KeptToken:
+        """Do what `keep_token` does, without blocking the event loop."""
+        return await super().keep_token_async(
+            matrix_user_id,
+            keep_in,
+            renew_before=renew_before,
+            device_id=device_id,
+            device_name=device_name,
+        )
 
     async def rotate_secret_async(
         self, matrix_user_id: str, *, dry_run: bool = False

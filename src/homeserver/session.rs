@@ -62,6 +62,18 @@ impl Homeserver {
         opened.into_session().ok_or_else(|| self.not_of_matrix(&request))
     }
 
+    /// Whose token this is.
+    ///
+    /// API: <https://spec.matrix.org/v1.16/client-server-api/#get_matrixclientv3accountwhoami>
+    ///
+    /// # Errors
+    /// 401 `M_UNKNOWN_TOKEN` if it is nobody's, and what kept the homeserver from answering.
+    pub async fn token_owner(&self, token: &AccessToken) -> Result<String, HomeserverError> {
+        let request = Request::get(&["_matrix", "client", "v3", "account", "whoami"]);
+        let Owner { user_id } = self.fetch(&request.with_token(token)?).await?;
+        Ok(user_id)
+    }
+
     /// Ends the session of this token, with its device.
     ///
     /// API: <https://spec.matrix.org/v1.16/client-server-api/#post_matrixclientv3logout>
@@ -81,6 +93,11 @@ impl Homeserver {
     pub async fn log_out_everywhere(&self, token: &AccessToken) -> Result<(), HomeserverError> {
         self.ask(logout_all::v3::Request::new(), Some(token)).await.map(drop)
     }
+}
+
+#[derive(Deserialize)]
+struct Owner {
+    user_id: String,
 }
 
 #[derive(Serialize)]

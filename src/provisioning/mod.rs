@@ -1,7 +1,7 @@
 //! Accounts that log in through Vault: created, logged in, given other secrets, and revoked.
 //!
 //! One file for each verb: [`provision`], [`login`], [`rotate`], [`revoke`], [`profile`], [`list`],
-//! [`diagnose`]. What they share, from the bottom up:
+//! [`diagnose`]; a folder for [`kept_token`]. What they share, from the bottom up:
 //! * [`error`] says what went wrong and what to do about it; [`mod@retry`] repeats requests.
 //! * [`account`] is one account: its entry in Vault, whose it is, its sessions, and what is set.
 //! * [`authority`] is what lets us create accounts and change those of others.
@@ -14,6 +14,7 @@ mod config;
 mod diagnose;
 mod error;
 mod findings;
+mod kept_token;
 mod list;
 mod login;
 mod operation;
@@ -29,6 +30,7 @@ pub use account::sessions::LoginOptions;
 pub use config::{Config, LoginTimes};
 pub use error::{ErrorKind, ProvisioningError};
 pub use findings::{Finding, Status};
+pub use kept_token::{KeepOptions, KeptToken};
 pub use list::{ListedUser, State};
 pub use profile::Profile;
 pub use provision::{ProvisionedUser, Token};

@@ -1,12 +1,13 @@
 //! Values that cross the boundary, in the form that the other side wants.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 use serde_json::{Map, Value};
 use synapse_vault_auth_provider_core::notice::Level;
-use synapse_vault_auth_provider_core::settings::SettingsError;
+use synapse_vault_auth_provider_core::settings::{SettingsError, parse_lifetime};
 
 /// The values of keys, each of which came as JSON.
 ///
@@ -32,4 +33,17 @@ pub fn python_level(level: Level) -> u8 {
 /// The UTF-8 of a `str`; `None` for what is no `str` and for one with lone surrogates.
 pub fn text<'a>(value: &'a Bound<'_, PyAny>) -> Option<&'a str> {
     value.cast::<PyString>().ok()?.to_str().ok()
+}
+
+/// A lifetime: a number of seconds, or a string such as `7d`.
+///
+/// # Errors
+/// What is allowed.
+pub fn lifetime(value: &Bound<'_, PyAny>) -> Result<Duration, String> {
+    let json = match (text(value), value.extract::<f64>()) {
+        (Some(text), _) => Value::from(text),
+        (None, Ok(seconds)) => Value::from(seconds),
+        (None, Err(_)) => Value::Null,
+    };
+    parse_lifetime(&json)
 }

@@ -29,4 +29,4 @@ pub use provisioning::{
     KvLocation, login_times, parse as parse_provisioning, parse_kv_location, token_origin,
 };
 pub use sources::{Precedence, Sources, TokenOrigin};
-pub use value::parse_duration;
+pub use value::{parse_duration, parse_lifetime};

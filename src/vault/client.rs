@@ -9,8 +9,8 @@ use super::address::Address;
 use super::cluster::Cluster;
 use super::config::Config;
 use super::error::VaultError;
-use super::mounts::{self, Mounted};
-use super::path::Mount;
+use super::mounts::{self, Located, Mounted};
+use super::path::{FullPath, Mount};
 use super::request::Request;
 use super::request_metrics::RequestMetrics;
 use super::token::active::ActiveToken;
@@ -158,9 +158,21 @@ impl Client {
     /// # Errors
     /// When Vault does not answer.
     pub async fn mounted(&self) -> Result<Mounted, VaultError> {
-        match self.send(&mounts::request(self.mount())).await {
+        match self.send(&mounts::request(&self.mount().to_string())).await {
             Ok(answer) => mounts::parse_response(self.mount(), &answer),
             Err(VaultError::Denied { .. }) => Ok(Mounted::Unknown),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Where a path is that has its mount in front; `None` if Vault does not tell the token.
+    ///
+    /// # Errors
+    /// When Vault does not answer.
+    pub async fn locate(&self, path: &FullPath) -> Result<Option<Located>, VaultError> {
+        match self.send(&mounts::request(&path.to_string())).await {
+            Ok(answer) => mounts::parse_located(path, &answer),
+            Err(VaultError::Denied { .. }) => Ok(None),
             Err(error) => Err(error),
         }
     }

@@ -27,6 +27,7 @@ from .profile import profile
 from .provision import provision
 from .revoke import revoke
 from .rotate import rotate
+from .token import token
 from .verb import accept_behind
 
 if TYPE_CHECKING:
@@ -161,6 +162,7 @@ for verb in (
     provision,
     login,
     exec_,
+    token,
     rotate,
     revoke,
     profile,

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 MODULE = "module"
 PROVISIONING = "provisioning"
 
+KEEPING = {"data/": ["create", "read", "update"], "destroy/": ["update"]}
+"""What keeping a token in an entry needs."""
+
 READS = {1: {"": ["read"]}, 2: {"data/": ["read"]}}
 
 CAPABILITIES: Mapping[str, Mapping[int, Mapping[str, list[str]]]] = {
@@ -51,18 +54,28 @@ https://developer.hashicorp.com/vault/docs/secrets/kv/kv-v2/setup#acl-rules
     metavar="USER",
     help="Print the policy of a bot that logs in as this user: it reads this user's secret alone.",
 )
+@click.option(
+    "--keep-in",
+    metavar="MOUNT/PATH",
+    help="With --for-user, the policy of `token USER --keep-in MOUNT/PATH`, which writes there too.",
+)
 @json_option
 @pass_connection
-def policy(connection: Connection, whose: str | None, user: str | None) -> None:
+def policy(
+    connection: Connection, whose: str | None, user: str | None, keep_in: str | None
+) -> None:
     """Print the least policy that the tokens for Vault need.
 
     One is for the module in Synapse, which reads. The other is for this command and for other uses
-    of provisioning, which write. With --for-user, it is that of a bot, which reads its own secret.
+    of provisioning, which write. With --for-user, it is that of a bot, which reads its own secret;
+    with --keep-in as well, that of the job which keeps a token for the bot in another entry.
     To put one into Vault:
 
     \b
     synapse-vault policy --for module | vault policy write synapse-login -
     """  # noqa: D301 (click's mark for lines that are not to be filled)
+    if keep_in is not None and user is None:
+        raise click.UsageError("--keep-in goes with --for-user.")
     mount, version, root = connection.kv_location()
     _refuse_wildcards(f"{mount}/{root}", "the path of the entries")
     if user is not None:
@@ -70,6 +83,8 @@ def policy(connection: Connection, whose: str | None, user: str | None) -> None:
             raise click.UsageError("Give either --for or --for-user.")
         user_id = _user_id(connection, user)
         text = _policy(f"for {user_id} alone", mount, version, f"{root}/{user_id}", READS)
+        if keep_in is not None:
+            text += _kept(keep_in, mount)
         texts = {user_id: text}
     else:
         wanted = [whose] if whose else [MODULE, PROVISIONING]
@@ -89,6 +104,18 @@ def policy(connection: Connection, whose: str | None, user: str | None) -> None:
         show_json(texts)
     else:
         click.echo("\n".join(texts.values()), nl=False)
+
+
+def _kept(keep_in: str, mount: str) -> str:
+    """Return what it takes to keep a token in an entry; its mount may be another than the users'."""
+    path = "/".join(filter(None, keep_in.split("/")))
+    _refuse_wildcards(path, "the path of the kept token")
+    of = mount if path.startswith(f"{mount}/") else path.partition("/")[0]
+    below = path.removeprefix(of).lstrip("/")
+    if not below:
+        raise CommandError(f"{path} names no entry", "Give the mount and a path below it.")
+    whom = f"to keep a token in {path}" + ("" if of == mount else f", where {of} is the mount")
+    return _policy(whom, of, 2, below, {2: KEEPING})
 
 
 def _user_id(connection: Connection, user: str) -> str:

@@ -19,28 +19,35 @@ OPTIONS = {"vault_token_file": "--vault-token-file"}
 
 
 @contextmanager
-def explained(connection: Connection, bot: str | None = None) -> Iterator[None]:
+def explained(
+    connection: Connection, bot: str | None = None, *, keep_in: str | None = None
+) -> Iterator[None]:
     """Say of an error of Vault's which token it is about, and what the token needs.
 
     Args:
         connection: What says where the token comes from.
         bot: The user whose secret is all that is read, if so.
+        keep_in: The entry that a token of this user is written to, if one is.
     """
     try:
         yield
     except VaultError as error:
         if error.status == FORBIDDEN:
-            explain(error, connection, bot)
+            explain(error, connection, bot, keep_in)
         raise
 
 
-def explain(error: VaultError, connection: Connection, bot: str | None = None) -> None:
+def explain(
+    error: VaultError, connection: Connection, bot: str | None = None, keep_in: str | None = None
+) -> None:
     """Add to an error which token it is about, and what the token needs."""
     advice = error.advice or ""
     if bot is not None and "synapse-vault policy" in advice:
         # Never the policy of provisioning: it would let a bot write all users' secrets.
-        advice = f"`synapse-vault policy --for-user {bot}` prints the policy that is needed."
-    where = _where(connection) if "synapse-vault policy" in advice else None
+        more = f" --keep-in {keep_in}" if keep_in else ""
+        advice = f"`synapse-vault policy --for-user {bot}{more}` prints the policy that is needed."
+    is_about_users = "synapse-vault policy" in advice and keep_in is None
+    where = _where(connection) if is_about_users else None
     error.advice = "\n".join(filter(None, (_origin(connection), where, advice))) or None
 
 

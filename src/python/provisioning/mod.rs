@@ -8,6 +8,7 @@ mod verbs;
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::PyRuntimeError;
@@ -16,16 +17,17 @@ use secrecy::SecretString;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
-use super::runtime;
+use super::{conversion, runtime};
 pub use results::{
-    Finding, ListedUser, Login, Profile, ProvisionedUser, RevokedUser, RotatedSecret,
+    Finding, KeptToken, ListedUser, Login, Profile, ProvisionedUser, RevokedUser, RotatedSecret,
 };
 pub use settings::ProvisioningSettings;
 use synapse_vault_auth_provider_core::notice::Notices;
 use synapse_vault_auth_provider_core::process::ProcessLocal;
 use synapse_vault_auth_provider_core::provisioning::{
-    self, LoginOptions, ProvisionRequest, RevokeOptions,
+    self, KeepOptions, LoginOptions, ProvisionRequest, RevokeOptions,
 };
+use synapse_vault_auth_provider_core::settings::SettingsError;
 use synapse_vault_auth_provider_core::sync::Mutex;
 use verb_result::{Inbox, VerbResult};
 use verbs::{Core, Finished};
@@ -173,6 +175,38 @@ impl Provisioner {
         access_token: String,
     ) -> PyResult<Bound<'py, PyAny>> {
         self.start(py, |core| verbs::logout(core, access_token.into()))
+    }
+
+    #[pyo3(signature = (matrix_user_id, keep_in, *, renew_before=None, device_id=None,
+        device_name=None))]
+    fn keep_token(
+        &self,
+        py: Python<'_>,
+        matrix_user_id: String,
+        keep_in: String,
+        renew_before: Option<Bound<'_, PyAny>>,
+        device_id: Option<String>,
+        device_name: Option<String>,
+    ) -> PyResult<Py<PyAny>> {
+        let renew_before = lifetime("renew_before", renew_before.as_ref())?;
+        let options = KeepOptions { keep_in, renew_before, device_id, device_name };
+        self.run(py, |core| verbs::keep_token(core, matrix_user_id, options))
+    }
+
+    #[pyo3(signature = (matrix_user_id, keep_in, *, renew_before=None, device_id=None,
+        device_name=None))]
+    fn keep_token_async<'py>(
+        &self,
+        py: Python<'py>,
+        matrix_user_id: String,
+        keep_in: String,
+        renew_before: Option<Bound<'py, PyAny>>,
+        device_id: Option<String>,
+        device_name: Option<String>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let renew_before = lifetime("renew_before", renew_before.as_ref())?;
+        let options = KeepOptions { keep_in, renew_before, device_id, device_name };
+        self.start(py, |core| verbs::keep_token(core, matrix_user_id, options))
     }
 
     #[pyo3(signature = (matrix_user_id, *, dry_run=false))]
@@ -338,6 +372,14 @@ impl Provisioner {
         *open = Open::Yes(ProcessLocal::new(running));
         Ok(Some(core))
     }
+}
+
+/// A time as Python gives it, in seconds or in words such as `7d`.
+fn lifetime(key: &str, value: Option<&Bound<'_, PyAny>>) -> PyResult<Option<Duration>> {
+    let Some(value) = value else { return Ok(None) };
+    conversion::lifetime(value).map(Some).map_err(|problem| {
+        error::of_settings(value.py(), SettingsError::new(key.to_owned(), &problem))
+    })
 }
 
 impl Drop for Provisioner {

@@ -58,6 +58,21 @@ result_class! {
 }
 
 result_class! {
+    /// A token that is kept in Vault.
+    KeptToken {
+        matrix_user_id: String,
+        path: String,
+        version: u32,
+        device_id: Option<String>,
+        homeserver_url: Option<String>,
+        expires_at: Option<String>,
+        session_id: Option<String>,
+        is_new: bool,
+        warnings: Vec<String>,
+    } shows matrix_user_id, path, version, device_id, is_new
+}
+
+result_class! {
     /// A secret that was replaced.
     RotatedSecret {
         matrix_user_id: String,
@@ -136,6 +151,22 @@ impl From<Session> for Login {
             device_id: session.device_id,
             expires_in: seconds(session.expires_in),
             home_server: session.home_server,
+        }
+    }
+}
+
+impl From<provisioning::KeptToken> for KeptToken {
+    fn from(kept: provisioning::KeptToken) -> Self {
+        Self {
+            matrix_user_id: kept.matrix_user_id,
+            path: kept.path,
+            version: kept.version,
+            device_id: kept.device_id,
+            homeserver_url: kept.homeserver_url,
+            expires_at: kept.expires_at,
+            session_id: kept.session_id,
+            is_new: kept.is_new,
+            warnings: kept.warnings,
         }
     }
 }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use secrecy::SecretString;
 
 use super::results::{
-    Finding, ListedUser, Login, Profile, ProvisionedUser, RevokedUser, RotatedSecret,
+    Finding, KeptToken, ListedUser, Login, Profile, ProvisionedUser, RevokedUser, RotatedSecret,
 };
 use synapse_vault_auth_provider_core::provisioning::{
-    self, LoginOptions, ProvisionRequest, ProvisioningError, RevokeOptions,
+    self, KeepOptions, LoginOptions, ProvisionRequest, ProvisioningError, RevokeOptions,
 };
 
 /// What does the work.
@@ -28,6 +28,14 @@ pub async fn login(core: Core, user_id: String, options: LoginOptions) -> Finish
 /// Nothing is `None`, where `()` would be an empty tuple.
 pub async fn logout(core: Core, access_token: SecretString) -> Finished<Option<()>> {
     core.logout(&access_token).await.map(|()| None)
+}
+
+pub async fn keep_token(
+    core: Core,
+    user_id: String,
+    options: KeepOptions,
+) -> Finished<KeptToken> {
+    core.keep_token(&user_id, &options).await.map(KeptToken::from)
 }
 
 pub async fn rotate_secret(core: Core, user_id: String, dry_run: bool) -> Finished<RotatedSecret> {

@@ -31,6 +31,7 @@ const LONGEST_LIST: usize = 1 << 28;
 /// A KV secrets engine of version 2.
 pub struct Kv2 {
     client: Arc<Client>,
+    mount: Mount,
     is_configured: bool,
     detector: Arc<VersionDetector>,
     /// The index of the last write, which later reads must have seen.
@@ -97,7 +98,21 @@ impl Kv2 {
     pub fn new(client: Client, configured: Option<Version>) -> Self {
         let client = Arc::new(client);
         let detector = Arc::new(VersionDetector::new(Arc::clone(&client), configured));
-        Self { client, is_configured: configured.is_some(), detector, index: Mutex::default() }
+        Self {
+            mount: client.mount().clone(),
+            client,
+            is_configured: configured.is_some(),
+            detector,
+            index: Mutex::default(),
+        }
+    }
+
+    /// The engine at another mount, with the same token. It must be known to be of version 2.
+    #[must_use]
+    pub fn at(&self, mount: Mount) -> Self {
+        let client = Arc::clone(&self.client);
+        let detector = Arc::new(VersionDetector::new(Arc::clone(&client), Some(Version::V2)));
+        Self { client, mount, is_configured: true, detector, index: Mutex::default() }
     }
 
     /// The way to Vault.
@@ -158,7 +173,7 @@ impl Kv2 {
     }
 
     fn mount(&self) -> &Mount {
-        self.client.mount()
+        &self.mount
     }
 
     /// Checks before the first request that the engine keeps versions.

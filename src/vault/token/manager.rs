@@ -380,7 +380,7 @@ impl TokenManager {
         {
             return Ok(true);
         }
-        let request = mounts::request(&self.mount);
+        let request = mounts::request(&self.mount.to_string());
         let answer = self.cluster.send(&request, active.headers()).await?;
         Ok(!matches!(mounts::parse_response(&self.mount, &answer)?, Mounted::Unknown))
     }

@@ -1,0 +1,56 @@
+"""``synapse-vault token``."""
+
+from __future__ import annotations
+
+import click
+
+from .connection import Connection
+from .output import show
+from .token_origin import explained
+from .verb import json_option, pass_connection, user_argument
+
+keep_in_option = click.option(
+    "--keep-in",
+    metavar="MOUNT/PATH",
+    required=True,
+    help="Entry of a KV engine of version 2, its mount first, as `vault kv get` takes it.",
+)
+
+
+@click.command(short_help="Keep an access token in Vault, and replace it in time.")
+@user_argument
+@keep_in_option
+@click.option(
+    "--renew-before",
+    metavar="DURATION",
+    help="Replace the token only if it ends within this time, such as 7d, or works no more.",
+)
+@click.option("--device-id", metavar="ID", help="Device of the first token; a new one if not given.")
+@click.option("--device-name", metavar="NAME", help="Name of a new device.")
+@json_option
+@pass_connection
+def token(
+    connection: Connection,
+    user: str,
+    keep_in: str,
+    renew_before: str | None,
+    device_id: str | None,
+    device_name: str | None,
+) -> None:
+    """Keep an access token in an entry of Vault, for a program that cannot log in.
+
+    Logs the user in with the secret in Vault, and writes access_token, device_id, homeserver_url,
+    expires_at and session_id into the entry. The token itself is printed nowhere. If there is one
+    already, it is replaced on the same device; with --renew-before only if that is due, so that a
+    timer can run this every day. What was interrupted is finished by the next run.
+    """
+    with connection.open() as provisioner:
+        with explained(connection, user, keep_in=keep_in):
+            result = provisioner.keep_token(
+                user,
+                keep_in,
+                renew_before=renew_before,
+                device_id=device_id,
+                device_name=device_name,
+            )
+        show(result.as_dict(), as_json=connection.as_json)

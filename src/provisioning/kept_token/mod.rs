@@ -1,0 +1,15 @@
+//! Keeps an access token in Vault for a program that cannot log in, and replaces it in time.
+//!
+//! From the bottom up:
+//! * [`place`] finds the entry, and refuses one that is not for this.
+//! * [`kept_entry`] is what the entry holds, [`kept_store`] reads and writes it.
+//! * [`replacement`] opens the next session and writes its token.
+//! * [`keep`] is the verb.
+
+mod keep;
+mod kept_entry;
+mod kept_store;
+mod place;
+mod replacement;
+
+pub use keep::{KeepOptions, KeptToken};
