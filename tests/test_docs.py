@@ -152,7 +152,7 @@ def test_units(block: Block, tmp_path: Path) -> None:
     # Keys may be there more than once.
     unit = configparser.ConfigParser(strict=False, interpolation=None, delimiters=["="])
     unit.read_file(io.StringIO(block.text))
-    assert set(unit.sections()) <= {"Unit", "Service", "Install"}
+    assert set(unit.sections()) <= {"Unit", "Service", "Timer", "Install"}
     analyze = shutil.which("systemd-analyze")
     if analyze is None or not unit.has_option("Service", "ExecStart"):
         return

@@ -35,8 +35,8 @@ mod _core {
     use super::outcome::Outcome;
     #[pymodule_export]
     use super::provisioning::{
-        Finding, KeptToken, ListedUser, Login, Profile, ProvisionedUser, Provisioner, ProvisioningSettings,
-        RevokedUser, RotatedSecret,
+        Finding, KeptToken, ListedUser, Login, Profile, ProvisionedUser, Provisioner,
+        ProvisioningSettings, RevokedUser, RotatedSecret,
     };
     #[pymodule_export]
     use super::service::{Health, LoginService};

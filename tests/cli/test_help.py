@@ -29,7 +29,8 @@ OPTIONS = {
     "list": ["--json"],
     "hash": ["--json"],
     "doctor": ["[USER]", "--json"],
-    "policy": ["--for", "--for-user", "--json"],
+    "policy": ["--for", "--for-user", "--keep-in", "--json"],
+    "token": ["--keep-in", "--renew-before", "--device-id", "--device-name", "--json"],
     "config": ["--vault-url", "--auth", "--approle-role-id-file", "--kubernetes-role", "--json"],
     "completion": ["bash|zsh|fish", "--json"],
 }  # fmt: skip

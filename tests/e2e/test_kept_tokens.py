@@ -99,7 +99,9 @@ def versions(site: Site, path: str) -> list[str]:
     mount, _, below = path.partition("/")
     answer = site.openbao.api("GET", f"{mount}/metadata/{below}")
     found = answer["data"]["versions"]
-    return ["destroyed" if found[number]["destroyed"] else "live" for number in sorted(found, key=int)]
+    return [
+        "destroyed" if found[number]["destroyed"] else "live" for number in sorted(found, key=int)
+    ]
 
 
 def keep(site: Site, user_id: str, path: str, **options: Any) -> KeptToken:
@@ -286,9 +288,7 @@ def test_a_login_that_is_refused_leaves_what_was_there(site: Site, path: str) ->
 
 @pytest.mark.parametrize("answered", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("is_first", [True, False], ids=["first", "next"])
-def test_killed_at_every_request(
-    site: Site, user_id: str, answered: bool, is_first: bool
-) -> None:
+def test_killed_at_every_request(site: Site, user_id: str, answered: bool, is_first: bool) -> None:
     with Scaffold(site) as scaffold:
         for number in itertools.count(1):
             path = f"secret/kept/killed-{next(_numbers)}"

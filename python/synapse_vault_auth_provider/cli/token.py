@@ -25,7 +25,9 @@ keep_in_option = click.option(
     metavar="DURATION",
     help="Replace the token only if it ends within this time, such as 7d, or works no more.",
 )
-@click.option("--device-id", metavar="ID", help="Device of the first token; a new one if not given.")
+@click.option(
+    "--device-id", metavar="ID", help="Device of the first token; a new one if not given."
+)
 @click.option("--device-name", metavar="NAME", help="Name of a new device.")
 @json_option
 @pass_connection

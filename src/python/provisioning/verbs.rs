@@ -30,11 +30,7 @@ pub async fn logout(core: Core, access_token: SecretString) -> Finished<Option<(
     core.logout(&access_token).await.map(|()| None)
 }
 
-pub async fn keep_token(
-    core: Core,
-    user_id: String,
-    options: KeepOptions,
-) -> Finished<KeptToken> {
+pub async fn keep_token(core: Core, user_id: String, options: KeepOptions) -> Finished<KeptToken> {
     core.keep_token(&user_id, &options).await.map(KeptToken::from)
 }
 
