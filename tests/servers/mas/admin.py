@@ -15,7 +15,7 @@ from .clock import is_ulid
 from .database import Database
 from .http_types import Answer, RefusedError, Request, error, html, in_json
 from .records import ADMIN_SCOPE, OAuth2Session, PersonalSession, Resource
-from .tokens import Tokens
+from .tokens import Tokens, is_well_formed
 
 ROOT = "/api/admin/v1"
 
@@ -82,7 +82,7 @@ class Admin:
             raise RefusedError(error(400, "Missing authorization header"))
         if request.bearer is None:
             raise RefusedError(error(400, "Invalid authorization header"))
-        if not request.bearer.startswith(("mat_", "mpt_")):
+        if not request.bearer.startswith(("mat_", "mpt_")) or not is_well_formed(request.bearer):
             raise RefusedError(error(401, "Invalid type of access token"))
         known = self._database.session_by_token(request.bearer)
         if known is None:
@@ -134,16 +134,25 @@ def page(request: Request, collection: str, resources: Iterable[Resource]) -> An
     size = first or last or PAGE_SIZE
     chosen = within[-size:] if last else within[:size]
     direction = "last" if last else "first"
+    kept = [
+        f"{name}={value}"
+        for name, values in request.query.items()
+        for value in values
+        if name == "count" or name.startswith("filter[")
+    ]
+    base = f"{base}?{''.join(f'{part}&' for part in kept)}"
     links = {
-        "self": request.target,
-        "first": f"{base}?page[first]={size}",
-        "last": f"{base}?page[last]={size}",
+        "self": f"{base}page[{direction}]={size}",
+        "first": f"{base}page[first]={size}",
+        "last": f"{base}page[last]={size}",
     }
     if chosen and len(within) > len(chosen) and not last:
-        links["next"] = f"{base}?page[after]={chosen[-1].id}&page[{direction}]={size}"
+        links["next"] = f"{base}page[after]={chosen[-1].id}&page[{direction}]={size}"
     if chosen and len(within) > len(chosen) and last:
-        links["prev"] = f"{base}?page[before]={chosen[0].id}&page[{direction}]={size}"
+        links["prev"] = f"{base}page[before]={chosen[0].id}&page[{direction}]={size}"
     count = parameters.get("count", "true")
+    if count not in ("true", "false", "only"):
+        raise RefusedError(error(400, "Invalid pagination parameters"))
     answer: dict[str, Any] = {"links": links}
     if count != "false":
         answer["meta"] = {"count": len(ordered)}
@@ -163,6 +172,22 @@ def filters(request: Request, known: Iterable[str]) -> dict[str, list[str]]:
         for name, values in request.query.items()
         if (match := re.fullmatch(r"filter\[([\w-]+)\]", name)) and match[1] in names
     }
+
+
+def truth_in_filter(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise invalid_filter()
+    return text == "true"
+
+
+def ulid_in_filter(text: str) -> str:
+    if not is_ulid(text):
+        raise invalid_filter()
+    return text
+
+
+def invalid_filter() -> RefusedError:
+    return RefusedError(error(400, "Invalid filter parameters"))
 
 
 def _positive(text: str | None) -> int:

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
-from .admin import ROOT, Caller, Endpoint, filters, page, single
+from .admin import (
+    ROOT,
+    Caller,
+    Endpoint,
+    filters,
+    invalid_filter,
+    page,
+    single,
+    truth_in_filter,
+    ulid_in_filter,
+)
+from .clients import Client
 from .database import Database
 from .devices import DeviceSync
 from .http_types import (
     Answer,
     RefusedError,
     Request,
+    database_error,
     decoded,
     error,
     text_field,
@@ -28,8 +40,15 @@ _SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 
 
 class AdminPersonalSessions:
-    def __init__(self, database: Database, devices: DeviceSync, tokens: Tokens) -> None:
+    def __init__(
+        self,
+        database: Database,
+        devices: DeviceSync,
+        tokens: Tokens,
+        clients: Mapping[str, Client],
+    ) -> None:
         self._database = database
+        self._clients = clients
         self._devices = devices
         self._tokens = tokens
 
@@ -51,15 +70,17 @@ class AdminPersonalSessions:
         )
         sessions = list(self._database.personal_sessions.values())
         if "actor_user" in wanted:
-            user_id = wanted["actor_user"][0]
+            user_id = ulid_in_filter(wanted["actor_user"][0])
             self._known_user(user_id)
             sessions = [one for one in sessions if one.user_id == user_id]
         if "owner_user" in wanted:
-            user_id = wanted["owner_user"][0]
+            user_id = ulid_in_filter(wanted["owner_user"][0])
             self._known_user(user_id)
             sessions = [one for one in sessions if one.owner_user_id == user_id]
         if "owner_client" in wanted:
-            client_id = wanted["owner_client"][0]
+            client_id = ulid_in_filter(wanted["owner_client"][0])
+            if client_id not in self._clients:
+                return error(404, f"Client ID {client_id} not found")
             sessions = [one for one in sessions if one.owner_client_id == client_id]
         for token in wanted.get("scope", []):
             if not _SCOPE_TOKEN.fullmatch(token):
@@ -67,7 +88,7 @@ class AdminPersonalSessions:
             sessions = [one for one in sessions if token in one.scope.split()]
         if "status" in wanted:
             if wanted["status"][0] not in ("active", "revoked"):
-                return error(400, "Invalid filter parameters")
+                raise invalid_filter()
             is_active = wanted["status"][0] == "active"
             # One that has expired is active.
             sessions = [one for one in sessions if (one.finished_at is None) == is_active]
@@ -84,11 +105,12 @@ class AdminPersonalSessions:
             return error(404, "User not found")
         if user.deactivated_at is not None:
             return error(410, "User is not active")
-        tokens = [token for token in scope.split(" ") if token]
+        # Of one space between them, and at least one.
+        tokens = scope.split(" ")
         if not all(map(_SCOPE_TOKEN.fullmatch, tokens)):
             return error(400, "Invalid scope")
         if "\0" in human_name:
-            return error(500, "error returned from database")
+            return database_error()
         now = self._database.clock.now()
         session = PersonalSession(
             id=self._database.clock.new_id(),
@@ -113,7 +135,7 @@ class AdminPersonalSessions:
         return single(200, self._session(session_id))
 
     def revoke(self, _: Caller, __: Request, session_id: str) -> Answer:
-        session = self._session(session_id)
+        session = self._session(session_id, f" with ID {session_id}")
         with self._database.lock:
             if session.finished_at is not None:
                 return error(409, f"Personal session with ID {session_id} is already revoked")
@@ -139,10 +161,10 @@ class AdminPersonalSessions:
         )
         return single(201, session, access_token=session.token)
 
-    def _session(self, session_id: str) -> PersonalSession:
+    def _session(self, session_id: str, words: str = "") -> PersonalSession:
         session = self._database.personal_sessions.get(ulid_in_path(decoded(session_id)))
         if session is None:
-            raise RefusedError(error(404, f"Personal session with ID {session_id} not found"))
+            raise RefusedError(error(404, f"Personal session{words} not found"))
         return session
 
     def _known_user(self, user_id: str) -> None:
@@ -154,7 +176,7 @@ def _by_expiry(
     sessions: list[PersonalSession], wanted: dict[str, list[str]]
 ) -> list[PersonalSession]:
     if "expires" in wanted:
-        expires = wanted["expires"][0] == "true"
+        expires = truth_in_filter(wanted["expires"][0])
         sessions = [one for one in sessions if (one.expires_at is not None) == expires]
     if "expires_before" in wanted:
         bound = _moment(wanted["expires_before"][0])
@@ -169,7 +191,7 @@ def _moment(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
     except ValueError:
-        raise RefusedError(error(400, "Invalid filter parameters")) from None
+        raise invalid_filter() from None
     if moment.tzinfo is None:
-        raise RefusedError(error(400, "Invalid filter parameters"))
+        raise invalid_filter()
     return moment

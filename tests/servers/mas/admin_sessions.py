@@ -6,7 +6,16 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from .admin import ROOT, Caller, Endpoint, filters, page, single
+from .admin import (
+    ROOT,
+    Caller,
+    Endpoint,
+    filters,
+    invalid_filter,
+    page,
+    single,
+    ulid_in_filter,
+)
 from .database import Database
 from .devices import DeviceSync
 from .http_types import Answer, RefusedError, Request, decoded, error, ulid_in_path
@@ -47,7 +56,7 @@ class AdminSessions:
                 OAuth2Session.collection,
                 lambda: database.oauth2_sessions,
                 has_devices=True,
-                filters=("user", "status", "client", "scope"),
+                filters=("user", "status", "client", "client-kind", "scope"),
             ),
             _Kind(
                 "User session",
@@ -66,15 +75,17 @@ class AdminSessions:
         wanted = filters(request, kind.filters)
         sessions = list(kind.sessions().values())
         if "user" in wanted:
-            user_id = wanted["user"][0]
+            user_id = ulid_in_filter(wanted["user"][0])
             if user_id not in self._database.users:
                 return error(404, f"User ID {user_id} not found")
             sessions = [one for one in sessions if one.user_id == user_id]
         if "status" in wanted:
             if wanted["status"][0] not in ("active", "finished"):
-                return error(400, "Invalid filter parameters")
+                raise invalid_filter()
             is_active = wanted["status"][0] == "active"
             sessions = [one for one in sessions if (one.finished_at is None) == is_active]
+        if wanted.get("client-kind", ["static"])[0] not in ("static", "dynamic"):
+            raise invalid_filter()
         if "client" in wanted:
             sessions = [
                 one
@@ -90,10 +101,10 @@ class AdminSessions:
         return page(request, kind.collection, sessions)
 
     def _get(self, kind: _Kind, _: Caller, __: Request, session_id: str) -> Answer:
-        return single(200, self._session(kind, session_id))
+        return single(200, self._session(kind, session_id, "ID"))
 
     def _finish(self, kind: _Kind, _: Caller, __: Request, session_id: str) -> Answer:
-        session = self._session(kind, session_id)
+        session = self._session(kind, session_id, "with ID")
         with self._database.lock:
             if session.finished_at is not None:
                 return error(400, f"{kind.title} with ID {session_id} is already finished")
@@ -102,8 +113,8 @@ class AdminSessions:
             self._devices.schedule(session.user_id)
         return single(200, session, path=f"{ROOT}/{kind.collection}/{session_id}/finish")
 
-    def _session(self, kind: _Kind, session_id: str) -> EndedLater:
+    def _session(self, kind: _Kind, session_id: str, words: str) -> EndedLater:
         session = kind.sessions().get(ulid_in_path(decoded(session_id)))
         if session is None:
-            raise RefusedError(error(404, f"{kind.title} with ID {session_id} not found"))
+            raise RefusedError(error(404, f"{kind.title} {words} {session_id} not found"))
         return session

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from .admin import ROOT, Caller, Endpoint, filters, page, single
+from .admin import ROOT, Caller, Endpoint, filters, page, single, ulid_in_filter
 from .database import Database
 from .http_types import (
     Answer,
@@ -71,9 +71,10 @@ class AdminSite:
         wanted = filters(request, ("user", "email"))
         emails = list(self._database.emails.values())
         if "user" in wanted:
-            if wanted["user"][0] not in self._database.users:
-                return error(404, f"User ID {wanted['user'][0]} not found")
-            emails = [email for email in emails if email.user_id == wanted["user"][0]]
+            user_id = ulid_in_filter(wanted["user"][0])
+            if user_id not in self._database.users:
+                return error(404, f"User ID {user_id} not found")
+            emails = [email for email in emails if email.user_id == user_id]
         if "email" in wanted:
             emails = [email for email in emails if email.email == wanted["email"][0]]
         return page(request, UserEmail.collection, emails)
@@ -105,9 +106,10 @@ class AdminSite:
         wanted = filters(request, ("user", "provider", "subject"))
         links = list(self._database.links.values())
         if "user" in wanted:
-            if wanted["user"][0] not in self._database.users:
-                return error(404, f"User ID {wanted['user'][0]} not found")
-            links = [link for link in links if link.user_id == wanted["user"][0]]
+            user_id = ulid_in_filter(wanted["user"][0])
+            if user_id not in self._database.users:
+                return error(404, f"User ID {user_id} not found")
+            links = [link for link in links if link.user_id == user_id]
         if "provider" in wanted:
             links = [link for link in links if link.provider_id == wanted["provider"][0]]
         if "subject" in wanted:

@@ -5,13 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 
-from .admin import ROOT, Caller, Endpoint, filters, page, single
+from .admin import (
+    ROOT,
+    Caller,
+    Endpoint,
+    filters,
+    invalid_filter,
+    page,
+    single,
+    truth_in_filter,
+)
 from .database import Database
 from .homeserver import Homeserver
 from .http_types import (
     Answer,
     RefusedError,
     Request,
+    database_error,
     decoded,
     error,
     flag,
@@ -52,13 +62,14 @@ class AdminUsers:
         wanted = filters(request, ("admin", "search", "status"))
         users = list(self._database.users.values())
         if "admin" in wanted:
-            users = [user for user in users if user.is_admin == (wanted["admin"][0] == "true")]
+            is_admin = truth_in_filter(wanted["admin"][0])
+            users = [user for user in users if user.is_admin == is_admin]
         if "search" in wanted:
             users = [user for user in users if wanted["search"][0] in user.username]
         if "status" in wanted:
             is_wanted = _STATUSES.get(wanted["status"][0])
             if is_wanted is None:
-                return error(400, "Invalid filter parameters")
+                raise invalid_filter()
             users = [user for user in users if is_wanted(user)]
         return page(request, User.collection, users)
 
@@ -69,7 +80,7 @@ class AdminUsers:
         displayname = optional_text(body, "displayname") if self.takes_displayname else None
         avatar_url = optional_text(body, "avatar_url") if self.takes_displayname else None
         if "\0" in username:
-            return error(500, "error returned from database")
+            return database_error()
         if self._database.user_by_name(username) is not None:
             return error(409, "User already exists")
         if not _USERNAME.fullmatch(username):
@@ -88,9 +99,9 @@ class AdminUsers:
         return single(201, user)
 
     def by_username(self, _: Caller, __: Request, username: str) -> Answer:
-        name = decoded(username)
+        name = decoded(username, "username")
         if "\0" in name:
-            return error(500, "error returned from database")
+            return database_error()
         user = self._database.user_by_name(name)
         if user is None:
             return error(404, f'User with username "{name}" not found')

@@ -31,7 +31,7 @@ class Clock:
 
 
 def is_ulid(text: str) -> bool:
-    return len(text) == 26 and all(character in _CROCKFORD for character in text)
+    return len(text) == 26 and all(character in _CROCKFORD for character in text.upper())
 
 
 def timestamp(moment: datetime | None) -> str | None:

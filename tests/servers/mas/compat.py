@@ -22,6 +22,18 @@ from .tokens import Tokens
 LOGIN = "/_matrix/client/v3/login"
 LOGOUT = "/_matrix/client/v3/logout"
 LOGOUT_ALL = "/_matrix/client/v3/logout/all"
+REFRESH = "/_matrix/client/v3/refresh"
+SSO_REDIRECT = "/_matrix/client/v3/login/sso/redirect"
+
+CORS = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Methods": "*",
+    "Access-Control-Allow-Headers": "*",
+}
+"""Headers that a browser asks for first."""
+
+REFRESHED_LIFETIME = 300_000
+"""Of the token of a client that can refresh it, in milliseconds."""
 
 
 @dataclass
@@ -62,29 +74,46 @@ class Compat:
 
     def flows(self, _: Request) -> Answer:
         password = [{"type": "m.login.password"}] if self._takes_passwords() else []
-        others = [{"type": "m.login.sso", "oauth_aware_preferred": True}, {"type": "m.login.token"}]
-        return in_json(200, {"flows": [*password, *others]})
+        sso = {
+            "type": "m.login.sso",
+            "oauth_aware_preferred": True,
+            "org.matrix.msc3824.delegated_oidc_compatibility": True,
+        }
+        return in_json(200, {"flows": [*password, sso, {"type": "m.login.token"}]})
 
     def login(self, request: Request) -> Answer:
         body = _matrix_body(request)
-        if not isinstance(body.get("type"), str):
+        if "type" not in body:
             return matrix_error(400, "M_BAD_JSON", "JSON fields are not valid")
         address = self.address(request)
         self.addresses[address] += 1
+        if body["type"] == "m.login.token" and isinstance(body.get("token"), str):
+            return matrix_error(403, "M_FORBIDDEN", "Invalid login token")
         if body["type"] != "m.login.password" or not self._takes_passwords():
             return matrix_error(400, "M_UNKNOWN", "Invalid login type")
-        if not isinstance(body.get("password"), str):
+        device_id = body.get("device_id")
+        if not isinstance(body.get("password"), str) or not isinstance(device_id, str | None):
             return matrix_error(400, "M_BAD_JSON", "JSON fields are not valid")
         user = self._user(body, address)
-        device_id = body.get("device_id") or secrets.token_urlsafe(8)[:10]
+        device_id = device_id or secrets.token_urlsafe(8)[:10]
         name = body.get("initial_device_display_name")
-        session = self.add_session(user, str(device_id), name)
-        answer = {
+        session = self.add_session(user, device_id, name)
+        answer: dict[str, Any] = {
             "access_token": session.token,
             "device_id": session.device_id,
             "user_id": f"@{user.username}:{self._server_name}",
         }
+        if body.get("refresh_token") is True:
+            answer["refresh_token"] = self._tokens.new_refresh_token()
+            answer["expires_in_ms"] = REFRESHED_LIFETIME
         return in_json(200, answer)
+
+    def refresh(self, _: Request) -> Answer:
+        """Refuse: nothing that uses the stand-in refreshes a token that was given out."""
+        return matrix_error(401, "M_UNKNOWN_TOKEN", "Invalid refresh token")
+
+    def sso_redirect(self, _: Request) -> Answer:
+        return Answer(303, content_type=None, headers={"Location": "/complete-compat-sso"})
 
     def add_session(self, user: User, device_id: str, name: str | None = None) -> CompatSession:
         """Open a session; those of the same kind on the same device end, and others do not."""
@@ -100,7 +129,7 @@ class Compat:
             self._database.compat_sessions,
             lambda one: (one.user_id, one.device_id) == (user.id, device_id),
         )
-        self._devices.add(user, [device_id])
+        self._devices.add(user, [device_id], name)
         self._database.add(session)
         return session
 
@@ -167,7 +196,9 @@ def _matrix_body(request: Request) -> dict[str, Any]:
     try:
         body = json.loads(request.body)
     except (ValueError, RecursionError):
-        raise RefusedError(matrix_error(400, "M_NOT_JSON", "Body is not a valid JSON")) from None
+        raise RefusedError(
+            matrix_error(400, "M_NOT_JSON", "Body is not a valid JSON document")
+        ) from None
     if not isinstance(body, dict):
         raise RefusedError(matrix_error(400, "M_BAD_JSON", "JSON fields are not valid"))
     return body

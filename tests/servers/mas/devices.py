@@ -26,7 +26,7 @@ class DeviceSync:
         self.peak_of_a_user = 0
         """The same, of one user."""
 
-    def add(self, user: User, device_ids: Iterable[str]) -> None:
+    def add(self, user: User, device_ids: Iterable[str], name: str | None = None) -> None:
         """Tell the homeserver of devices while the request, its connection and a lock wait."""
         device_ids = list(device_ids)
         if not device_ids:
@@ -38,7 +38,7 @@ class DeviceSync:
         try:
             with self._database.device_sync(user.id):
                 for device_id in device_ids:
-                    self._homeserver.upsert_device(user.username, device_id)
+                    self._homeserver.upsert_device(user.username, device_id, name)
         finally:
             with self._lock:
                 self._adding[user.id] -= 1

@@ -50,7 +50,7 @@ class Homeserver:
             body["set_displayname"] = displayname
         if avatar_url is not None:
             body["set_avatar_url"] = avatar_url
-        self._post("provision_user", body)
+        self._post("provision_user", body, " while provisioning user in Synapse")
 
     def upsert_device(self, localpart: str, device_id: str, name: str | None = None) -> None:
         body = {"localpart": localpart, "device_id": device_id}
@@ -80,9 +80,9 @@ class Homeserver:
         answer: dict[str, Any] = response.json()
         return answer
 
-    def _post(self, path: str, body: dict[str, Any]) -> None:
+    def _post(self, path: str, body: dict[str, Any], doing: str | None = None) -> None:
         if not self._send("POST", path, json=body).ok:
-            raise _failed(path)
+            raise _failed(path) if doing is None else _unexpected(doing)
 
     def _send(self, method: str, path: str, **how: Any) -> requests.Response:
         time.sleep(self.delay)
@@ -109,4 +109,8 @@ def _errcode(response: requests.Response) -> str | None:
 
 
 def _failed(path: str) -> RefusedError:
-    return RefusedError(error(500, f"Unexpected HTTP response from Synapse: {path}"))
+    return _unexpected(f" from Synapse: {path}")
+
+
+def _unexpected(where: str) -> RefusedError:
+    return RefusedError(error(500, f"Unexpected HTTP response{where}"))

@@ -10,6 +10,9 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from .clock import is_ulid
 
+LONGEST_BODY = 2 << 20
+"""In bytes."""
+
 
 @dataclass
 class Request:
@@ -57,6 +60,10 @@ class Request:
         if media_type != "application/json" and not media_type.endswith("+json"):
             message = "Expected request with `Content-Type: application/json`"
             raise RefusedError(plain(415, message))
+        if len(self.body) > LONGEST_BODY:
+            raise RefusedError(
+                plain(413, "Failed to buffer the request body: length limit exceeded")
+            )
         try:
             value = json.loads(self.body)
         except ValueError:
@@ -102,6 +109,13 @@ def error(status: int, title: str) -> Answer:
     return in_json(status, {"errors": [{"title": title}]})
 
 
+def database_error() -> Answer:
+    """Return what comes of a NUL, which PostgreSQL stores in no text."""
+    return error(
+        500, 'error returned from database: invalid byte sequence for encoding "UTF8": 0x00'
+    )
+
+
 def unprocessable(reason: str) -> Answer:
     """Return what MAS says of JSON with a wrong type in it: no JSON."""
     return plain(422, f"Failed to deserialize the JSON body into the target type: {reason}")
@@ -129,7 +143,9 @@ def flag(body: Mapping[str, Any], name: str, *, default: bool | None = False) ->
     """Return a field that must be a truth value, and may be left out if it has a default."""
     if name not in body and default is not None:
         return default
-    value = body.get(name)
+    if name not in body:
+        raise RefusedError(unprocessable(f"missing field `{name}`"))
+    value = body[name]
     if not isinstance(value, bool):
         raise RefusedError(unprocessable(f"{name}: invalid type, expected a boolean"))
     return value
@@ -148,14 +164,18 @@ def ulid_field(body: Mapping[str, Any], name: str) -> str:
     value = text_field(body, name)
     if not is_ulid(value):
         raise RefusedError(unprocessable(f"{name}: invalid ULID"))
-    return value
+    return value.upper()
 
 
 def ulid_in_path(text: str) -> str:
     if not is_ulid(text):
         raise RefusedError(error(400, "Invalid ULID in path"))
-    return text
+    return text.upper()
 
 
-def decoded(segment: str) -> str:
-    return unquote(segment, errors="replace")
+def decoded(segment: str, name: str = "id") -> str:
+    """Return a part of the path without its percent signs."""
+    try:
+        return unquote(segment, errors="strict")
+    except UnicodeDecodeError:
+        raise RefusedError(plain(400, f"Invalid URL: Invalid UTF-8 in `{name}`")) from None

@@ -11,9 +11,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from .faults import ConnectionDroppedError
 from .http_types import Answer, Request
 
-LONGEST_BODY = 2 << 20
-"""In bytes."""
-
 
 class Listener(ThreadingHTTPServer):
     """Has every request answered by a function, on a thread for each connection."""
@@ -59,7 +56,7 @@ class _Handler(BaseHTTPRequestHandler):
             method=self.command,
             target=self.path,
             headers=headers,
-            body=self.rfile.read(min(length, LONGEST_BODY)),
+            body=self.rfile.read(length),
             peer=self.client_address[0],
             is_gone=self._is_gone,
             all_headers=[(name.lower(), value) for name, value in self.headers.items()],

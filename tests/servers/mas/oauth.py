@@ -12,9 +12,9 @@ from typing import Any
 
 from .clients import Client, Credentials
 from .database import Database
-from .http_types import Answer, Request, in_json
+from .http_types import Answer, RefusedError, Request, in_json
 from .records import ADMIN_SCOPE, OAuth2Session
-from .tokens import TOKEN_LIFETIME, Tokens
+from .tokens import INVALID_REQUEST, TOKEN_LIFETIME, Tokens
 
 
 class OAuth:
@@ -34,15 +34,19 @@ class OAuth:
 
     def token(self, request: Request) -> Answer:
         form = request.form
-        client = self._client(Credentials.of(request.headers.get("authorization"), form))
-        if client is None:
-            return in_json(401, {"error": "invalid_client"})
-        if form.get("grant_type") != "client_credentials":
-            return in_json(400, {"error": "unsupported_grant_type"})
-        scope = form.get("scope", "")
-        if ADMIN_SCOPE in scope.split() and not client.is_admin:
-            description = "scope 'urn:mas:admin' not allowed"
-            return in_json(403, {"error": "invalid_scope", "error_description": description})
+        client = self._client(request, "Client authentication failed.")
+        if "grant_type" not in form:
+            text = "Failed to deserialize form body: missing field `grant_type`"
+            return in_json(500, {"error": "server_error", "error_description": text})
+        if form["grant_type"] != "client_credentials":
+            text = "The authorization grant type is not supported by the authorization server."
+            return in_json(400, {"error": "unsupported_grant_type", "error_description": text})
+        scope = " ".join(sorted(form.get("scope", "").split()))
+        allowed = {"openid", "email", *([ADMIN_SCOPE] if client.is_admin else [])}
+        for token in scope.split():
+            if token not in allowed:
+                text = f"scope '{token}' not allowed"
+                return in_json(403, {"error": "invalid_scope", "error_description": text})
         now = self._database.clock.now()
         session = OAuth2Session(
             id=self._database.clock.new_id(),
@@ -64,17 +68,34 @@ class OAuth:
         return in_json(200, answer)
 
     def introspect(self, request: Request) -> Answer:
-        credentials = Credentials.of(request.headers.get("authorization"), request.form)
-        if credentials.bearer is not None:
-            if not secrets.compare_digest(credentials.bearer, self._shared_secret):
-                return in_json(401, {"error": "access_denied"})
-        elif self._client(credentials) is None:
-            return in_json(401, {"error": "invalid_client"})
+        if request.bearer is None:
+            self._client(request, "client secret did not match")
+        elif not secrets.compare_digest(request.bearer, self._shared_secret):
+            return in_json(401, {"error": "access_denied"})
         return self._tokens.introspect(request)
 
-    def _client(self, credentials: Credentials) -> Client | None:
+    def _client(self, request: Request, refusal: str) -> Client:
+        """Return who sends a request.
+
+        Raises:
+            RefusedError: Nobody whom the stand-in knows.
+        """
+        media_type = request.headers.get("content-type", "").partition(";")[0].strip()
+        if media_type != "application/x-www-form-urlencoded":
+            raise RefusedError(in_json(400, INVALID_REQUEST))
+        credentials = Credentials.of(request.headers.get("authorization"), request.form)
+        if credentials.method is None:
+            given = "authorization" in request.headers
+            text = "Invalid Authorization header" if given else "No credentials were presented"
+            raise RefusedError(
+                in_json(400, {"error": "invalid_request", "error_description": text})
+            )
         client = self._clients.get(credentials.client_id)
-        return client if client is not None and credentials.matches(client) else None
+        if client is None or not credentials.matches(client):
+            raise RefusedError(
+                in_json(401, {"error": "invalid_client", "error_description": refusal})
+            )
+        return client
 
 
 def discovery(url: str) -> Answer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import threading
 from collections.abc import Callable
@@ -17,12 +18,12 @@ from .admin_site import AdminSite
 from .admin_users import AdminUsers
 from .clients import AuthMethod, Client, new_client
 from .clock import Clock
-from .compat import LOGIN, LOGOUT, LOGOUT_ALL, Compat
+from .compat import CORS, LOGIN, LOGOUT, LOGOUT_ALL, REFRESH, SSO_REDIRECT, Compat
 from .database import Database
 from .devices import DeviceSync
 from .faults import Faults
 from .homeserver import Homeserver
-from .http_types import Answer, RefusedError, Request, html
+from .http_types import Answer, RefusedError, Request, html, plain
 from .jobs import Jobs
 from .listener import Listener
 from .oauth import OAuth, discovery
@@ -69,7 +70,7 @@ class Mas:
         self.devices = DeviceSync(self.database, self.homeserver, self.jobs)
         self.users = AdminUsers(self.database, self.homeserver, self.jobs)
         self.site = AdminSite(self.database, server_name, lambda: self.users.takes_passwords)
-        personal = AdminPersonalSessions(self.database, self.devices, self.tokens)
+        personal = AdminPersonalSessions(self.database, self.devices, self.tokens, self.clients)
         sessions = AdminSessions(self.database, self.devices)
         areas = (self.users, personal, sessions, self.site)
         endpoints = [endpoint for area in areas for endpoint in area.endpoints()]
@@ -83,12 +84,16 @@ class Mas:
         )
         oauth = OAuth(self.database, self.tokens, self.clients, self.shared_secret)
         self._routes: dict[tuple[str, str], Callable[[Request], Answer]] = {
+            ("GET", "/health"): lambda _: plain(200, "ok"),
+            ("GET", "/.well-known/openid-configuration"): lambda _: discovery(self.url),
             ("POST", "/oauth2/token"): oauth.token,
             ("POST", "/oauth2/introspect"): oauth.introspect,
             ("GET", LOGIN): self.compat.flows,
             ("POST", LOGIN): self.compat.login,
             ("POST", LOGOUT): self.compat.logout,
             ("POST", LOGOUT_ALL): self.compat.logout_all,
+            ("POST", REFRESH): self.compat.refresh,
+            ("GET", SSO_REDIRECT): self.compat.sso_redirect,
         }
         self._server: Listener | None = None
 
@@ -229,12 +234,16 @@ class Mas:
         return answer
 
     def _work(self, request: Request) -> Answer:
-        if (request.method, request.path) == ("GET", "/.well-known/openid-configuration"):
-            return discovery(self.url)
         is_admin = request.path.startswith(f"{ROOT}/")
-        handler = self._routes.get((request.method, request.path))
+        # The compatibility layer is the same for all versions, those that do not exist included.
+        path = re.sub(r"^/_matrix/client/[^/]+/", "/_matrix/client/v3/", request.path)
+        handler = self._routes.get((request.method, path))
         if handler is None and not is_admin:
-            return html(404, "Not found")
+            if not any(known == path for _, known in self._routes):
+                return html(404, "Not found")
+            if request.method != "OPTIONS":
+                return Answer(405, content_type=None)
+            return Answer(200, content_type=None, headers=CORS)
         try:
             with self.database.connection():
                 return handler(request) if handler else self.admin.answer(request)

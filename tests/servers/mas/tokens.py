@@ -6,6 +6,8 @@ Documentation: https://www.rfc-editor.org/rfc/rfc7662
 from __future__ import annotations
 
 import secrets
+import string
+import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -31,6 +33,30 @@ TOKEN_LIFETIME = 300
 
 INACTIVE = {"active": False}
 
+INVALID_REQUEST = {
+    "error": "invalid_request",
+    "error_description": "The request is missing a required parameter, includes an invalid "
+    "parameter value, includes a parameter more than once, or is otherwise malformed.",
+}
+"""https://www.rfc-editor.org/rfc/rfc6749#section-5.2"""
+
+_BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
+
+
+def with_check_digits(text: str) -> str:
+    """Add to a token what tells a typing error without a look into the database."""
+    rest, digits = zlib.crc32(text.encode()), ""
+    for _ in range(6):
+        rest, digit = divmod(rest, len(_BASE62))
+        digits += _BASE62[digit]
+    return f"{text}_{digits}"
+
+
+def is_well_formed(token: str) -> bool:
+    return token.startswith(tuple(f"{prefix}_" for prefix in PREFIXES.values())) and (
+        with_check_digits(token.rpartition("_")[0]) == token
+    )
+
 
 class Tokens:
     """Makes tokens and looks them up."""
@@ -42,7 +68,15 @@ class Tokens:
         """The users about whose tokens somebody asked; the empty text if there was none."""
 
     def new(self, kind: type[TokenSession]) -> str:
-        token = f"{PREFIXES[kind]}_{secrets.token_urlsafe(24)}_{secrets.token_hex(3)}"
+        return self._new(PREFIXES[kind])
+
+    def new_refresh_token(self) -> str:
+        """Return what a client may show to have its token replaced."""
+        return self._new("mcr")
+
+    def _new(self, prefix: str) -> str:
+        characters = "".join(secrets.choice(_BASE62) for _ in range(30))
+        token = with_check_digits(f"{prefix}_{characters}")
         self._remember(token)
         return token
 
@@ -60,8 +94,11 @@ class Tokens:
         """Tell about a token; the sender has shown who it is."""
         form = request.form
         if "token" not in form:
-            return in_json(400, {"error": "invalid_request"})
-        found = self._describe(form["token"], request.headers.get("x-mas-supports-device-id"))
+            return in_json(400, INVALID_REQUEST)
+        if form.get("token_type_hint", "access_token") == "access_token":
+            found = self._describe(form["token"], request.headers.get("x-mas-supports-device-id"))
+        else:
+            found = INACTIVE
         self.introspections.append(found.get("username") or "")
         return in_json(200, found)
 
@@ -99,6 +136,8 @@ class Tokens:
             "nbf": created,
             "sub": user.id if user else None,
         }
+        if isinstance(session, OAuth2Session):
+            description["jti"] = session.id
         expires_at = None if isinstance(session, CompatSession) else session.expires_at
         if expires_at is not None:
             description["exp"] = int(expires_at.timestamp())
