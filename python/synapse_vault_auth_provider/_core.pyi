@@ -322,7 +322,12 @@ class LoginService:
     """
 
     def __new__(
-        cls, settings: Settings, server_name: str, mas_endpoint: str | None = None
+        cls,
+        settings: Settings,
+        server_name: str,
+        mas_endpoint: str | None = None,
+        *,
+        announces_start: bool = False,
     ) -> LoginService:
         """Make a service without threads.
 
@@ -331,6 +336,8 @@ class LoginService:
             server_name: The homeserver's name. Users of others are refused.
             mas_endpoint: Where Matrix Authentication Service serves clients: the ``endpoint`` of
                 ``matrix_authentication_service`` in Synapse's configuration.
+            announces_start: Whether it finds out after its start whether logins can be decided, and
+                says so among the notices.
 
         Raises:
             ValueError: The endpoint is no address.

@@ -76,11 +76,12 @@ class VaultAuthProvider:
             # One of Synapse's tools, or a worker that does something else: nobody logs in here.
             self._takes_passwords = False
             return
-        if serves_clients(synapse_config):
+        has_clients = serves_clients(synapse_config)
+        if has_clients:
             refuse_duplicates(config, synapse_config, VaultAuthProvider)
             warn_of_contradictions(config, synapse_config)
         self._takes_passwords = config.m_login_password_support_enabled
-        self._service = LoginService(config, self._api.server_name)
+        self._service = LoginService(config, self._api.server_name, announces_start=has_clients)
         self._logins = ReactorLogins(self._service, reactor)
         # Here and not where it is used: every login would pay for the statement.
         self._make_deferred_yieldable = make_deferred_yieldable

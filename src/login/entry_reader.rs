@@ -143,11 +143,21 @@ impl EntryReader {
     /// Finds out whether entries can be read now.
     pub async fn check(&self) -> Health {
         let engine_was_known = self.kv.is_known();
-        // No user has this id, and every policy that is for users' entries covers it.
-        let path = self.config.vault.path_root.entry_of_nobody(&self.server_name);
+        let path = self.path_of_nobody();
         let reading = timeout(self.config.login_timeout, self.kv.check(&path));
         let read = reading.await.unwrap_or_else(|_| Err(self.timed_out()));
         Health::of(read, engine_was_known)
+    }
+
+    /// Where the entries are, mount first.
+    pub fn location(&self) -> String {
+        self.config.vault.location()
+    }
+
+    /// The path below the mount of an entry that no user can have, and that every policy for the
+    /// entries of all users covers.
+    pub fn path_of_nobody(&self) -> String {
+        self.config.vault.path_root.entry_of_nobody(&self.server_name)
     }
 
     /// The error of a login that Vault did not answer in time.

@@ -8,6 +8,7 @@
 //!   Vault answers.
 //! * [`entry_reader`] reads an entry once, and [`decider`] reads until it can decide a login.
 //! * [`mas`] opens the session where Matrix Authentication Service has the accounts.
+//! * [`start`] says in the log whether the module works.
 //! * [`completion_queue`] hands results to another thread, and [`service`] runs all of it, with
 //!   [`mas_service`] what is begun under Matrix Authentication Service.
 
@@ -26,6 +27,7 @@ mod outcome;
 mod rotation;
 mod service;
 mod single_flight;
+mod start;
 
 pub use cache::CacheUses;
 pub use config::{CacheConfig, Config};

@@ -17,6 +17,7 @@ use super::health::Health;
 use super::mas::{MasEvent, MasLogins};
 use super::metrics::Metrics;
 use super::outcome::{Code, Outcome};
+use super::start;
 use crate::homeserver::mas::{MasClient, MasError};
 use crate::http::BaseUrl;
 use crate::notice::{Notice, Notices};
@@ -74,6 +75,7 @@ pub enum ServiceError {
 pub struct LoginService {
     config: Config,
     server_name: String,
+    announces_start: bool,
     running: Mutex<Option<ProcessLocal<Running>>>,
 }
 
@@ -104,7 +106,15 @@ impl LoginService {
         if let Some(mas) = &mut config.mas {
             mas.server.public = mas_endpoint;
         }
-        Self { config, server_name: server_name.into(), running: Mutex::new(None) }
+        let (server_name, running) = (server_name.into(), Mutex::new(None));
+        Self { config, server_name, announces_start: false, running }
+    }
+
+    /// The same, which says in the log after its start whether logins can be decided.
+    #[must_use]
+    pub fn announcing_start(mut self) -> Self {
+        self.announces_start = true;
+        self
     }
 
     /// The time that one login has.
@@ -144,6 +154,10 @@ impl LoginService {
             let reader = Arc::clone(&reader);
             move || Arc::clone(&reader).keep_token_alive()
         }));
+        if self.announces_start {
+            let (reader, notices) = (Arc::clone(&reader), notices.clone());
+            runtime.get()?.spawn(async move { start::announce(&reader, &notices).await });
+        }
         runtime.get()?.spawn(keep_running("the cache", notices, move || {
             Arc::clone(&reader).keep_cache_clean()
         }));

@@ -72,12 +72,18 @@ pub struct LoginService(pub Arc<login::LoginService>);
 #[pymethods]
 impl LoginService {
     #[new]
-    #[pyo3(signature = (settings, server_name, mas_endpoint = None))]
-    fn new(settings: &Settings, server_name: String, mas_endpoint: Option<&str>) -> PyResult<Self> {
+    #[pyo3(signature = (settings, server_name, mas_endpoint = None, *, announces_start = false))]
+    fn new(
+        settings: &Settings,
+        server_name: String,
+        mas_endpoint: Option<&str>,
+        announces_start: bool,
+    ) -> PyResult<Self> {
         let mas_endpoint = mas_endpoint.map(BaseUrl::parse).transpose().map_err(|error| {
             PyValueError::new_err(format!("the endpoint of Matrix Authentication Service {error}"))
         })?;
         let service = login::LoginService::new(settings.0.login.clone(), server_name, mas_endpoint);
+        let service = if announces_start { service.announcing_start() } else { service };
         Ok(Self(Arc::new(service)))
     }
 

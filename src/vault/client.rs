@@ -99,6 +99,18 @@ impl Client {
         self.manager.end()
     }
 
+    /// Returns once Vault has accepted a token of the module's. That of a proxy, which nobody
+    /// watches here, counts as accepted.
+    pub async fn token_accepted(&self) {
+        self.manager.accepted().await;
+    }
+
+    /// What the token in use is, as the end of a sentence: whose, and when it ends.
+    #[must_use]
+    pub fn token_description(&self) -> String {
+        self.manager.description()
+    }
+
     pub(super) fn mount(&self) -> &Mount {
         &self.mount
     }

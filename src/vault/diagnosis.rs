@@ -75,7 +75,7 @@ impl Client {
             return Ok(TokenState::OfProxy);
         }
         match lease::look_up(manager.cluster(), manager.headers(&active)).await? {
-            Lookup::Alive(lease) => {
+            Lookup::Alive(lease, _) => {
                 Ok(TokenState::Alive { left: lease.left(), renewable: lease.renewable })
             }
             Lookup::Refused(Refusal { status: Some(403), .. }) => Ok(TokenState::Unknown),

@@ -74,4 +74,5 @@ def test_a_start_without_vault_is_said_once_and_its_end_too(
     run.wait_for_notice("ERROR", "cannot reach Vault")
     durable.start()
     run.wait_for_notice("INFO", "Vault accepts the module's token again")
+    run.wait_for_notice("INFO", f"Vault at {durable.url} answered, and logins can be decided")
     assert len(run.noticed("ERROR", "Connection refused")) == 1

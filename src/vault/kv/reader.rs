@@ -90,10 +90,24 @@ impl KvReader {
         self.read_login_secret(path).await.map(|_| ())
     }
 
+    /// The path of Vault's API, as policies have it, under which the entry at `path` is.
+    #[must_use]
+    pub fn api_path(&self, path: &str) -> String {
+        match self.detector.known() {
+            Some(Version::V1) => format!("{}/{path}", self.client.mount()),
+            Some(Version::V2) | None => format!("{}/data/{path}", self.client.mount()),
+        }
+    }
+
     /// Whether Vault has named the version of the engine.
     #[must_use]
     pub fn is_known(&self) -> bool {
         self.detector.named().is_some()
+    }
+
+    /// Asks for the version of the engine, and waits for the answer. False if Vault names none.
+    pub async fn ask_version(&self) -> bool {
+        matches!(self.detector.ask().await, Ok(Some(_)))
     }
 
     /// The version of the engine, as far as it is known by now.

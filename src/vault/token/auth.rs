@@ -165,7 +165,9 @@ impl AuthMethod {
         if answer.status.is_client_error() {
             return Err(self.refused(&answer));
         }
-        granted(self.name(), &answer)
+        let mut granted = granted(self.name(), &answer)?;
+        granted.identity = granted.identity.from(&format!("auth/{}/login", self.mount));
+        Ok(granted)
     }
 
     /// The headers of requests to this method, or about a token of it.

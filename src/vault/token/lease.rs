@@ -1,14 +1,17 @@
 //! Tokens that Vault grants, and how long they live.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_json::Value;
 use tokio::time::Instant;
 use vaultrs::api::token::requests::{LookupTokenSelfRequest, RenewTokenSelfRequest};
 
+use super::identity::Identity;
 use crate::vault::cluster::Cluster;
 use crate::vault::error::quote;
 use crate::vault::request::{Request, RequestKind};
@@ -23,6 +26,8 @@ pub struct Granted {
     pub lease: Lease,
     /// How many requests it is good for; `None` for a token without such a limit.
     pub uses: Option<u64>,
+    /// Whose it is.
+    pub identity: Identity,
 }
 
 /// How long a token lives.
@@ -89,6 +94,11 @@ struct AuthPart {
     /// There if the login waits for a second factor. There is no token then.
     #[serde(default)]
     mfa_requirement: Option<IgnoredAny>,
+    #[serde(default)]
+    entity_id: Option<String>,
+    /// What the method tells of who has logged in.
+    #[serde(default)]
+    metadata: Option<HashMap<String, Value>>,
 }
 
 /// The part of a token's own entry that is used.
@@ -104,12 +114,19 @@ struct LookupPart {
     renewable: bool,
     /// Absent for a token without an end. Its `ttl` is zero, as in the last second of others.
     expire_time: Option<String>,
+    #[serde(default)]
+    display_name: Option<String>,
+    /// That of the request that created it.
+    #[serde(default)]
+    path: Option<String>,
+    #[serde(default)]
+    entity_id: Option<String>,
 }
 
 /// The answer to a token that looks itself up.
 pub enum Lookup {
-    /// The token is alive, with this lease.
-    Alive(Lease),
+    /// The token is alive, with this lease, and is this one's.
+    Alive(Lease, Identity),
     /// A 4xx. With a 403 the token is dead, or no policy lets it look itself up.
     Refused(Refusal),
 }
@@ -170,7 +187,10 @@ pub async fn look_up(
         serde_json::from_slice(&answer.body).map_err(|_| not_understood())?;
     let seconds = u64::try_from(data.ttl).unwrap_or(0);
     let has_end = data.expire_time.is_some();
-    Ok(Lookup::Alive(Lease::of(seconds, data.renewable, has_end)))
+    let text = |field: &Option<String>| field.clone().unwrap_or_default();
+    let identity =
+        Identity::new(&text(&data.display_name), &text(&data.path), &text(&data.entity_id));
+    Ok(Lookup::Alive(Lease::of(seconds, data.renewable, has_end), identity))
 }
 
 /// Renews the token of these headers.
@@ -208,7 +228,11 @@ pub fn granted(method: &'static str, answer: &ServerResponse) -> Result<Granted,
         .map_err(|error| VaultError::Unexpected(format!("the token that Vault granted {error}")))?;
     let lease = Lease::of(auth.lease_duration, auth.renewable, auth.lease_duration > 0);
     let uses = (auth.num_uses > 0).then_some(auth.num_uses);
-    Ok(Granted { token, lease, uses })
+    let metadata = auth.metadata.unwrap_or_default().into_iter();
+    let texts = metadata.filter_map(|(name, value)| Some((name, value.as_str()?.to_owned())));
+    let entity_id = auth.entity_id.unwrap_or_default();
+    let identity = Identity::of_login(&texts.collect(), &entity_id);
+    Ok(Granted { token, lease, uses, identity })
 }
 
 // The message of the parser is left out: it may quote the token.

@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::active::ActiveToken;
+use super::identity::Identity;
 use super::lease::{self, Lease, Lookup, TokenExpiry};
 use super::source::TokenSource;
 use crate::notice::Notices;
@@ -36,11 +37,14 @@ pub struct TokenManager {
     /// Held while a token is checked or obtained, so that many who need one cause one login.
     obtaining: tokio::sync::Mutex<()>,
     generation: watch::Sender<u64>,
+    is_accepted: watch::Sender<bool>,
 }
 
 #[derive(Default)]
 struct State {
     active: Option<ActiveToken>,
+    /// Whose token it is, as far as Vault has told.
+    identity: Identity,
     /// The number of tokens that there have been.
     generation: u64,
     /// What was last found out about the token of this generation.
@@ -90,6 +94,7 @@ impl TokenManager {
             state: Mutex::default(),
             obtaining: tokio::sync::Mutex::default(),
             generation: watch::Sender::new(0),
+            is_accepted: watch::Sender::new(false),
         }
     }
 
@@ -202,6 +207,50 @@ impl TokenManager {
         {
             active.lease = Some(lease);
         }
+    }
+
+    /// Keeps whose token it is, if it is still in use.
+    pub fn identify(&self, generation: u64, identity: Identity) {
+        let mut state = self.state();
+        if state.active.as_ref().is_some_and(|active| active.generation == generation) {
+            state.identity = identity;
+        }
+    }
+
+    /// Keeps that Vault has accepted a token.
+    pub fn set_accepted(&self) {
+        self.is_accepted.send_replace(true);
+    }
+
+    /// Returns once Vault has accepted a token, as far as that can be known: that of a proxy counts
+    /// as accepted from the start.
+    pub async fn accepted(&self) {
+        // The sender lives as long as `self`.
+        let _ = self.is_accepted.subscribe().wait_for(|is_accepted| *is_accepted).await;
+    }
+
+    /// What the token in use is, for the log: whose, and when it ends.
+    pub fn description(&self) -> String {
+        let state = self.state();
+        let (identity, lease) = (&state.identity, state.active.as_ref().and_then(|one| one.lease));
+        let Some(lease) = lease else {
+            return match self.source {
+                TokenSource::Proxy => "is the proxy's own".to_owned(),
+                _ => "may not look itself up, so its end is not known".to_owned(),
+            };
+        };
+        let end = match lease.wall_clock_end() {
+            TokenExpiry::Never => "has no end".to_owned(),
+            TokenExpiry::At(time) => {
+                let care = match self.source {
+                    TokenSource::Login(_) => ", and is renewed or replaced before",
+                    _ if lease.renewable => ", and is renewed before",
+                    _ => ", and cannot be renewed",
+                };
+                format!("ends at {}{care}", humantime::format_rfc3339_seconds(time))
+            }
+        };
+        if identity.is_unknown() { end } else { format!("is {identity}, and {end}") }
     }
 
     /// Stops using a token that is good for no request any more.
@@ -366,7 +415,9 @@ impl TokenManager {
                     self.state().active = None;
                 }
                 let granted = method.login(&self.cluster, &self.notices).await?;
-                Ok(self.activate(Some(&granted.token), Some(granted.lease), granted.uses))
+                let active = self.activate(Some(&granted.token), Some(granted.lease), granted.uses);
+                self.identify(active.generation, granted.identity);
+                Ok(active)
             }
         }
     }
@@ -376,7 +427,7 @@ impl TokenManager {
         // A proxy may answer a look-up from its cache.
         if active.token.is_some()
             && !is_looked_up
-            && let Lookup::Alive(_) = lease::look_up(&self.cluster, self.headers(active)).await?
+            && let Lookup::Alive(..) = lease::look_up(&self.cluster, self.headers(active)).await?
         {
             return Ok(true);
         }
@@ -400,6 +451,7 @@ impl TokenManager {
             state.generation += 1;
             let active = ActiveToken::new(token.cloned(), state.generation, lease, uses);
             state.active = Some(active.clone());
+            state.identity = Identity::default();
             // What was found out is about a token before.
             state.verdict = None;
             active

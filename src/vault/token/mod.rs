@@ -2,7 +2,7 @@
 //! replaces it.
 //!
 //! From the bottom up:
-//! * [`lease`] asks how long a token lives, and renews it.
+//! * [`identity`] says whose token it is. [`lease`] asks how long a token lives, and renews it.
 //! * [`wrapping`] unwraps a secret that was handed over in a wrapping token.
 //! * [`auth`] logs in to Vault. [`file`] reads a token that another program keeps up to date.
 //! * [`active`] is a token in use, and [`source`] where tokens come from.
@@ -12,6 +12,7 @@
 pub mod active;
 pub mod auth;
 pub mod file;
+pub mod identity;
 pub mod lease;
 pub mod lifetime_watcher;
 pub mod manager;

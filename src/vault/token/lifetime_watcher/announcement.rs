@@ -61,7 +61,7 @@ impl<'a> Announcement<'a> {
     async fn is_put_off(&self, end: Instant) -> bool {
         let headers = self.manager.headers(self.active);
         match lease::look_up(self.manager.cluster(), headers).await {
-            Ok(Lookup::Alive(lease)) if lease.end.is_none_or(|now| now > end + JUST_RENEWED) => {
+            Ok(Lookup::Alive(lease, _)) if lease.end.is_none_or(|now| now > end + JUST_RENEWED) => {
                 self.manager.learn(self.active.generation, lease);
                 true
             }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::super::active::ActiveToken;
+use super::super::identity::Identity;
 use super::super::lease::{self, Lease, Lookup, Refusal, Renewal};
 use super::super::manager::{ForbiddenBy, TokenManager};
 use super::super::source::TokenSource;
@@ -59,11 +60,13 @@ async fn watch_token(
     let active = manager.token().await?;
     let had_ended = active.lease.is_some_and(|lease| lease.left() == Some(Duration::ZERO));
     let lookup = match active.lease {
-        Some(lease) if !had_ended && !outage.is_going_on => Lookup::Alive(lease),
+        Some(lease) if !had_ended && !outage.is_going_on => {
+            Lookup::Alive(lease, Identity::default())
+        }
         // Vault has told nothing yet, or Vault was away, or somebody else may have renewed it.
         _ => look_up(manager, &active).await?,
     };
-    if let Lookup::Alive(lease) = &lookup
+    if let Lookup::Alive(lease, _) = &lookup
         && lease.left().is_some_and(|left| left < JUST_ENDED)
         && (had_ended || !lease.renewable)
     {
@@ -71,9 +74,10 @@ async fn watch_token(
         return Err(manager.source().invalid(&active));
     }
     outage.end(manager.notices());
+    manager.set_accepted();
     let stay = async {
         let lease = match lookup {
-            Lookup::Alive(lease) => lease,
+            Lookup::Alive(lease, _) => lease,
             Lookup::Refused(refusal) => {
                 manager.notices().info(format!(
                     "The module's Vault token cannot look itself up: {}. Until it can, the token \
@@ -96,9 +100,10 @@ async fn watch_token(
 async fn look_up(manager: &Arc<TokenManager>, active: &ActiveToken) -> Result<Lookup, VaultError> {
     let lookup = lease::look_up(manager.cluster(), manager.headers(active)).await?;
     match &lookup {
-        Lookup::Alive(lease) => {
+        Lookup::Alive(lease, identity) => {
             active.set_worked();
             manager.learn(active.generation, *lease);
+            manager.identify(active.generation, identity.clone());
         }
         Lookup::Refused(refusal) if refusal.status == Some(403) => {
             if manager.after_forbidden_lookup(active).await? == ForbiddenBy::DeadToken {
@@ -122,7 +127,7 @@ async fn wait_for_lease(
     loop {
         sleep(backoff.next_wait().max(retry_after)).await;
         retry_after = match look_up(manager, active).await {
-            Ok(Lookup::Alive(lease)) => {
+            Ok(Lookup::Alive(lease, _)) => {
                 manager.notices().info("The module's Vault token can look itself up now");
                 return Ok(lease);
             }

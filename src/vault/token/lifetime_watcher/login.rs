@@ -35,6 +35,7 @@ pub async fn watch(manager: &Arc<TokenManager>) {
         match obtained {
             Ok(active) => {
                 outage.end(manager.notices());
+                manager.set_accepted();
                 ending = watch_token(manager, active, &mut identity_changes).await;
             }
             Err(error) => outage.wait_after(&error, manager.notices()).await,

@@ -21,7 +21,10 @@ pub async fn watch(manager: Arc<TokenManager>) {
     match manager.source() {
         TokenSource::Login(_) => login::watch(&manager).await,
         TokenSource::Static(_) | TokenSource::File(_) => given::watch(&manager).await,
-        // The proxy watches its own token.
-        TokenSource::Proxy => std::future::pending().await,
+        TokenSource::Proxy => {
+            // The proxy watches its own token.
+            manager.set_accepted();
+            std::future::pending().await
+        }
     }
 }
