@@ -13,6 +13,7 @@ __all__ = [
     "Health",
     "KeptToken",
     "LackingError",
+    "Lease",
     "ListedUser",
     "Login",
     "LoginService",
@@ -941,6 +942,57 @@ class Provisioner:
     ) -> Coroutine[Any, Any, Profile]:
         """Do what `update_profile` does, without blocking the event loop."""
 
+    def read_lease(self, matrix_user_id: str) -> Lease:
+        """Read a token from the secrets engine that ends with its lease.
+
+        Args:
+            matrix_user_id: The id, or the localpart.
+
+        Returns:
+            The lease. Vault ends the session when it ends, or with the token for Vault.
+
+        Raises:
+            ConfigurationError: `engine` is not given.
+            VaultError: The engine does not have the user, or the homeserver refuses it.
+            UnreachableError: Vault did not answer in time.
+        """
+
+    def read_lease_async(self, matrix_user_id: str) -> Coroutine[Any, Any, Lease]:
+        """Do what `read_lease` does, without blocking the event loop."""
+
+    def renew_lease(self, lease_id: str) -> float:
+        """Keep a lease.
+
+        Args:
+            lease_id: The name of the lease.
+
+        Returns:
+            How long it runs from now on, in seconds. It does not get longer than its longest life.
+
+        Raises:
+            ConfigurationError: `engine` is not given.
+            VaultError: With status 400, the lease is over or its token is dead.
+            UnreachableError: Vault did not answer in time.
+        """
+
+    def renew_lease_async(self, lease_id: str) -> Coroutine[Any, Any, float]:
+        """Do what `renew_lease` does, without blocking the event loop."""
+
+    def revoke_lease(self, lease_id: str) -> None:
+        """End a lease, and with it the session.
+
+        Args:
+            lease_id: The name of the lease.
+
+        Raises:
+            ConfigurationError: `engine` is not given.
+            VaultError: The token for Vault may not.
+            UnreachableError: Vault did not answer in time.
+        """
+
+    def revoke_lease_async(self, lease_id: str) -> Coroutine[Any, Any, None]:
+        """Do what `revoke_lease` does, without blocking the event loop."""
+
     def list_users(self) -> list[ListedUser]:
         """List the accounts of the server that Vault holds something for, by id.
 
@@ -1073,6 +1125,40 @@ class KeptToken:
     def as_dict(self) -> dict[str, object]:
         """Return all attributes."""
 
+class Lease:
+    """An access token that ends with its lease. Its ``repr`` shows no token."""
+
+    @property
+    def matrix_user_id(self) -> str:
+        """The whole id."""
+
+    @property
+    def access_token(self) -> str:
+        """The session's token."""
+
+    @property
+    def device_id(self) -> str:
+        """The session's device."""
+
+    @property
+    def lease_id(self) -> str:
+        """The name of the lease."""
+
+    @property
+    def duration(self) -> float:
+        """How long the lease runs unless it is renewed, in seconds."""
+
+    @property
+    def renewable(self) -> bool:
+        """Whether it can be renewed."""
+
+    @property
+    def homeserver_url(self) -> str:
+        """Where the homeserver is, as the engine was told."""
+
+    def as_dict(self) -> dict[str, object]:
+        """Return all attributes, the token among them."""
+
 @final
 class RotatedSecret:
     """A secret that was replaced."""
@@ -1082,8 +1168,8 @@ class RotatedSecret:
         """Whose secret it is."""
 
     @property
-    def version(self) -> int:
-        """The version of the entry that has the new one."""
+    def version(self) -> int | None:
+        """The version of the entry that has the new one; `None` if the secrets engine has it."""
 
     @property
     def created_time(self) -> str | None:

@@ -18,6 +18,7 @@ from . import _core
 from ._core import (
     Finding,
     KeptToken,
+    Lease,
     ListedUser,
     Login,
     Profile,
@@ -49,6 +50,7 @@ __all__ = [
     "Finding",
     "HomeserverError",
     "KeptToken",
+    "Lease",
     "ListedUser",
     "Login",
     "Profile",
@@ -81,6 +83,7 @@ class Provisioner(_core.Provisioner):
         admin_access_token: str | None = None,
         admin_access_token_file: str | os.PathLike[str] | None = None,
         timeout: float | str | None = None,
+        engine: str | None = None,
         **vault: object,
     ) -> Self:
         """Check what is given.
@@ -103,6 +106,8 @@ class Provisioner(_core.Provisioner):
             admin_access_token_file: The file that has it.
             timeout: All that one verb may take, in seconds or as ``"5m"``, waits included that a
                 server asks for; 60 seconds by default.
+            engine: The mount of the secrets engine for Matrix, if that has the secrets. It takes
+                the place of the KV engine's mount, version and path.
             vault: The module's own settings: ``vault_url``, ``vault_token``, ``vault_path_root``
                 and the others, with the same meanings and defaults. The token must be one that
                 may write; ``synapse-vault policy --for provisioning`` prints the policy.
@@ -119,6 +124,7 @@ class Provisioner(_core.Provisioner):
             "admin_access_token": admin_access_token,
             "admin_access_token_file": _path(admin_access_token_file),
             "timeout": timeout,
+            "engine": engine,
         }
         settings = {key: value for key, value in {**given, **vault}.items() if value is not None}
         return cls.with_settings(provisioning_settings(settings))
@@ -228,6 +234,18 @@ class Provisioner(_core.Provisioner):
             avatar=avatar,
             access_token=access_token,
         )
+
+    async def read_lease_async(self, matrix_user_id: str) -> Lease:
+        """Do what `read_lease` does, without blocking the event loop."""
+        return await super().read_lease_async(matrix_user_id)
+
+    async def renew_lease_async(self, lease_id: str) -> float:
+        """Do what `renew_lease` does, without blocking the event loop."""
+        return await super().renew_lease_async(lease_id)
+
+    async def revoke_lease_async(self, lease_id: str) -> None:
+        """Do what `revoke_lease` does, without blocking the event loop."""
+        await super().revoke_lease_async(lease_id)
 
     async def list_users_async(self) -> list[ListedUser]:
         """Do what `list_users` does, without blocking the event loop."""

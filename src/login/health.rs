@@ -43,6 +43,7 @@ impl Health {
                 | VaultError::Unavailable { .. }
                 | VaultError::ForeignAnswer { .. }
                 | VaultError::WrongAddress(_)
+                | VaultError::Refused { .. }
                 | VaultError::Unexpected(_),
             ) => (true, None, GOOD_FOR),
             Err(VaultError::Denied { .. }) => (true, Some(true), GOOD_FOR_IF_FORBIDDEN),

@@ -253,6 +253,7 @@ impl From<&LookupError> for Outcome {
                 | VaultError::LoginRefused { .. } => Code::VaultDenied,
                 VaultError::ForeignAnswer { .. }
                 | VaultError::WrongAddress(_)
+                | VaultError::Refused { .. }
                 | VaultError::Unexpected(_) => Code::VaultError,
             },
         };

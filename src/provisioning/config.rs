@@ -20,6 +20,8 @@ pub struct Config {
     pub timeout: Duration,
     /// How Vault is reached and where the secrets lie in it.
     pub vault: vault::Config,
+    /// Whether the mount is that of the secrets engine for Matrix, and not of a KV engine.
+    pub secrets_engine: bool,
     /// How long the module goes on accepting what Vault no longer holds; `None` if its
     /// configuration is not known.
     pub login_times: Option<LoginTimes>,

@@ -116,6 +116,7 @@ impl ProvisioningError {
             VaultError::ForeignAnswer { .. } | VaultError::WrongAddress(_) => {
                 (ErrorKind::Vault, None, "check vault_url")
             }
+            VaultError::Refused { status, .. } => (ErrorKind::Vault, Some(*status), ""),
             VaultError::Unexpected(_) => (ErrorKind::Vault, None, ""),
         };
         let message = match error {

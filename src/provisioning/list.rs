@@ -55,6 +55,9 @@ impl Provisioner {
     /// # Errors
     /// When Vault does not tell.
     pub async fn list_users(&self) -> Result<Vec<ListedUser>, ProvisioningError> {
+        if let Some(engine) = self.secrets_engine() {
+            return self.list_users_of(&engine).await;
+        }
         let deadline = self.deadline();
         let ids = self.listed_ids(deadline).await?;
         let mut users: Vec<ListedUser> = futures_util::stream::iter(ids)

@@ -18,6 +18,9 @@ impl Provisioner {
         user_id: &str,
         options: &LoginOptions,
     ) -> Result<Session, ProvisioningError> {
+        if self.secrets_engine().is_some() {
+            return self.log_in_by_lease(user_id, options).await;
+        }
         let operation = self.operation(user_id)?;
         let secret = operation.entry.secret().await?;
         let session = operation.sessions.log_in(&secret, options, Freshness::Old).await?;

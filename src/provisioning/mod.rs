@@ -6,6 +6,7 @@
 //! * [`account`] is one account: its entry in Vault, whose it is, its sessions, and what is set.
 //! * [`authority`] is what lets us create accounts and change those of others.
 //! * [`provisioner`] knows the two servers; [`operation`] is one call of a verb for one account.
+//! * [`secrets_engine`] has the same verbs for accounts whose secrets the secrets engine has.
 //! * [`findings`] are what a diagnosis comes to.
 
 mod account;
@@ -24,6 +25,7 @@ mod provisioner;
 mod retry;
 mod revoke;
 mod rotate;
+mod secrets_engine;
 
 pub use account::provision_request::ProvisionRequest;
 pub use account::sessions::LoginOptions;
@@ -37,3 +39,4 @@ pub use provision::{ProvisionedUser, Token};
 pub use provisioner::Provisioner;
 pub use revoke::{RevokeOptions, RevokedUser};
 pub use rotate::RotatedSecret;
+pub use secrets_engine::EngineLease;

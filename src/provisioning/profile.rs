@@ -49,7 +49,7 @@ impl Provisioner {
         }
         let avatar_url = match own_token {
             Some(token) => attributes.set_by_owner(&operation.remote, &token).await?,
-            None => set_without_token(&operation, &attributes).await?,
+            None => self.set_without_token(&operation, &attributes).await?,
         };
         Ok(Profile {
             matrix_user_id: operation.account.user_id.to_string(),
@@ -59,31 +59,40 @@ impl Provisioner {
     }
 }
 
-/// Sets attributes by the admin API, or else by a login; returns the picture's URI.
-async fn set_without_token(
-    operation: &Operation<'_>,
-    attributes: &Attributes<'_>,
-) -> Result<Option<String>, ProvisioningError> {
-    let Operation { account, remote, entry, accounts, sessions } = operation;
-    // The admin API would create an account that is not there.
-    if accounts.is_administrator() && accounts.look_up().await?.exists == Some(false) {
-        let message = format!("the homeserver has no account {}", account.user_id);
-        return Err(ProvisioningError {
-            status: Some(404),
-            errcode: Some("M_NOT_FOUND".to_owned()),
-            ..ProvisioningError::new(ErrorKind::Homeserver, message)
+impl Provisioner {
+    /// Sets attributes by the admin API, or else by a login; returns the picture's URI.
+    async fn set_without_token(
+        &self,
+        operation: &Operation<'_>,
+        attributes: &Attributes<'_>,
+    ) -> Result<Option<String>, ProvisioningError> {
+        let Operation { account, remote, entry, accounts, sessions } = operation;
+        // The admin API would create an account that is not there.
+        if accounts.is_administrator() && accounts.look_up().await?.exists == Some(false) {
+            let message = format!("the homeserver has no account {}", account.user_id);
+            return Err(ProvisioningError {
+                status: Some(404),
+                errcode: Some("M_NOT_FOUND".to_owned()),
+                ..ProvisioningError::new(ErrorKind::Homeserver, message)
+            }
+            .advise("provision the user first"));
         }
-        .advise("provision the user first"));
-    }
-    match accounts.set(attributes).await? {
-        SetOutcome::Set(avatar_url) => Ok(avatar_url),
-        SetOutcome::TakesOwnSession => {
-            let secret = entry.secret().await?;
-            let options = LoginOptions::default();
-            let session = sessions.log_in(&secret, &options, Freshness::Old).await?;
-            let result = attributes.set_by_owner(remote, &session.access_token).await;
-            sessions.forget(&session.access_token).await;
-            result
+        match accounts.set(attributes).await? {
+            SetOutcome::Set(avatar_url) => Ok(avatar_url),
+            SetOutcome::TakesOwnSession => {
+                if let Some(engine) = self.secrets_engine() {
+                    let lease = self.lease_of(&engine, &account.user_id, remote.deadline).await?;
+                    let result = attributes.set_by_owner(remote, &lease.access_token).await;
+                    self.end_lease(&lease).await;
+                    return result;
+                }
+                let secret = entry.secret().await?;
+                let options = LoginOptions::default();
+                let session = sessions.log_in(&secret, &options, Freshness::Old).await?;
+                let result = attributes.set_by_owner(remote, &session.access_token).await;
+                sessions.forget(&session.access_token).await;
+                result
+            }
         }
     }
 }

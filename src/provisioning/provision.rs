@@ -55,6 +55,9 @@ impl Provisioner {
         request: &ProvisionRequest,
     ) -> Result<ProvisionedUser, ProvisioningError> {
         request.check()?;
+        if let Some(engine) = self.secrets_engine() {
+            return self.provision_in(&engine, request).await;
+        }
         let operation = self.operation_for_new(&request.user_id)?;
         let avatar = Avatar::read(operation.remote.deadline, request.avatar.as_deref()).await?;
         operation.accounts.check().await?;

@@ -88,6 +88,9 @@ impl Provisioner {
         user_id: &str,
         options: RevokeOptions,
     ) -> Result<RevokedUser, ProvisioningError> {
+        if let Some(engine) = self.secrets_engine() {
+            return self.revoke_in(&engine, user_id, options).await;
+        }
         let (mut revoked, mut left) = self.revoke_once(user_id, options).await?;
         while let Some(wait) = left.filter(|_| options.wait && !options.dry_run) {
             tokio::time::sleep(wait).await;

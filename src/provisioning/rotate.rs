@@ -10,8 +10,8 @@ use crate::random::new_secret;
 pub struct RotatedSecret {
     /// Whose secret it is.
     pub matrix_user_id: String,
-    /// The version of the entry that has it.
-    pub version: u32,
+    /// The version of the entry that has it; `None` if the secrets engine has it.
+    pub version: Option<u32>,
     /// When it was written, by Vault's clock, as of RFC 3339; `None` if it was not.
     pub created_time: Option<String>,
     /// Whether Vault keeps the secret before, so that `rotation_grace` can have an effect.
@@ -31,6 +31,9 @@ impl Provisioner {
         user_id: &str,
         dry_run: bool,
     ) -> Result<RotatedSecret, ProvisioningError> {
+        if let Some(engine) = self.secrets_engine() {
+            return self.rotate_in(&engine, user_id, dry_run).await;
+        }
         let operation = self.operation(user_id)?;
         let secret = new_secret()?;
         let mut rounds = operation.entry.rounds();
@@ -40,7 +43,7 @@ impl Provisioner {
             if dry_run {
                 return Ok(RotatedSecret {
                     matrix_user_id: operation.account.user_id.to_string(),
-                    version: current.version.saturating_add(1),
+                    version: Some(current.version.saturating_add(1)),
                     created_time: None,
                     former_kept: true,
                     warnings: Vec::new(),
@@ -66,7 +69,7 @@ impl Provisioner {
             }
             return Ok(RotatedSecret {
                 matrix_user_id: operation.account.user_id.to_string(),
-                version: written.version,
+                version: Some(written.version),
                 created_time: Some(written.created_time),
                 former_kept,
                 warnings,

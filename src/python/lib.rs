@@ -35,7 +35,7 @@ mod _core {
     use super::outcome::Outcome;
     #[pymodule_export]
     use super::provisioning::{
-        Finding, KeptToken, ListedUser, Login, Profile, ProvisionedUser, Provisioner,
+        Finding, KeptToken, Lease, ListedUser, Login, Profile, ProvisionedUser, Provisioner,
         ProvisioningSettings, RevokedUser, RotatedSecret,
     };
     #[pymodule_export]

@@ -37,6 +37,7 @@ pub const PROVISIONING: &[&str] = &[
     "admin_access_token",
     "admin_access_token_file",
     "timeout",
+    "engine",
 ];
 
 /// In `cache`.

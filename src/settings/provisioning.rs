@@ -18,6 +18,7 @@ const SERVER_NAME: &str = "server_name";
 const REGISTRATION_SHARED_SECRET: &str = "registration_shared_secret";
 const ADMIN_ACCESS_TOKEN: &str = "admin_access_token";
 const TIMEOUT: &str = "timeout";
+const ENGINE: &str = "engine";
 
 /// Reads the settings from where they come from.
 ///
@@ -106,6 +107,7 @@ fn read(merged: &Merged, environment: &Environment) -> Result<Config, SettingsEr
             let vault = vault::read(&mut section, &mut lacking)?;
             lacking.complete(vault)?
         },
+        secrets_engine: section.string(ENGINE)?.is_some(),
         login_times: None,
     })
 }

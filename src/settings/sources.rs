@@ -76,6 +76,7 @@ const TOKEN: Matter = Matter::of(
 .or(&[variables::TOKEN]);
 
 const VAULT: &[Matter] = &[
+    Matter::of(&[ENGINE], &[("SYNAPSE_VAULT_ENGINE", ENGINE)]),
     Matter::of(&["vault_url"], &[]).or(&[variables::ADDRESS]),
     TOKEN,
     Matter::of(&["vault_namespace"], &[]).or(&[variables::NAMESPACE]),
@@ -94,6 +95,14 @@ const VAULT: &[Matter] = &[
     Matter::of(&["server_name"], &[]).within("vault_tls").or(&[variables::TLS_SERVER_NAME]),
     Matter::of(&["skip_verify"], &[]).within("vault_tls").or(&[variables::SKIP_VERIFY]),
 ];
+
+/// The mount of the secrets engine.
+const ENGINE: &str = "engine";
+
+/// What the engine's mount says of where the secrets are: it serves them below `login/` as a KV
+/// engine of version 1 does, and an answer may take a login.
+const OF_ENGINE: &[(&str, &str)] =
+    &[("vault_kv_version", "1"), ("vault_path_root", "login"), ("request_timeout", "15s")];
 
 /// The one variable whose value is not a string but a mapping, in JSON.
 const VAULT_AUTH: &str = "SYNAPSE_VAULT_AUTH";
@@ -204,7 +213,7 @@ impl Merged {
             Self { values: sources.given.clone(), variable_of: HashMap::new(), token_origin: None };
         let mut homeserver = sources.homeserver.clone();
         if precedence == Precedence::Module && module.is_some() {
-            merged.values.retain(|key, _| !keys::VAULT.contains(&key.as_str()));
+            merged.values.retain(|key, _| key != ENGINE && !keys::VAULT.contains(&key.as_str()));
             if SERVER_NAME.is_decided_by(&homeserver) {
                 SERVER_NAME.take(&mut homeserver, &mut merged.values);
             }
@@ -222,8 +231,21 @@ impl Merged {
                 .or_else(|| TOKEN.key_in(module.as_ref()?).map(TokenOrigin::Module));
             merged.fill_in(HOMESERVER, homeserver, &sources.environment);
             merged.fill_in(VAULT, module.unwrap_or_default(), &sources.environment);
+            merged.take_engine();
         }
         Ok(merged)
+    }
+
+    /// Lets the mount of the secrets engine say where the secrets are, if there is one.
+    fn take_engine(&mut self) {
+        let says = |value: &&Value| value.as_str().is_none_or(|text| !text.is_empty());
+        let Some(mount) = self.values.get(ENGINE).filter(says).cloned() else { return };
+        self.values.insert("vault_kv_mount_point".to_owned(), mount);
+        let shown = self.variable_of.get(ENGINE).copied().unwrap_or(ENGINE);
+        self.variable_of.insert("vault_kv_mount_point", shown);
+        for (key, value) in OF_ENGINE {
+            self.values.insert((*key).to_owned(), (*value).into());
+        }
     }
 
     /// Names the variable in place of the key that it stands for.

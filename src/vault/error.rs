@@ -84,6 +84,16 @@ pub enum VaultError {
         /// What Vault said, if it said anything.
         quote: String,
     },
+    /// An engine understood what is asked of it, and will not do it.
+    #[error("{by} refuses: {status}{quote}")]
+    Refused {
+        /// Which engine.
+        by: String,
+        /// The status of the answer.
+        status: u16,
+        /// What it said, if it said anything.
+        quote: String,
+    },
     /// An answer that this request should never get.
     #[error("{0}")]
     Unexpected(String),

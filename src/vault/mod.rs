@@ -14,6 +14,7 @@
 //! * [`token`] has the token, keeps it alive and replaces it.
 //! * [`client`] sends requests with that token.
 //! * [`kv`] reads and writes secrets with it.
+//! * [`secrets_engine`] asks the secrets engine for Matrix, where it is mounted.
 //! * [`diagnosis`] asks what else may be wrong.
 
 mod address;
@@ -37,6 +38,7 @@ mod nodes;
 mod path;
 mod request;
 mod request_metrics;
+mod secrets_engine;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -59,6 +61,7 @@ pub use nodes::Node;
 pub use path::{FullPath, Mount, PathRoot};
 pub use request::{Request, RequestKind};
 pub use request_metrics::RequestMetrics;
+pub use secrets_engine::{EngineUser, Lease, SecretsEngine};
 pub use token::auth;
 pub use token::file::TokenFile;
 pub use token::lease::TokenExpiry;

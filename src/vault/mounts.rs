@@ -10,11 +10,17 @@ use super::{FullPath, Mount, VaultError};
 pub enum Mounted {
     /// The engine is mounted at this very path; its options name this version.
     Here(Version),
+    /// The secrets engine for Matrix is mounted at this very path. To who reads below `login/`, it
+    /// is a KV engine of version 1.
+    SecretsEngine,
     /// The path belongs to the engine mounted at another one.
     Below(String),
     /// A 403 or 404: no such mount, a dead token, or one that may read nothing there.
     Unknown,
 }
+
+/// The type of a mount of the secrets engine for Matrix: the name of its plugin.
+const SECRETS_ENGINE: &str = "vault-plugin-secrets-matrix";
 
 /// Where in Vault a path is that has its mount in front.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +59,7 @@ impl Mounted {
     pub fn version(self, mount: &Mount) -> Result<Option<Version>, VaultError> {
         match self {
             Self::Here(version) => Ok(Some(version)),
+            Self::SecretsEngine => Ok(Some(Version::V1)),
             Self::Unknown => Ok(None),
             Self::Below(other) => Err(VaultError::Unexpected(format!(
                 "Vault has no secrets engine at {mount} but one at {other}; \
@@ -70,7 +77,7 @@ struct MountAnswer {
 #[derive(Deserialize)]
 struct MountPart {
     path: String,
-    #[serde(rename = "type")]
+    #[serde(default, rename = "type")]
     engine: Option<String>,
     options: Option<MountOptions>,
 }
@@ -107,6 +114,9 @@ pub fn parse_response(mount: &Mount, answer: &ServerResponse) -> Result<Mounted,
     let path = part.path.trim_end_matches('/');
     if path != mount.to_string() {
         return Ok(Mounted::Below(path.to_owned()));
+    }
+    if part.engine.as_deref() == Some(SECRETS_ENGINE) {
+        return Ok(Mounted::SecretsEngine);
     }
     Ok(Mounted::Here(part.version()))
 }

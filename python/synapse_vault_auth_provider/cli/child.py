@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from concurrent.futures import Future
 
-    from .exec_token import Renewal
 
 PASSED_ON = frozenset(
     {
@@ -41,6 +40,16 @@ CANNOT_RUN = 126
 NOT_FOUND = 127
 BY_SIGNAL = 128
 """Exit codes, as shells have them."""
+
+
+class Renewal(Protocol):
+    """What keeps the token of a command while it runs."""
+
+    def pause(self) -> float | None:
+        """Return for how many seconds to wait; `None` if for a signal only."""
+
+    def go_on(self) -> int | None:
+        """Do what it is time for; return the signal to send to the command, if there is one."""
 
 
 class Signals:

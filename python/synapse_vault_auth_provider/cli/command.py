@@ -117,6 +117,13 @@ FILE = click.Path(path_type=Path)
     help="Path below the mount that has an entry for each user; chooses one of several too.",
 )
 @click.option(
+    "--engine",
+    envvar="SYNAPSE_VAULT_ENGINE",
+    show_envvar=True,
+    metavar="MOUNT",
+    help="Mount of the secrets engine for Matrix, if that has the secrets and no KV engine.",
+)
+@click.option(
     "--timeout",
     show_envvar=True,
     metavar="DURATION",

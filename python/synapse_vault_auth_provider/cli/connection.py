@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from .._core import ProvisioningSettings
 
+
+UNKNOWN_HOMESERVER = "http://homeserver.invalid"
+"""An address that nobody has (RFC 6761), where one has to be given and none is asked."""
 
 WHERE_TO_GIVE = {
     "vault_path_root": "Give --path-root, or name Synapse's configuration with -c.",
@@ -37,6 +40,7 @@ class Connection:
     vault_token_file: Path | None = None
     mount: str | None = None
     path_root: str | None = None
+    engine: str | None = None
     timeout: str | None = None
     as_json: bool = False
 
@@ -100,6 +104,7 @@ class Connection:
             "vault_token_file": _path(self.vault_token_file),
             "vault_kv_mount_point": self.mount,
             "vault_path_root": self.path_root,
+            "engine": self.engine,
             "timeout": self.timeout,
         }
         homeserver = {
@@ -114,6 +119,19 @@ class Connection:
             module=self.module,
             as_module=as_module,
         )
+
+    def for_lease(self, user: str) -> Connection:
+        """Return the same for reading a lease, which tells where the homeserver is.
+
+        Args:
+            user: Whose id names the server, if nothing else does.
+
+        Raises:
+            CommandError: Synapse's configuration cannot be read.
+        """
+        server_name = self.server_name or (user.partition(":")[2] if user[:1] == "@" else None)
+        homeserver = self.homeserver or self.synapse.url or UNKNOWN_HOMESERVER
+        return replace(self, homeserver=homeserver, server_name_option=server_name)
 
     def kv_location(self) -> tuple[str, int | None, str]:
         """Return the mount, the version of its engine if it is known, and the path of the entries.

@@ -11,6 +11,7 @@ import click
 
 from ..provisioning import ProvisioningError
 from .child import Signals
+from .exec_lease import run_with_lease
 from .exec_token import Renewal, TokenFile
 from .failure import report
 from .output import printable
@@ -18,6 +19,7 @@ from .token_origin import explained
 from .verb import pass_connection, user_argument
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from concurrent.futures import Future
     from pathlib import Path
 
@@ -53,11 +55,20 @@ def _number_of(_: click.Context, __: click.Parameter, name: str | None) -> signa
     "--signal", "number", metavar="SIGNAL", callback=_number_of, envvar="SYNAPSE_VAULT_EXEC_SIGNAL",
     help="Signal for the command after each new token, such as HUP or USR1; none if not given.",
 )  # fmt: skip
+@click.option(
+    "--lease", "by_lease", is_flag=True,
+    help="Take the token from the secrets engine (--engine), renew its lease while the command "
+    "runs, and revoke it afterwards.",
+)
 @user_argument
 @click.argument("command", metavar="-- COMMAND...", nargs=-1, required=True, type=click.UNPROCESSED)
 @pass_connection
 def exec_(
-    connection: Connection, number: signal.Signals | None, user: str, command: tuple[str, ...]
+    connection: Connection,
+    number: signal.Signals | None,
+    by_lease: bool,
+    user: str,
+    command: tuple[str, ...],
 ) -> int:
     """Run a command that is logged in as a user for as long as it runs.
 
@@ -67,11 +78,20 @@ def exec_(
     works, of the same device. Signals are passed on to the command. The exit code is that of the
     command: 127 if it is not found, 126 if it cannot be run, 128 and the signal's number if a
     signal ended it.
+
+    With --lease, the command is stopped with SIGTERM before its lease ends, and the exit code is
+    75: start it again to have the next lease.
     """
     if command[0] == "--":
         command = command[1:]
     if not command:
         raise click.UsageError("Give the command to run.")
+    if by_lease:
+        if number is not None:
+            raise click.UsageError("--signal has no meaning with --lease: the token stays the same.")
+        if connection.engine is None:
+            raise click.UsageError("--lease needs --engine, the mount of the secrets engine.")
+        return run_with_lease(connection, user, command, _environment)
     # From here on signals wait until there is a command to pass them to, or a session to end.
     with Signals() as signals, connection.open() as provisioner, ThreadPoolExecutor(1) as thread:
 
@@ -94,7 +114,13 @@ def exec_(
                 homeserver = connection.synapse.public_url or homeserver
             with TokenFile() as file:
                 renewal.keep_in(file)
-                environment = _environment(login, homeserver, file.path)
+                told = {
+                    "MATRIX_ACCESS_TOKEN": login.access_token,
+                    "MATRIX_DEVICE_ID": login.device_id,
+                    "MATRIX_HOMESERVER": homeserver,
+                    "MATRIX_USER_ID": login.matrix_user_id,
+                }
+                environment = _environment(told, file.path)
                 code = signals.ended_by or signals.run(command, environment, renewal)
         finally:
             if renewal.under_way is not None:
@@ -104,19 +130,13 @@ def exec_(
     return code or (0 if is_logged_out else 1)
 
 
-def _environment(login: Login, homeserver: str, token_file: Path) -> dict[str, str]:
+def _environment(told: Mapping[str, str], token_file: Path) -> dict[str, str]:
     kept = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith("SYNAPSE_VAULT_") and name not in KEPT_BACK
     }
-    return kept | {
-        "MATRIX_ACCESS_TOKEN": login.access_token,
-        "MATRIX_ACCESS_TOKEN_FILE": str(token_file),
-        "MATRIX_DEVICE_ID": login.device_id,
-        "MATRIX_HOMESERVER": homeserver,
-        "MATRIX_USER_ID": login.matrix_user_id,
-    }
+    return kept | {**told, "MATRIX_ACCESS_TOKEN_FILE": str(token_file)}
 
 
 def _log_out(provisioner: Provisioner, login: Login) -> bool:

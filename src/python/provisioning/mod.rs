@@ -19,7 +19,8 @@ use tokio::task::AbortHandle;
 
 use super::{conversion, runtime};
 pub use results::{
-    Finding, KeptToken, ListedUser, Login, Profile, ProvisionedUser, RevokedUser, RotatedSecret,
+    Finding, KeptToken, Lease, ListedUser, Login, Profile, ProvisionedUser, RevokedUser,
+    RotatedSecret,
 };
 pub use settings::ProvisioningSettings;
 use synapse_vault_auth_provider_core::notice::Notices;
@@ -283,6 +284,42 @@ impl Provisioner {
         self.start(py, |core| {
             verbs::update_profile(core, matrix_user_id, display_name, avatar, token)
         })
+    }
+
+    fn read_lease(&self, py: Python<'_>, matrix_user_id: String) -> PyResult<Py<PyAny>> {
+        self.run(py, |core| verbs::read_lease(core, matrix_user_id))
+    }
+
+    fn read_lease_async<'py>(
+        &self,
+        py: Python<'py>,
+        matrix_user_id: String,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        self.start(py, |core| verbs::read_lease(core, matrix_user_id))
+    }
+
+    fn renew_lease(&self, py: Python<'_>, lease_id: String) -> PyResult<Py<PyAny>> {
+        self.run(py, |core| verbs::renew_lease(core, lease_id))
+    }
+
+    fn renew_lease_async<'py>(
+        &self,
+        py: Python<'py>,
+        lease_id: String,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        self.start(py, |core| verbs::renew_lease(core, lease_id))
+    }
+
+    fn revoke_lease(&self, py: Python<'_>, lease_id: String) -> PyResult<Py<PyAny>> {
+        self.run(py, |core| verbs::revoke_lease(core, lease_id))
+    }
+
+    fn revoke_lease_async<'py>(
+        &self,
+        py: Python<'py>,
+        lease_id: String,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        self.start(py, |core| verbs::revoke_lease(core, lease_id))
     }
 
     fn list_users(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {

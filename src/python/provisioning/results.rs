@@ -73,10 +73,23 @@ result_class! {
 }
 
 result_class! {
+    /// An access token that ends with its lease.
+    Lease {
+        matrix_user_id: String,
+        access_token: String,
+        device_id: String,
+        lease_id: String,
+        duration: f64,
+        renewable: bool,
+        homeserver_url: String,
+    } shows matrix_user_id, device_id, duration
+}
+
+result_class! {
     /// A secret that was replaced.
     RotatedSecret {
         matrix_user_id: String,
-        version: u32,
+        version: Option<u32>,
         created_time: Option<String>,
         former_kept: bool,
         warnings: Vec<String>,
@@ -167,6 +180,20 @@ impl From<provisioning::KeptToken> for KeptToken {
             session_id: kept.session_id,
             is_new: kept.is_new,
             warnings: kept.warnings,
+        }
+    }
+}
+
+impl From<provisioning::EngineLease> for Lease {
+    fn from(lease: provisioning::EngineLease) -> Self {
+        Self {
+            access_token: text(&lease.access_token),
+            matrix_user_id: lease.matrix_user_id,
+            device_id: lease.device_id,
+            lease_id: lease.lease_id,
+            duration: lease.duration.as_secs_f64(),
+            renewable: lease.renewable,
+            homeserver_url: lease.homeserver_url,
         }
     }
 }

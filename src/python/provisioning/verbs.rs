@@ -5,7 +5,8 @@ use std::sync::Arc;
 use secrecy::SecretString;
 
 use super::results::{
-    Finding, KeptToken, ListedUser, Login, Profile, ProvisionedUser, RevokedUser, RotatedSecret,
+    Finding, KeptToken, Lease, ListedUser, Login, Profile, ProvisionedUser, RevokedUser,
+    RotatedSecret,
 };
 use synapse_vault_auth_provider_core::provisioning::{
     self, KeepOptions, LoginOptions, ProvisionRequest, ProvisioningError, RevokeOptions,
@@ -65,4 +66,16 @@ pub async fn list_users(core: Core) -> Finished<Vec<ListedUser>> {
 
 pub async fn diagnose(core: Core, user_id: Option<String>) -> Finished<Vec<Finding>> {
     Ok(core.diagnose(user_id.as_deref()).await.into_iter().map(Finding::from).collect())
+}
+
+pub async fn read_lease(core: Core, user_id: String) -> Finished<Lease> {
+    core.read_lease(&user_id).await.map(Lease::from)
+}
+
+pub async fn renew_lease(core: Core, lease_id: String) -> Finished<f64> {
+    core.renew_lease(&lease_id).await.map(|duration| duration.as_secs_f64())
+}
+
+pub async fn revoke_lease(core: Core, lease_id: String) -> Finished<Option<()>> {
+    core.revoke_lease(&lease_id).await.map(|()| None)
 }
