@@ -281,6 +281,14 @@ class Health:
         """Whether users' entries can be read."""
 
     @property
+    def mas_reachable(self) -> bool | None:
+        """Whether Matrix Authentication Service answers; ``None`` without ``mas``."""
+
+    @property
+    def mas_client_valid(self) -> bool | None:
+        """Whether it accepts the module's client; ``None`` if that is not known."""
+
+    @property
     def reason(self) -> str | None:
         """What is wrong, for the log alone; ``None`` if nothing is. Holds no secret."""
 
@@ -298,6 +306,10 @@ class Counts:
 
         The numbers are for `VAULT_REQUEST_BUCKETS`; behind them is one more, of all requests.
         """
+
+    @property
+    def mas_requests(self) -> dict[str, tuple[list[int], float]]:
+        """The same of requests to Matrix Authentication Service; empty without ``mas``."""
 
     @property
     def vault_retries(self) -> int:

@@ -132,6 +132,11 @@ def _tell(request: Request, health: Health) -> None:
         "token_valid": health.token_valid,
         "kv_readable": health.kv_readable,
     }
+    if health.mas_reachable is not None:
+        answer |= {
+            "mas_reachable": health.mas_reachable,
+            "mas_client_valid": health.mas_client_valid,
+        }
     _answer(request, 200 if is_good else 503, answer)
 
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::outcome::UNANSWERED;
+use crate::homeserver::mas::MasError;
 use crate::vault::VaultError;
 
 /// How long an answer is good for. It takes one request to Vault, or two while it is not known
@@ -23,10 +24,36 @@ pub struct Health {
     pub token_valid: Option<bool>,
     /// Whether users' entries can be read.
     pub kv_readable: bool,
+    /// Whether Matrix Authentication Service answers, whatever it says, and whether it lets the module
+    /// use its admin API; `None` without it.
+    pub mas: Option<MasHealth>,
     /// What is wrong, for the log alone; `None` if nothing is.
     pub reason: Option<String>,
     /// How long Vault need not be asked again.
     pub good_for: Duration,
+}
+
+/// Whether sessions could be opened at Matrix Authentication Service. Both may be public.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MasHealth {
+    /// Whether it answers, whatever it says.
+    pub reachable: bool,
+    /// Whether it accepts the module's client; `None` if that is not known.
+    pub client_valid: Option<bool>,
+}
+
+impl MasHealth {
+    fn of(asked: Result<(), &MasError>) -> Self {
+        let (reachable, client_valid) = match asked {
+            Ok(()) => (true, Some(true)),
+            Err(MasError::NoAnswer { .. }) => (false, None),
+            Err(MasError::ClientRefused { .. } | MasError::Refused { status: 401 | 403, .. }) => {
+                (true, Some(false))
+            }
+            Err(MasError::Refused { .. } | MasError::Unexpected { .. }) => (true, None),
+        };
+        Self { reachable, client_valid }
+    }
 }
 
 impl Health {
@@ -57,9 +84,22 @@ impl Health {
             vault_reachable,
             token_valid,
             kv_readable: read.is_ok(),
+            mas: None,
             reason: read.err().map(|error| error.to_string()),
             good_for: if engine_was_known { good_for } else { good_for.max(GOOD_FOR_WITH_MOUNT) },
         }
+    }
+
+    /// The same with what Matrix Authentication Service answered.
+    #[must_use]
+    pub fn with_mas(self, asked: Result<(), MasError>) -> Self {
+        let mas = Some(MasHealth::of(asked.as_ref().copied()));
+        let of_mas = asked.err().map(|error| error.to_string());
+        let reason = match (self.reason, of_mas) {
+            (Some(of_vault), Some(of_mas)) => Some(format!("{of_vault}; and {of_mas}")),
+            (of_vault, of_mas) => of_vault.or(of_mas),
+        };
+        Self { mas, reason, ..self }
     }
 
     /// Of a service that does not run.
@@ -79,6 +119,7 @@ impl Health {
             vault_reachable: false,
             token_valid: None,
             kv_readable: false,
+            mas: None,
             reason: Some(reason.to_owned()),
             good_for: Duration::ZERO,
         }
@@ -108,5 +149,23 @@ mod tests {
             assert_eq!(health.good_for.as_secs(), seconds);
         }
         assert_eq!(Health::of(Ok(()), false).good_for, GOOD_FOR_WITH_MOUNT);
+    }
+
+    #[test]
+    fn trouble_of_mas_is_told_beside_that_of_vault() {
+        let refused = || MasError::ClientRefused {
+            client_id: "0000000000000000000SYNAPSE".to_owned(),
+            status: 401,
+            message: "invalid_client".to_owned(),
+        };
+        let health = Health::of(Ok(()), true).with_mas(Ok(()));
+        assert_eq!(health.mas, Some(MasHealth { reachable: true, client_valid: Some(true) }));
+        assert_eq!(health.reason, None);
+        let health = Health::of(Ok(()), true).with_mas(Err(refused()));
+        assert_eq!(health.mas, Some(MasHealth { reachable: true, client_valid: Some(false) }));
+        assert!(health.kv_readable && health.reason.unwrap().contains("invalid_client"));
+        let health = Health::of(Err(VaultError::timed_out(String::new(), GOOD_FOR)), true);
+        let reason = health.with_mas(Err(refused())).reason.unwrap();
+        assert!(reason.contains("did not answer") && reason.contains("invalid_client"), "{reason}");
     }
 }

@@ -10,6 +10,7 @@ use secrecy::SecretString;
 
 use super::mas::{
     LogoutResult, MasEvent, MasLogins, OpenResult, OpenedSession, SessionRequest, SessionWishes,
+    log_out, open, register,
 };
 use super::outcome::{Code, Outcome};
 use super::service::{Event, LoginService, ServiceError};
@@ -40,9 +41,9 @@ impl LoginService {
             Err(error) => return Ok(Some(opened_none(error.into()))),
         };
         let deadline = Deadline::after(time_left);
-        let request = SessionRequest { user_id, outcome: outcome.clone(), wishes };
+        let request = SessionRequest { user_id, outcome: outcome.clone(), wishes, deadline };
         self.begin_mas(number, opening_failed(outcome), move |mas| async move {
-            MasEvent::Opened(mas.open(number, request, deadline).await)
+            MasEvent::Opened(open(&mas, number, request).await)
         })
     }
 
@@ -64,7 +65,7 @@ impl LoginService {
         let deadline = Deadline::after(time_left);
         let decided = outcome.clone();
         self.begin_mas(number, opening_failed(outcome), move |mas| async move {
-            MasEvent::Opened(mas.register(user_id, decided, deadline).await)
+            MasEvent::Opened(register(&mas, &user_id, &decided, deadline).await)
         })
     }
 
@@ -83,7 +84,7 @@ impl LoginService {
         let failed = |reason: &str| MasEvent::LoggedOut(LogoutResult::Unavailable(reason.into()));
         let deadline = Deadline::after(time_left);
         self.begin_mas(number, failed, move |mas| async move {
-            MasEvent::LoggedOut(mas.log_out(&access_token, is_of_all, deadline).await)
+            MasEvent::LoggedOut(log_out(&mas, &access_token, is_of_all, deadline).await)
         })
     }
 
@@ -98,7 +99,7 @@ impl LoginService {
     ) -> Result<Option<MasEvent>, ServiceError> {
         let failed = |reason: &str| MasEvent::PassedOn(Err(reason.into()));
         self.begin_mas(number, failed, move |mas| async move {
-            MasEvent::PassedOn(mas.pass_on(request).await)
+            MasEvent::PassedOn(mas.client.pass_on(request).await.map_err(|error| error.to_string()))
         })
     }
 
@@ -108,7 +109,7 @@ impl LoginService {
     pub fn abandon_session(&self, number: u64, session: Option<OpenedSession>) {
         self.if_running(|running| {
             let Some(mas) = running.mas.clone() else { return };
-            running.runtime.spawn(async move { mas.abandon(number, session).await });
+            running.runtime.spawn(async move { mas.abandon(number, session) });
         });
     }
 

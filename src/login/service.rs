@@ -142,7 +142,7 @@ impl LoginService {
         let mas = match &self.config.mas {
             Some(config) => {
                 let client = Arc::new(MasClient::new(config.server.clone(), notices.clone())?);
-                Some(Arc::new(MasLogins::new(client, config.clone())))
+                Some(Arc::new(MasLogins::new(client, config.clone(), notices.clone())))
             }
             None => None,
         };
@@ -246,9 +246,15 @@ impl LoginService {
             return Some(Health::not_running());
         };
         let reader = Arc::clone(running.decider.reader());
+        let mas = running.mas.clone();
         let completion_queue = Arc::clone(&running.completion_queue);
         running.runtime.spawn(async move {
-            let checking = AssertUnwindSafe(reader.check()).catch_unwind();
+            let check = async {
+                let Some(mas) = mas else { return reader.check().await };
+                let (health, version) = tokio::join!(reader.check(), mas.client.version());
+                health.with_mas(version.map(drop))
+            };
+            let checking = AssertUnwindSafe(check).catch_unwind();
             let health = checking.await.unwrap_or_else(|_| Health::not_running());
             completion_queue.post(Event::Checked(number, health));
         });
@@ -266,7 +272,9 @@ impl LoginService {
     /// What has been counted since the start; `None` unless started.
     #[must_use]
     pub fn metrics(&self) -> Option<Metrics> {
-        self.if_running(|running| Metrics::new(Arc::clone(running.decider.reader())))
+        self.if_running(|running| {
+            Metrics::new(Arc::clone(running.decider.reader()), running.mas.clone())
+        })
     }
 
     pub(super) fn if_running<T>(&self, read: impl FnOnce(&Running) -> T) -> Option<T> {

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use pyo3::prelude::*;
 
+use synapse_vault_auth_provider_core::homeserver::mas;
 use synapse_vault_auth_provider_core::login::{CacheUses, Metrics};
 use synapse_vault_auth_provider_core::metrics;
 use synapse_vault_auth_provider_core::vault::{RequestMetrics, TokenExpiry};
@@ -13,6 +14,7 @@ use synapse_vault_auth_provider_core::vault::{RequestMetrics, TokenExpiry};
 #[pyclass(frozen, get_all, module = "synapse_vault_auth_provider._core")]
 pub struct Counts {
     vault_requests: HashMap<&'static str, (Vec<u64>, f64)>,
+    mas_requests: HashMap<&'static str, (Vec<u64>, f64)>,
     vault_retries: u64,
     cache: HashMap<&'static str, u64>,
     vault_token_expiry: Option<f64>,
@@ -29,6 +31,12 @@ impl Counts {
             vault_requests: requests
                 .requests()
                 .into_iter()
+                .map(|(kind, took)| (kind.as_str(), (took.cumulative, took.sum)))
+                .collect(),
+            mas_requests: metrics
+                .and_then(Metrics::mas_requests)
+                .into_iter()
+                .flat_map(mas::RequestMetrics::requests)
                 .map(|(kind, took)| (kind.as_str(), (took.cumulative, took.sum)))
                 .collect(),
             vault_retries: requests.retries.get(),

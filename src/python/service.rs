@@ -43,6 +43,16 @@ impl Health {
     }
 
     #[getter]
+    fn mas_reachable(&self) -> Option<bool> {
+        self.0.mas.map(|mas| mas.reachable)
+    }
+
+    #[getter]
+    fn mas_client_valid(&self) -> Option<bool> {
+        self.0.mas.and_then(|mas| mas.client_valid)
+    }
+
+    #[getter]
     fn reason(&self) -> Option<&str> {
         self.0.reason.as_deref()
     }

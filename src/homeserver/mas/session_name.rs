@@ -39,7 +39,7 @@ impl SessionName {
     /// # Errors
     /// When the operating system has no random bytes to give.
     pub fn new(label: &str, purpose: SessionPurpose) -> Result<Self, RandomError> {
-        Ok(Self { label: readable_label(label), purpose, mark: new_mark()? })
+        Ok(Self { label: Self::readable(label), purpose, mark: new_mark()? })
     }
 
     /// What the session is for that has this `human_name`; `None` if it has no mark of ours.
@@ -66,12 +66,14 @@ impl SessionName {
     pub fn label(&self) -> &str {
         &self.label
     }
-}
 
-/// At most a hundred characters, without those that control something.
-fn readable_label(label: &str) -> String {
-    let readable = label.chars().filter(|character| !character.is_control());
-    readable.take(LONGEST_LABEL).collect::<String>().trim().to_owned()
+    /// What a client calls itself, fit for a name: at most a hundred characters, without those that
+    /// control something.
+    #[must_use]
+    pub fn readable(label: &str) -> String {
+        let readable = label.chars().filter(|character| !character.is_control());
+        readable.take(LONGEST_LABEL).collect::<String>().trim().to_owned()
+    }
 }
 
 impl fmt::Display for SessionName {
