@@ -12,7 +12,7 @@ from synapse.module_api import (
     parse_json_object_from_request,
 )
 from synapse_vault_auth_provider import VaultAuthProvider
-from synapse_vault_auth_provider.provider import LOGIN_TYPE
+from synapse_vault_auth_provider.login_types import LOGIN_TYPE
 
 if TYPE_CHECKING:
     from synapse.module_api import SynapseRequest

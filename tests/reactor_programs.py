@@ -112,9 +112,9 @@ class Watched:
         return getattr(self.logins, name)
 
     def drain(self) -> tuple[list[Any], ...]:
-        decided, *others = self.logins.drain()
-        self.collected += [number for number, _ in decided]
-        return decided, *others
+        drained = self.logins.drain()
+        self.collected += [number for number, _ in drained[0]]
+        return drained
 
 
 def outcomes_arrive_on_the_reactors_thread_and_when_it_is_free() -> None:

@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ._core import Settings
 from .log import logger
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from synapse.config.homeserver import HomeServerConfig
     from synapse.module_api import ModuleApi
+
+
+@dataclass(frozen=True)
+class Rate:
+    """How many attempts there may be at once, and how many a second in the long run."""
+
+    per_second: float
+    burst_count: float
+
+
+@dataclass(frozen=True)
+class LoginRates:
+    """The numbers of ``rc_login``."""
+
+    address: Rate
+    account: Rate
+    failed_attempts: Rate
 
 
 def homeserver_config(api: ModuleApi) -> HomeServerConfig:
@@ -24,14 +40,75 @@ def serves_clients(config: HomeServerConfig) -> bool:
 
     Workers that do other things, and Synapse's tools, load modules as well.
     """
+    return bool(client_listener_tags(config))
+
+
+def client_listener_tags(config: HomeServerConfig) -> frozenset[str]:
+    """Return the tags of this process's listeners that serve clients, as requests have them."""
     if config.worker.worker_app is None:
-        listeners: Iterable[object] = config.server.listeners
+        listeners = config.server.listeners
     else:
         listeners = config.worker.worker_listeners
-    # Listeners of other types have no such options.
-    options = [getattr(listener, "http_options", None) for listener in listeners]
-    return any(
-        "client" in resource.names for http in options if http for resource in http.resources
+    return frozenset(
+        listener.get_site_tag()
+        for listener in listeners
+        # Listeners of other types have no such options.
+        if (http := getattr(listener, "http_options", None))
+        and any("client" in resource.names for resource in http.resources)
+    )
+
+
+def mas_endpoint(config: HomeServerConfig) -> str | None:
+    """Return where Matrix Authentication Service is, if it decides who users are."""
+    # Synapse before 1.136 has no such section, and from 1.157 on not the older one.
+    mas = getattr(config, "mas", None)
+    if mas is not None and mas.enabled:
+        return str(mas.endpoint)
+    older = getattr(config.experimental, "msc3861", None)
+    return str(older.issuer) if older is not None and older.enabled else None
+
+
+def refuse_wrong_authority(settings: Settings, endpoint: str | None) -> None:
+    """Refuse settings that do not fit who decides who users are.
+
+    Args:
+        settings: The module's.
+        endpoint: What `mas_endpoint` returned.
+
+    Raises:
+        synapse.module_api.errors.ConfigError: Says what to write.
+    """
+    if (endpoint is None) == (settings.mas is None):
+        return
+    from synapse.module_api.errors import ConfigError
+
+    if settings.mas is None:
+        message = (
+            "is missing: homeserver.yaml delegates logins to Matrix Authentication Service (MAS), "
+            "the server that then decides who users are, and Synapse loads no password providers "
+            "beside it; with the key mas, {admin_api, client_id, client_secret_file}, this module "
+            "serves its login itself"
+        )
+    else:
+        message = (
+            "is of use only where homeserver.yaml has matrix_authentication_service with "
+            "enabled: true; here Synapse itself decides who users are: remove the key mas"
+        )
+    raise ConfigError(f"mas: {message}", path=("mas",))
+
+
+def login_rates(config: HomeServerConfig) -> LoginRates:
+    """Return the numbers of ``rc_login``."""
+    limits = config.ratelimiting
+    return LoginRates(
+        *(
+            Rate(per_second=limit.per_second, burst_count=limit.burst_count)
+            for limit in (
+                limits.rc_login_address,
+                limits.rc_login_account,
+                limits.rc_login_failed_attempts,
+            )
+        )
     )
 
 
@@ -83,7 +160,11 @@ def warn_of_contradictions(settings: Settings, config: HomeServerConfig) -> None
     """Log a warning for settings that are allowed and defeat each other."""
     for warning in settings.warnings:
         logger.warning("%s", warning)
-    if settings.m_login_password_support_enabled and not config.auth.password_enabled_for_login:
+    if (
+        settings.m_login_password_support_enabled
+        and not config.auth.password_enabled_for_login
+        and mas_endpoint(config) is None
+    ):
         logger.warning(
             "m_login_password_support_enabled lets nobody log in: password_config.enabled switches "
             "password logins off in Synapse"

@@ -17,8 +17,8 @@ MAX_FAILURES = 100
 """How many failures are remembered to recognize their repeats."""
 
 
-class OutcomeLog:
-    """Writes one line for every login, and does not flood the log while Vault is down."""
+class RepeatedFailures:
+    """Knows which failures are the same as one that was logged just before."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         """Start with no failure seen.
@@ -28,6 +28,43 @@ class OutcomeLog:
         """
         self._clock = clock
         self._failures: dict[tuple[str, str], tuple[float, int]] = {}
+
+    def level(self, what: str, reason: str) -> tuple[int, str]:
+        """Return the level for the line of a failure, and what is to be added to the line.
+
+        One that is the same as one less than `REPEAT_INTERVAL` ago goes to DEBUG and is counted.
+
+        Args:
+            what: What failed.
+            reason: Why.
+        """
+        now = self._clock()
+        failure = (what, reason)
+        since, held_back = self._failures.pop(failure, (float("-inf"), 0))
+        while len(self._failures) >= MAX_FAILURES:
+            del self._failures[next(iter(self._failures))]
+        if now - since < REPEAT_INTERVAL:
+            self._failures[failure] = (since, held_back + 1)
+            return logging.DEBUG, ""
+        self._failures[failure] = (now, 0)
+        return logging.ERROR, f" and {held_back} more like it before" if held_back else ""
+
+    def log(self, what: str, reason: str) -> None:
+        """Log a failure that is no login's."""
+        level, suffix = self.level(what, reason)
+        logger.log(level, "%s: %s%s", what, reason, suffix)
+
+
+class OutcomeLog:
+    """Writes one line for every login, and does not flood the log while Vault is down."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """Start with no failure seen.
+
+        Args:
+            clock: The time in seconds, from any start.
+        """
+        self._failures = RepeatedFailures(clock)
 
     def record(
         self, user: object, outcome: Outcome, seconds: float, *, as_password: bool = False
@@ -64,16 +101,7 @@ class OutcomeLog:
             return logging.INFO, ""
         if not outcome.failed:
             return logging.WARNING, ""
-        now = self._clock()
-        failure = (outcome.code, outcome.reason)
-        since, held_back = self._failures.pop(failure, (float("-inf"), 0))
-        while len(self._failures) >= MAX_FAILURES:
-            del self._failures[next(iter(self._failures))]
-        if now - since < REPEAT_INTERVAL:
-            self._failures[failure] = (since, held_back + 1)
-            return logging.DEBUG, ""
-        self._failures[failure] = (now, 0)
-        return logging.ERROR, f" and {held_back} more like it before" if held_back else ""
+        return self._failures.level(outcome.code, outcome.reason)
 
 
 def _shown(user: object) -> str:

@@ -6,16 +6,18 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-from ._core import LoginService, Outcome, Settings, is_token_hash
+from ._core import LoginService, Settings, is_token_hash
 from .config import IncompleteSettings, parse_config
 from .homeserver_config import (
     homeserver_config,
+    mas_endpoint,
     refuse_duplicates,
+    refuse_wrong_authority,
     serves_clients,
     warn_of_contradictions,
 )
 from .log import logger
-from .outcomes import OutcomeLog
+from .login_types import PASSWORD_LOGIN_TYPE, TOKEN_HASH_FIELDS
 from .registration import register
 from .synapse_version import warn_of_old_synapse
 
@@ -23,12 +25,6 @@ if TYPE_CHECKING:
     from synapse.module_api import LoginResponse, ModuleApi
 
     CheckAuthResult = tuple[str, Callable[[LoginResponse], Awaitable[None]] | None] | None
-
-LOGIN_TYPE = "io.t2bot.vault"
-PASSWORD_LOGIN_TYPE = "m.login.password"  # noqa: S105 (the name of a type)
-
-TOKEN_HASH_FIELDS = {LOGIN_TYPE: "token_hash", PASSWORD_LOGIN_TYPE: "password"}
-"""Where a login of each type has the token hash."""
 
 
 class VaultAuthProvider:
@@ -56,12 +52,14 @@ class VaultAuthProvider:
         Raises:
             TypeError: Neither or both of the last two are given.
             synapse.module_api.errors.ConfigError: Clients are to log in here, and there is no
-                token, or a file that cannot be read, or another instance for the same entries.
+                token, or a file that cannot be read, or another instance for the same entries. Or
+                Matrix Authentication Service decides who users are and the settings do not know
+                of it, or the other way around.
         """
         from synapse.module_api import make_deferred_yieldable
         from twisted.internet import reactor
 
-        from .metrics import LoginMetrics
+        from .decider import LoginDecider
         from .reactor import ReactorLogins
 
         module_api = api or account_handler
@@ -76,22 +74,37 @@ class VaultAuthProvider:
             # One of Synapse's tools, or a worker that does something else: nobody logs in here.
             self._takes_passwords = False
             return
+        endpoint = mas_endpoint(synapse_config)
+        refuse_wrong_authority(config, endpoint)
         has_clients = serves_clients(synapse_config)
         if has_clients:
             refuse_duplicates(config, synapse_config, VaultAuthProvider)
             warn_of_contradictions(config, synapse_config)
         self._takes_passwords = config.m_login_password_support_enabled
-        self._service = LoginService(config, self._api.server_name, announces_start=has_clients)
-        self._logins = ReactorLogins(self._service, reactor)
-        # Here and not where it is used: every login would pay for the statement.
-        self._make_deferred_yieldable = make_deferred_yieldable
+        service = LoginService(
+            config, self._api.server_name, endpoint, announces_start=has_clients
+        )
+        logins = ReactorLogins(service, reactor)
+        self._decider = LoginDecider(self._api, service, logins, make_deferred_yieldable)
         if config.health_endpoint:
             from .health import PATH, HealthResource
 
-            self._api.register_web_resource(PATH, HealthResource(self._logins.check, reactor))
-        self._log = OutcomeLog()
-        self._metrics = LoginMetrics(self._api.server_name, self._service)
-        if api is not None:
+            self._api.register_web_resource(PATH, HealthResource(logins.check, reactor))
+        if endpoint is not None:
+            # Synapse takes no password providers then.
+            if has_clients:
+                from .mas.setup import serve_logins
+
+                serve_logins(
+                    self._api,
+                    synapse_config,
+                    config,
+                    service,
+                    logins,
+                    self._decider,
+                    make_deferred_yieldable,
+                )
+        elif api is not None:
             api.register_password_auth_provider_callbacks(
                 auth_checkers=dict.fromkeys(
                     self.get_supported_login_types().items(), self.check_auth
@@ -145,23 +158,9 @@ class VaultAuthProvider:
         self, username: str, token_hash: object, *, as_password: bool
     ) -> CheckAuthResult:
         started = time.monotonic()
-        user_id, outcome = await self._ask(username, token_hash)
+        user_id, outcome = await self._decider.decide(username, token_hash)
         if outcome.wants_registration:
             outcome = await register(self._api, user_id, outcome)
         seconds = time.monotonic() - started
-        self._log.record(user_id, outcome, seconds, as_password=as_password)
-        self._metrics.record(outcome, seconds)
+        self._decider.record(user_id, outcome, seconds, as_password=as_password)
         return (user_id, None) if outcome.accepted else None
-
-    async def _ask(self, username: str, token_hash: object) -> tuple[str, Outcome]:
-        """Return the user id, canonical if there is one, and the outcome."""
-        # Before the database hears of it: it fails on some of what clients may send.
-        user_id, refusal = self._service.screen(username, token_hash)
-        if refusal is not None:
-            return user_id, refusal
-        canonical_id = await self._api.check_user_exists(user_id)
-        user_id = canonical_id or user_id
-        outcome = self._logins.decide(user_id, canonical_id is not None, token_hash)
-        if not isinstance(outcome, Outcome):
-            outcome = await self._make_deferred_yieldable(outcome)
-        return user_id, outcome

@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReadDescriptor
 from zope.interface import implementer
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
     from ._core import LoginService
+
+T = TypeVar("T")
+U = TypeVar("U")
 
 MARGIN = 2.0
 """How much later than `login_timeout` the reactor ends a login by itself, in seconds."""
@@ -50,8 +53,8 @@ class _Waiting:
 
     deferred: Deferred[Any]
     deadline: float
-    unanswered: Callable[[], object]
-    """Makes the result if the core never answers."""
+    unanswered: Callable[[int], object]
+    """Makes the result, out of the number, if the core never answers."""
 
 
 @implementer(IReadDescriptor)
@@ -90,9 +93,10 @@ class ReactorLogins:
             The outcome, if it is known without waiting for Vault; else a deferred of it, which is
             not called back once the reactor stops.
         """
-        number = next(self._numbers)
-        outcome = self._service.begin(number, user_id, is_registered, token_hash)
-        return outcome if outcome is not None else self._wait(number, Outcome.unanswered)
+        return self.begin(
+            lambda number: self._service.begin(number, user_id, is_registered, token_hash),
+            lambda _: Outcome.unanswered(),
+        )
 
     def check(self) -> Deferred[Health]:
         """Start to find out whether logins could be decided now.
@@ -100,15 +104,28 @@ class ReactorLogins:
         Returns:
             A deferred of what is found. It is not called back once the reactor stops.
         """
-        number = next(self._numbers)
-        health = self._service.begin_check(number)
-        if health is None:
-            return self._wait(number, Health.unanswered)
-        checked: Deferred[Health] = Deferred()
-        checked.callback(health)
-        return checked
+        health = self.begin(self._service.begin_check, lambda _: Health.unanswered())
+        return health if isinstance(health, Deferred) else succeed(health)
 
-    def _wait(self, number: int, unanswered: Callable[[], object]) -> Deferred[Any]:
+    def begin(
+        self, start: Callable[[int], T | None], unanswered: Callable[[int], U]
+    ) -> T | Deferred[T | U]:
+        """Start something that the core does.
+
+        Args:
+            start: Takes the number under which the result will come out, and has the core begin.
+                What it returns, if anything, is the result.
+            unanswered: Makes the result if the core never answers.
+
+        Returns:
+            The result, if it is known already; else a deferred of it, which is not called back
+            once the reactor stops.
+        """
+        number = next(self._numbers)
+        result = start(number)
+        return self._wait(number, unanswered) if result is None else result
+
+    def _wait(self, number: int, unanswered: Callable[[int], object]) -> Deferred[Any]:
         deferred: Deferred[Any] = Deferred(canceller=lambda _: self._forget(number))
         deadline = time.monotonic() + self._time_limit
         self._waiting[number] = _Waiting(deferred, deadline, unanswered)
@@ -177,7 +194,7 @@ class ReactorLogins:
             if oldest.deadline > now:
                 break
             del self._waiting[number]
-            oldest.deferred.callback(oldest.unanswered())
+            oldest.deferred.callback(oldest.unanswered(number))
 
     def fileno(self) -> int:
         """Return the descriptor that the reactor is to watch."""

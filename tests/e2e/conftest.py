@@ -239,6 +239,30 @@ def restarting(
 
 
 @pytest.fixture(scope="session")
+def shared_mas(session_stack: Stack) -> Mas:
+    """Return the stand-in of `under_mas`."""
+    return session_stack.start_mas()
+
+
+@pytest.fixture(scope="session")
+def shared_under_mas(session_stack: Stack, shared_mas: Mas) -> MasDeployment:
+    return session_stack.start_homeserver_under_mas(
+        "under-mas",
+        shared_mas,
+        has_metrics=True,
+        health_endpoint=True,
+        m_login_password_support_enabled=True,
+    )
+
+
+@pytest.fixture
+def under_mas(shared_under_mas: MasDeployment) -> Iterator[MasDeployment]:
+    """Return a homeserver where MAS decides who users are. A test's faults of MAS end with it."""
+    yield shared_under_mas
+    shared_under_mas.mas.recover()
+
+
+@pytest.fixture(scope="session")
 def shared_site(modules: Deployment) -> Site:
     return Site.of(modules)
 

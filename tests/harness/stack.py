@@ -6,9 +6,11 @@ from collections import Counter
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Literal, overload
 
+import pytest
+
 from tests.servers import DurableOpenBao, Mas, OpenBao, RaftCluster, Registration, Synapse
 from tests.servers.disk import Disk
-from tests.servers.synapse import SERVER_NAME
+from tests.servers.synapse import SERVER_NAME, SYNAPSE_VERSION
 
 from .accounts import PATH_ROOT, READ_USERS
 from .core import Core
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
     from tests.servers.pki import Authority
 
     from .confidential import Confidential
+
+SINCE_MAS = (1, 136)
+"""The first Synapse that has `matrix_authentication_service`."""
 
 _names: Counter[str] = Counter()
 """Those of homeservers so far, as the accounts of no two may have the same ids in one Vault."""
@@ -230,6 +235,8 @@ class Stack:
 
     def start_homeserver_under_mas(self, name: str, mas: Mas, **how: Any) -> MasDeployment:
         """Start a homeserver where this MAS decides; `how` is as for `start_homeserver`."""
+        if SYNAPSE_VERSION < SINCE_MAS:
+            pytest.skip("this Synapse knows no MAS")
         deployment = self.start_homeserver(name, mas=mas, **how)
         assert isinstance(deployment, MasDeployment)
         return deployment

@@ -179,6 +179,15 @@ class Mas:
             if session.user_id is None:
                 self.database.forget(session)
 
+    def recover(self) -> None:
+        """End all faults, and be as MAS is when it starts."""
+        self.faults.clear()
+        self.homeserver.delay = 0
+        self.homeserver.is_reachable = True
+        self.clock.offset = 0
+        self.jobs.resume()
+        self.listen()
+
     def count(self, method: str, path: str) -> int:
         """Return how many requests of just this method and path have come."""
         return sum((one.method, one.path) == (method, path) for one in self.requests)
