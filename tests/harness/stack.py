@@ -180,6 +180,7 @@ class Stack:
         name: str,
         *,
         mas: Mas | None = None,
+        mas_settings: Mapping[str, Any] | None = None,
         openbao: OpenBao | None = None,
         homeserver_yaml: Mapping[str, Any] | None = None,
         listeners: Sequence[Mapping[str, Any]] = (),
@@ -196,7 +197,8 @@ class Stack:
         Args:
             name: The start of the localparts of its accounts, and of its directory.
             mas: Who decides there who its users are, if not the homeserver itself. The module
-                has the key `mas` that leads there, unless `settings` say otherwise.
+                has the key `mas` that leads there.
+            mas_settings: More of that key; `None` leaves one out.
             openbao: Its Vault, if it is not that of the stack.
             homeserver_yaml: More of Synapse's own configuration.
             listeners: More of its listeners.
@@ -210,7 +212,8 @@ class Stack:
         """
         openbao = openbao or self.openbao
         if mas is not None:
-            settings = {"mas": mas.settings, **settings}
+            of_mas = {**mas.settings, **(mas_settings or {})}
+            settings["mas"] = {key: value for key, value in of_mas.items() if value is not None}
             homeserver_yaml = {**mas.homeserver_yaml, **(homeserver_yaml or {})}
         synapse = Synapse(
             self._new_directory(name),
