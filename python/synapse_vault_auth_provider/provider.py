@@ -81,9 +81,7 @@ class VaultAuthProvider:
             refuse_duplicates(config, synapse_config, VaultAuthProvider)
             warn_of_contradictions(config, synapse_config)
         self._takes_passwords = config.m_login_password_support_enabled
-        service = LoginService(
-            config, self._api.server_name, endpoint, announces_start=has_clients
-        )
+        service = LoginService(config, self._api.server_name, endpoint, announces_start=has_clients)
         logins = ReactorLogins(service, reactor)
         self._decider = LoginDecider(self._api, service, logins, make_deferred_yieldable)
         if config.health_endpoint:
