@@ -82,6 +82,12 @@ class Provisioner(_core.Provisioner):
         registration_shared_secret_file: str | os.PathLike[str] | None = None,
         admin_access_token: str | None = None,
         admin_access_token_file: str | os.PathLike[str] | None = None,
+        mas_admin_api: str | None = None,
+        mas_client_id: str | None = None,
+        mas_client_secret: str | None = None,
+        mas_client_secret_file: str | os.PathLike[str] | None = None,
+        mas_token_endpoint: str | None = None,
+        mas_ca_cert: str | os.PathLike[str] | None = None,
         timeout: float | str | None = None,
         engine: str | None = None,
         **vault: object,
@@ -104,6 +110,15 @@ class Provisioner(_core.Provisioner):
                 that the admin API can do. It goes first if both are given. Neither is needed to
                 log in, to rotate secrets or to list.
             admin_access_token_file: The file that has it.
+            mas_admin_api: Where Matrix Authentication Service (MAS) has its admin API, such as
+                ``http://localhost:8081``. It takes the place of the two rights above where MAS
+                signs the homeserver's users in.
+            mas_client_id: The client that may use that API.
+            mas_client_secret: Its secret.
+            mas_client_secret_file: The file that has it.
+            mas_token_endpoint: Where the client gets its tokens, if not where MAS says.
+            mas_ca_cert: File with the certificate authorities to trust as MAS; the system's by
+                default.
             timeout: All that one verb may take, in seconds or as ``"5m"``, waits included that a
                 server asks for; 60 seconds by default.
             engine: The mount of the secrets engine for Matrix, if that has the secrets. It takes
@@ -123,6 +138,12 @@ class Provisioner(_core.Provisioner):
             "registration_shared_secret_file": _path(registration_shared_secret_file),
             "admin_access_token": admin_access_token,
             "admin_access_token_file": _path(admin_access_token_file),
+            "mas_admin_api": mas_admin_api,
+            "mas_client_id": mas_client_id,
+            "mas_client_secret": mas_client_secret,
+            "mas_client_secret_file": _path(mas_client_secret_file),
+            "mas_token_endpoint": mas_token_endpoint,
+            "mas_ca_cert": _path(mas_ca_cert),
             "timeout": timeout,
             "engine": engine,
         }

@@ -6,7 +6,7 @@ use ruma_client_api::session::get_login_types::{self, v3::LoginType};
 use serde::Deserialize;
 
 use super::request::Request;
-use super::{Homeserver, HomeserverError};
+use super::{Homeserver, HomeserverError, LoginEndpoint};
 
 impl Homeserver {
     /// The login types that the homeserver offers, such as `m.login.password`.
@@ -45,6 +45,24 @@ impl Homeserver {
         Ok(response.versions)
     }
 
+    /// The login types that the module serves where Matrix Authentication Service signs users in;
+    /// `None` where it serves none.
+    ///
+    /// # Errors
+    /// What kept the homeserver from answering.
+    pub async fn login_types_of_module(&self) -> Result<Option<Vec<String>>, HomeserverError> {
+        let request = Request::get(&LoginEndpoint::Module.path(&["login"]));
+        let answer = self.exchange(&request).await?;
+        match answer.status {
+            status if status.is_success() => {
+                let Flows { flows } = self.understand(&request, &answer)?;
+                Ok(Some(flows.into_iter().map(|flow| flow.kind).collect()))
+            }
+            StatusCode::NOT_FOUND => Ok(None),
+            _ => Err(Self::refused(&request, &answer)),
+        }
+    }
+
     /// Who signs users in, where that is not the homeserver itself but Matrix Authentication Service
     /// (MAS); `None` where it is the homeserver.
     ///
@@ -61,7 +79,7 @@ impl Homeserver {
         let answer = self.exchange(&request).await?;
         match answer.status {
             status if status.is_success() => self.understand(&request, &answer).map(Some),
-            StatusCode::NOT_FOUND => Ok(None),
+            StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => Ok(None),
             _ => Err(Self::refused(&request, &answer)),
         }
     }
@@ -92,6 +110,17 @@ pub struct AuthMetadata {
     pub issuer: String,
     /// Where it gives out tokens.
     pub token_endpoint: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Flows {
+    flows: Vec<Flow>,
+}
+
+#[derive(Deserialize)]
+struct Flow {
+    #[serde(rename = "type")]
+    kind: String,
 }
 
 #[derive(Deserialize)]

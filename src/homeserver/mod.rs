@@ -46,6 +46,6 @@ pub use login_credentials::{LOGIN_TYPE, LoginCredentials};
 pub use profile::{Profile, PublicProfile};
 pub use reauthentication::VaultStage;
 pub use registration::{Registered, Registration, registration_mac};
-pub use session::{Login, Session};
+pub use session::{Login, LoginEndpoint, Session};
 pub use token::AccessToken;
 pub use url::HomeserverUrl;

@@ -2,14 +2,33 @@
 
 use std::time::Duration;
 
-use ruma_client_api::session::{logout, logout_all};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 use super::login_credentials::LoginCredentialsBody;
 use super::request::Request;
 use super::{AccessToken, Homeserver, HomeserverError, LoginCredentials};
+
+/// Who serves logins and logouts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoginEndpoint {
+    /// The homeserver itself, where Matrix has them.
+    Homeserver,
+    /// The module, where Matrix Authentication Service signs users in.
+    Module,
+}
+
+impl LoginEndpoint {
+    /// The segments of a path that ends in these.
+    pub(super) fn path(self, end: &[&'static str]) -> Vec<&'static str> {
+        let start: &[&str] = match self {
+            Self::Homeserver => &["_matrix", "client", "v3"],
+            Self::Module => &["_synapse", "client", "vault_auth"],
+        };
+        [start, end].concat()
+    }
+}
 
 /// A login.
 #[derive(Clone, Copy)]
@@ -51,12 +70,24 @@ impl Homeserver {
     /// [`HomeserverError::Refused`] with 403 `M_FORBIDDEN` for credentials that are not taken, 429
     /// with a time to wait for one login too many, and what kept the homeserver from answering.
     pub async fn log_in(&self, login: &Login<'_>) -> Result<Session, HomeserverError> {
+        self.log_in_at(LoginEndpoint::Homeserver, login).await
+    }
+
+    /// The same where logins are served.
+    ///
+    /// # Errors
+    /// As for [`Self::log_in`].
+    pub async fn log_in_at(
+        &self,
+        endpoint: LoginEndpoint,
+        login: &Login<'_>,
+    ) -> Result<Session, HomeserverError> {
         let body = LoginBody {
             credentials: login.credentials.of(login.user_id),
             device_id: login.device_id,
             initial_device_display_name: login.device_name,
         };
-        let request = Request::post(&["_matrix", "client", "v3", "login"], &body)?
+        let request = Request::post(&endpoint.path(&["login"]), &body)?
             .concealing_text(login.credentials.secret());
         let opened: Opened = self.fetch(&request).await?;
         opened.into_session().ok_or_else(|| self.not_of_matrix(&request))
@@ -81,17 +112,39 @@ impl Homeserver {
     /// # Errors
     /// 401 `M_UNKNOWN_TOKEN` if there is none, and what kept the homeserver from answering.
     pub async fn log_out(&self, token: &AccessToken) -> Result<(), HomeserverError> {
-        self.ask(logout::v3::Request::new(), Some(token)).await.map(drop)
+        self.log_out_at(LoginEndpoint::Homeserver, token).await
     }
 
-    /// Ends all sessions of the user of this token, with their devices.
+    /// The same where logouts are served.
+    ///
+    /// # Errors
+    /// As for [`Self::log_out`].
+    pub async fn log_out_at(
+        &self,
+        endpoint: LoginEndpoint,
+        token: &AccessToken,
+    ) -> Result<(), HomeserverError> {
+        self.end(&endpoint.path(&["logout"]), token).await
+    }
+
+    /// Ends all sessions of the user of this token, with their devices. The module ends those that
+    /// were opened there.
     ///
     /// API: <https://spec.matrix.org/v1.16/client-server-api/#post_matrixclientv3logoutall>
     ///
     /// # Errors
     /// As for [`Self::log_out`].
-    pub async fn log_out_everywhere(&self, token: &AccessToken) -> Result<(), HomeserverError> {
-        self.ask(logout_all::v3::Request::new(), Some(token)).await.map(drop)
+    pub async fn log_out_everywhere_at(
+        &self,
+        endpoint: LoginEndpoint,
+        token: &AccessToken,
+    ) -> Result<(), HomeserverError> {
+        self.end(&endpoint.path(&["logout", "all"]), token).await
+    }
+
+    async fn end(&self, path: &[&str], token: &AccessToken) -> Result<(), HomeserverError> {
+        let request = Request::post(path, &json!({}))?.with_token(token)?;
+        self.fetch::<Map<String, Value>>(&request).await.map(drop)
     }
 }
 

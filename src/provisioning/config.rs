@@ -16,6 +16,9 @@ pub struct Config {
     pub registration_shared_secret: Option<Credential>,
     /// What lets us use the admin API.
     pub admin_access_token: Option<Credential>,
+    /// The client that may use the admin API of Matrix Authentication Service, where that signs users
+    /// in.
+    pub mas: Option<homeserver::mas::Config>,
     /// All that one verb may take, waits included that a server asks for.
     pub timeout: Duration,
     /// How Vault is reached and where the secrets lie in it.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::homeserver::HomeserverError;
+use crate::homeserver::mas::MasError;
 use crate::random::RandomError;
 use crate::retry::Transient;
 use crate::vault::VaultError;
@@ -88,6 +89,43 @@ impl ProvisioningError {
     pub fn advise(mut self, advice: impl Into<String>) -> Self {
         self.advice = Some(advice.into());
         self
+    }
+
+    /// What Matrix Authentication Service answered when we wanted to do something, such as "create
+    /// @a:b".
+    #[must_use]
+    pub fn of_mas(error: &MasError, action: &str) -> Self {
+        let (kind, advice) = match error {
+            MasError::NoAnswer { .. } => (
+                ErrorKind::Unreachable,
+                Some("check mas_admin_api, and that Matrix Authentication Service runs"),
+            ),
+            MasError::ClientRefused { .. } => {
+                (ErrorKind::Homeserver, Some("check mas_client_id and mas_client_secret"))
+            }
+            MasError::Refused { status: 403, message, .. } if !message.contains("Password") => (
+                ErrorKind::Homeserver,
+                Some("mas_client_id must be one of policy.data.admin_clients"),
+            ),
+            MasError::Refused { status: 404, message, .. } if message.is_empty() => (
+                ErrorKind::Homeserver,
+                Some("check mas_admin_api: that listener needs the resource adminapi"),
+            ),
+            MasError::Unexpected { .. } => (ErrorKind::Homeserver, Some("check mas_admin_api")),
+            MasError::Refused { .. } => (ErrorKind::Homeserver, None),
+        };
+        let status = match error {
+            MasError::Refused { status, .. } | MasError::ClientRefused { status, .. } => {
+                Some(*status)
+            }
+            MasError::NoAnswer { .. } | MasError::Unexpected { .. } => None,
+        };
+        Self {
+            status,
+            retry_after: error.retry_after(),
+            advice: advice.map(str::to_owned),
+            ..Self::new(kind, format!("cannot {action}: {error}"))
+        }
     }
 
     /// What Vault answered when we wanted to do something, such as "read secret/users/@a:b".

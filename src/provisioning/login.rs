@@ -2,10 +2,10 @@
 
 use secrecy::SecretString;
 
-use super::account::sessions::{Freshness, LoginOptions, ignore_dead_token};
+use super::account::log_out::LogOut;
+use super::account::sessions::{Freshness, LoginOptions};
 use super::error::ProvisioningError;
 use super::provisioner::Provisioner;
-use super::retry::retry;
 use crate::homeserver::{AccessToken, Session};
 
 impl Provisioner {
@@ -23,6 +23,9 @@ impl Provisioner {
         }
         let operation = self.operation(user_id)?;
         let secret = operation.entry.secret().await?;
+        if options.logout_others {
+            operation.sessions.check_log_out_others().await?;
+        }
         let session = operation.sessions.log_in(&secret, options, Freshness::Old).await?;
         if options.logout_others {
             let result = operation.sessions.log_out_others(&secret, &session).await;
@@ -37,11 +40,16 @@ impl Provisioner {
     /// Logs a device out.
     ///
     /// # Errors
-    /// When the homeserver refuses, other than for a token that is dead already.
+    /// When the homeserver refuses, other than for a token that is dead already; where Matrix
+    /// Authentication Service signs users in, also when nobody serves that.
     pub async fn logout(&self, access_token: &SecretString) -> Result<(), ProvisioningError> {
         let token = parse_access_token(access_token)?;
-        let log_out = || self.homeserver.log_out(&token);
-        ignore_dead_token(retry(self.deadline(), "log out", log_out).await)
+        let log_out = LogOut {
+            homeserver: &self.homeserver,
+            service: &self.login_service,
+            mas: self.mas.as_ref(),
+        };
+        log_out.log_out(&token, self.deadline()).await
     }
 }
 

@@ -4,7 +4,8 @@
 //! [`diagnose`]; a folder for [`kept_token`]. What they share, from the bottom up:
 //! * [`error`] says what went wrong and what to do about it; [`mod@retry`] repeats requests.
 //! * [`account`] is one account: its entry in Vault, whose it is, its sessions, and what is set.
-//! * [`authority`] is what lets us create accounts and change those of others.
+//! * [`authority`] is what lets us create accounts and change those of others, [`mas_access`] Matrix
+//!   Authentication Service, where that is it.
 //! * [`provisioner`] knows the two servers; [`operation`] is one call of a verb for one account.
 //! * [`secrets_engine`] has the same verbs for accounts whose secrets the secrets engine has.
 //! * [`findings`] are what a diagnosis comes to.
@@ -18,6 +19,7 @@ mod findings;
 mod kept_token;
 mod list;
 mod login;
+mod mas_access;
 mod operation;
 mod profile;
 mod provision;

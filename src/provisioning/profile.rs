@@ -40,7 +40,7 @@ impl Provisioner {
         let operation = self.operation(user_id)?;
         let own_token = access_token.map(parse_access_token).transpose()?;
         let avatar = Avatar::read(operation.remote.deadline, avatar).await?;
-        let attributes = Attributes { display_name, avatar, ..Attributes::default() };
+        let mut attributes = Attributes { display_name, avatar, ..Attributes::default() };
         if attributes.is_empty() {
             return Err(ProvisioningError::of_key(
                 "display_name",
@@ -49,7 +49,7 @@ impl Provisioner {
         }
         let avatar_url = match own_token {
             Some(token) => attributes.set_by_owner(&operation.remote, &token).await?,
-            None => self.set_without_token(&operation, &attributes).await?,
+            None => self.set_without_token(&operation, &mut attributes).await?,
         };
         Ok(Profile {
             matrix_user_id: operation.account.user_id.to_string(),
@@ -64,7 +64,7 @@ impl Provisioner {
     async fn set_without_token(
         &self,
         operation: &Operation<'_>,
-        attributes: &Attributes<'_>,
+        attributes: &mut Attributes<'_>,
     ) -> Result<Option<String>, ProvisioningError> {
         let Operation { account, remote, entry, accounts, sessions } = operation;
         // The admin API would create an account that is not there.

@@ -60,7 +60,7 @@ impl Provisioner {
         }
         let operation = self.operation_for_new(&request.user_id)?;
         let avatar = Avatar::read(operation.remote.deadline, request.avatar.as_deref()).await?;
-        operation.accounts.check().await?;
+        operation.check_creation(request).await?;
         let has_flow = operation.sessions.offers(LOGIN_TYPE).await?;
         let mut claimed = {
             let Operation { account, entry, accounts, sessions, .. } = &operation;
@@ -102,8 +102,8 @@ impl Completion<'_> {
         let with_token = self.request.with_token;
         let accounts = &self.operation.accounts;
         let wanted = Attributes::wanted(self.request, &self.claimed.profile, avatar);
-        let attributes = accounts.left_to_set(wanted, self.claimed.created_as.as_ref())?;
-        if let SetOutcome::Set(_) = accounts.set(&attributes).await? {
+        let mut attributes = accounts.left_to_set(wanted, self.claimed.created_as.as_ref())?;
+        if let SetOutcome::Set(_) = accounts.set(&mut attributes).await? {
             // The token last: what fails before leaves no session that nobody knows.
             return if with_token { self.token().await.map(Some) } else { Ok(None) };
         }
@@ -131,6 +131,12 @@ impl Completion<'_> {
                      which ends by being logged out alone"
                 ));
                 return Ok(Token { access_token, device_id: None, expires_in: None });
+            }
+            if self.operation.accounts.is_mas() {
+                self.warnings.push(format!(
+                    "{without}: Matrix Authentication Service has opened the token's session, \
+                     without a look at the secret"
+                ));
             }
         }
         let ClaimedAccount { login_secret, freshness, .. } = &self.claimed;

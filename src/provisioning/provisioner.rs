@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use super::account::account_locks::AccountLocks;
-use super::account::sessions::LoginTypes;
+use super::account::login_service::LoginService;
 use super::config::Config;
 use super::error::ProvisioningError;
-use crate::homeserver::Homeserver;
+use super::mas_access::MasAccess;
+use crate::homeserver::{Homeserver, mas};
 use crate::notice::Notices;
 use crate::retry::Deadline;
 use crate::user_id::UserId;
@@ -28,7 +29,9 @@ pub struct Provisioner {
     pub(super) notices: Notices,
     /// Let calls of one process for one account wait for each other.
     pub(super) account_locks: AccountLocks,
-    pub(super) login_types: LoginTypes,
+    pub(super) login_service: LoginService,
+    /// Matrix Authentication Service, if there is a client that may use its admin API.
+    pub(super) mas: Option<MasAccess>,
 }
 
 impl Provisioner {
@@ -45,13 +48,18 @@ impl Provisioner {
         let client = Client::new(&config.vault, notices.clone())
             .map_err(|error| ProvisioningError::of_vault(&error, "reach Vault"))?;
         let kv = Kv2::new(client, config.vault.kv_version);
+        let mas = config.mas.clone().map(|mas| {
+            let mas = mas::Config { request_timeout, ..mas };
+            MasAccess::new(mas, config.server_name.clone(), notices.clone())
+        });
         Ok(Self {
             config,
             homeserver,
             kv,
             notices,
             account_locks: AccountLocks::default(),
-            login_types: LoginTypes::default(),
+            login_service: LoginService::default(),
+            mas,
         })
     }
 

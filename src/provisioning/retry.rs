@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::error::{ErrorKind, ProvisioningError};
 use crate::homeserver::HomeserverError;
+use crate::homeserver::mas::MasError;
 use crate::retry::{Backoff, Deadline, RetryError, Transient};
 use crate::vault::VaultError;
 
@@ -27,8 +28,7 @@ pub async fn retry<T, E: ServerError, F: Future<Output = Result<T, E>>>(
     action: &str,
     request: impl FnMut() -> F,
 ) -> Result<T, ProvisioningError> {
-    let backoff = Backoff::new(SHORTEST_WAIT, LONGEST_WAIT);
-    match crate::retry::retry(deadline, backoff, request).await {
+    match crate::retry::retry(deadline, backoff(), request).await {
         Ok(value) => Ok(value),
         Err(RetryError::Failed(error) | RetryError::TimedOut(Some(error))) => {
             Err(error.while_trying_to(action))
@@ -42,6 +42,11 @@ pub async fn retry<T, E: ServerError, F: Future<Output = Result<T, E>>>(
     }
 }
 
+/// The waits between requests of one verb.
+pub fn backoff() -> Backoff {
+    Backoff::new(SHORTEST_WAIT, LONGEST_WAIT)
+}
+
 impl ServerError for VaultError {
     fn while_trying_to(&self, action: &str) -> ProvisioningError {
         ProvisioningError::of_vault(self, action)
@@ -51,5 +56,11 @@ impl ServerError for VaultError {
 impl ServerError for HomeserverError {
     fn while_trying_to(&self, action: &str) -> ProvisioningError {
         ProvisioningError::of_homeserver(self, action)
+    }
+}
+
+impl ServerError for MasError {
+    fn while_trying_to(&self, action: &str) -> ProvisioningError {
+        ProvisioningError::of_mas(self, action)
     }
 }

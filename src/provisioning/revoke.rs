@@ -19,6 +19,7 @@ use super::account::account_entry::{Record, Revocation, RevocationWanted};
 use super::account::entry_store::Current;
 use super::account::sessions::{Freshness, LoginOptions};
 use super::error::ProvisioningError;
+use super::mas_access::needs_mas_client;
 use super::operation::Operation;
 use super::provisioner::Provisioner;
 use crate::homeserver::AccessToken;
@@ -29,6 +30,9 @@ const LOGIN_TOKEN_LIFETIME: Duration = Duration::from_secs(5 * 60);
 
 /// How long it may take to log in with the secret that is to go.
 const LOGIN_LIMIT: Duration = Duration::from_secs(5);
+
+/// What a logout at the module does not end.
+const NOT_OF_THE_MODULE: &str = "those that the module has not opened are not known to it";
 
 /// Clocks tell whole seconds.
 const SECOND: Duration = Duration::from_secs(1);
@@ -111,10 +115,11 @@ impl Provisioner {
             deactivated: false,
             warnings: Vec::new(),
         };
-        let call = Call { provisioner: self, operation, options, revoked };
+        let mut call = Call { provisioner: self, operation, options, is_under_mas: false, revoked };
+        call.look_for_mas().await?;
         if options.dry_run {
             call.plan().await
-        } else if call.operation.accounts.is_administrator() {
+        } else if call.may_administer() {
             call.by_administrator().await
         } else {
             call.by_owner().await
@@ -127,10 +132,35 @@ struct Call<'a> {
     provisioner: &'a Provisioner,
     operation: Operation<'a>,
     options: RevokeOptions,
+    /// Whether Matrix Authentication Service (MAS) signs users in, as far as the homeserver says.
+    is_under_mas: bool,
     revoked: RevokedUser,
 }
 
 impl Call<'_> {
+    /// Finds out who signs users in. A homeserver that does not answer must not keep the secret.
+    async fn look_for_mas(&mut self) -> Result<(), ProvisioningError> {
+        let accounts = &self.operation.accounts;
+        if accounts.is_mas() {
+            self.is_under_mas = true;
+            return Ok(());
+        }
+        let metadata = self.operation.sessions.within(LOGIN_LIMIT).mas_metadata().await;
+        let Ok(Some(metadata)) = metadata else { return Ok(()) };
+        if self.options.deactivate {
+            return Err(needs_mas_client(&metadata, "to deactivate accounts"));
+        }
+        self.is_under_mas = true;
+        Ok(())
+    }
+
+    /// Whether the account can be changed without a session of its own. Synapse's administrators end
+    /// no session at MAS.
+    fn may_administer(&self) -> bool {
+        let accounts = &self.operation.accounts;
+        accounts.is_mas() || (accounts.is_administrator() && !self.is_under_mas)
+    }
+
     /// Says what would be done.
     async fn plan(mut self) -> Pass {
         let Current { record, is_stored, .. } = self.operation.entry.rounds().next().await?;
@@ -140,7 +170,7 @@ impl Call<'_> {
             Record::Revoking(revocation) => revocation.had_secret,
             Record::Nothing | Record::Intent(_) | Record::Unusable(_) => false,
         };
-        if self.operation.accounts.is_administrator() {
+        if self.may_administer() {
             let Some(found) = self.operation.accounts.look_up().await?.details else {
                 self.warn_of_no_account();
                 return Ok((self.revoked, None));
@@ -153,6 +183,7 @@ impl Call<'_> {
                 self.revoked.deactivated || !is_ours || self.time_to_outlast().await?.is_zero();
         } else {
             match record.entry(&self.operation.account) {
+                Ok(_) if self.is_under_mas => self.warn_of_sessions(NOT_OF_THE_MODULE),
                 Ok(_) => {
                     self.revoked.sessions_ended = true;
                     self.revoked.deactivated = self.options.deactivate;
@@ -180,8 +211,12 @@ impl Call<'_> {
         // For good, so only an account that is ours: a slip of the id, or an account of others for
         // which Vault holds an intent, must not be closed.
         if deactivate && is_ours && !found.is_deactivated {
+            self.check_deactivation().await?;
             accounts.deactivate().await?;
             self.revoked.deactivated = true;
+        } else if found.is_deactivated && accounts.is_mas() {
+            // MAS says so before the sessions have ended.
+            accounts.end_sessions().await?;
         }
         if self.revoked.deactivated {
             entry.remove().await?;
@@ -208,6 +243,17 @@ impl Call<'_> {
             self.revoked.sessions_ended = true;
         }
         Ok((self.revoked, left))
+    }
+
+    /// Synapse's own deactivation is not for accounts that MAS has, which would not learn of it.
+    async fn check_deactivation(&self) -> Result<(), ProvisioningError> {
+        if self.operation.accounts.is_mas() {
+            return Ok(());
+        }
+        match self.operation.sessions.mas_metadata().await? {
+            Some(metadata) => Err(needs_mas_client(&metadata, "to deactivate accounts")),
+            None => Ok(()),
+        }
     }
 
     /// Without an administrator it takes a session of the account's own.
@@ -248,6 +294,10 @@ impl Call<'_> {
         let Some(token) = session else { return Ok((self.revoked, None)) };
         self.operation.sessions.log_out_everywhere(&token).await?;
         if self.options.deactivate {
+            return Ok((self.revoked, None));
+        }
+        if self.is_under_mas {
+            self.warn_of_sessions(NOT_OF_THE_MODULE);
             return Ok((self.revoked, None));
         }
         self.warn_of_remains();
@@ -375,9 +425,14 @@ impl Call<'_> {
 
     /// Why sessions may go on.
     fn warn_of_sessions(&mut self, why: &str) {
+        let remedy = if self.is_under_mas {
+            "A client of Matrix Authentication Service can end them: give mas_admin_api, \
+             mas_client_id and mas_client_secret_file, and revoke again"
+        } else {
+            "An admin access token can end them"
+        };
         self.revoked.warnings.push(format!(
-            "sessions may go on, and the account was not deactivated: {why}. \
-             An admin access token can end them"
+            "sessions may go on, and the account was not deactivated: {why}. {remedy}"
         ));
     }
 

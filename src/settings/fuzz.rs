@@ -22,13 +22,14 @@ const SECRET: &str = "s3cret";
 const VAULT_AUTH: &str = "SYNAPSE_VAULT_AUTH";
 
 /// Keys that hold a secret, and variables that do.
-const SECRETS: [&str; 13] = [
+const SECRETS: [&str; 15] = [
     "vault_token",
     "role_id",
     "secret_id",
     "jwt",
     "password",
     "client_secret",
+    "mas_client_secret",
     "registration_shared_secret",
     "admin_access_token",
     "VAULT_TOKEN",
@@ -36,6 +37,7 @@ const SECRETS: [&str; 13] = [
     VAULT_AUTH,
     "SYNAPSE_VAULT_REGISTRATION_SHARED_SECRET",
     "SYNAPSE_VAULT_ADMIN_ACCESS_TOKEN",
+    "SYNAPSE_VAULT_MAS_CLIENT_SECRET",
 ];
 
 /// What is written in the configuration, and what is set in the environment.
@@ -201,6 +203,11 @@ mod tests {
         "timeout",
         "admin_access_token",
         "registration_shared_secret",
+        "mas_admin_api",
+        "mas_client_id",
+        "mas_client_secret",
+        "mas_token_endpoint",
+        "SYNAPSE_VAULT_MAS_CLIENT_ID",
         "VAULT_ADDR",
         "VAULT_TOKEN",
         "VAULT_NAMESPACE",

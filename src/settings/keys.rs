@@ -36,6 +36,12 @@ pub const PROVISIONING: &[&str] = &[
     "registration_shared_secret_file",
     "admin_access_token",
     "admin_access_token_file",
+    "mas_admin_api",
+    "mas_client_id",
+    "mas_client_secret",
+    "mas_client_secret_file",
+    "mas_token_endpoint",
+    "mas_ca_cert",
     "timeout",
     "engine",
 ];

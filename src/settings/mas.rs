@@ -20,7 +20,9 @@ pub struct Names {
     pub client_secret: &'static str,
     /// Where tokens are handed out.
     pub token_endpoint: &'static str,
-    /// Whom to trust, as messages call it.
+    /// The file with the authorities to trust.
+    pub ca_cert: &'static str,
+    /// The same, as messages call it.
     pub trust_setting: &'static str,
 }
 
@@ -30,6 +32,7 @@ const IN_MAS: Names = Names {
     client_id: "client_id",
     client_secret: "client_secret",
     token_endpoint: "token_endpoint",
+    ca_cert: "ca_cert",
     trust_setting: "mas.ca_cert",
 };
 
@@ -92,7 +95,7 @@ pub fn read_server(
     checked_proxy(&proxies, &admin_api)?;
     let servers = [Some(&admin_api), token_endpoint.as_ref()];
     let is_https = servers.into_iter().flatten().any(BaseUrl::is_https);
-    let tls = lacking.put_off(tls::read_trust(section, is_https))?;
+    let tls = lacking.put_off(tls::read_trust(section, names.ca_cert, is_https))?;
     let (Some(client_secret), Some(tls)) = (client_secret, tls) else { return Ok(None) };
     Ok(Some(mas::Config {
         admin_api,

@@ -7,18 +7,36 @@ use super::error::{Lacking, SettingsError, in_key};
 use super::proxies::checked_proxy;
 use super::section::Section;
 use super::sources::{Merged, Precedence, Sources, TokenOrigin};
-use super::{keys, module, tls, vault};
-use crate::homeserver::{ConnectionConfig, HomeserverUrl};
+use super::{keys, mas, module, tls, vault};
+use crate::homeserver::{self, ConnectionConfig, HomeserverUrl};
 use crate::http::Proxies;
 use crate::provisioning::{Config, LoginTimes};
 use crate::vault::{Mount, PathRoot, Version};
 
 const HOMESERVER: &str = "homeserver";
+const CA_CERT: &str = "ca_cert";
 const SERVER_NAME: &str = "server_name";
 const REGISTRATION_SHARED_SECRET: &str = "registration_shared_secret";
 const ADMIN_ACCESS_TOKEN: &str = "admin_access_token";
 const TIMEOUT: &str = "timeout";
 const ENGINE: &str = "engine";
+
+/// What is said of Matrix Authentication Service, and our client there.
+const MAS: mas::Names = mas::Names {
+    admin_api: "mas_admin_api",
+    client_id: "mas_client_id",
+    client_secret: "mas_client_secret",
+    token_endpoint: "mas_token_endpoint",
+    ca_cert: "mas_ca_cert",
+    trust_setting: "--mas-ca-cert or SYNAPSE_VAULT_MAS_CA_CERT",
+};
+
+/// The keys that say that there is a client.
+const MAS_CLIENT: &[&str] =
+    &["mas_admin_api", "mas_client_id", "mas_client_secret", "mas_client_secret_file"];
+
+/// How long Matrix Authentication Service may take to answer one request.
+const LONGEST_MAS_ANSWER: Duration = Duration::from_secs(30);
 
 /// Reads the settings from where they come from.
 ///
@@ -94,13 +112,14 @@ fn read(merged: &Merged, environment: &Environment) -> Result<Config, SettingsEr
     checked_proxy(&proxies, url.base())?;
     Ok(Config {
         homeserver: ConnectionConfig {
-            tls: tls::read_trust(&mut section, url.base().is_https())?,
+            tls: tls::read_trust(&mut section, CA_CERT, url.base().is_https())?,
             proxies,
             url,
         },
         server_name: server_name(&mut section)?,
         registration_shared_secret: section.credential(REGISTRATION_SHARED_SECRET)?,
         admin_access_token: section.credential(ADMIN_ACCESS_TOKEN)?,
+        mas: mas_client(&mut section)?,
         timeout: section.timeout(TIMEOUT, Duration::from_secs(60))?,
         vault: {
             let mut lacking = Lacking::default();
@@ -110,6 +129,16 @@ fn read(merged: &Merged, environment: &Environment) -> Result<Config, SettingsEr
         secrets_engine: section.string(ENGINE)?.is_some(),
         login_times: None,
     })
+}
+
+/// The client that may use the admin API of Matrix Authentication Service, if anything is said of it.
+fn mas_client(section: &mut Section<'_>) -> Result<Option<homeserver::mas::Config>, SettingsError> {
+    if !section.says_any(MAS_CLIENT) {
+        return Ok(None);
+    }
+    let mut lacking = Lacking::default();
+    let server = mas::read_server(section, &MAS, LONGEST_MAS_ANSWER, &mut lacking)?;
+    lacking.complete(server).map(Some)
 }
 
 /// How long the module goes on accepting what Vault no longer holds, if its configuration is known.

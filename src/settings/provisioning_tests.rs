@@ -72,6 +72,66 @@ fn a_login_to_vault_may_come_from_the_environment() {
     assert!(message.contains("method"), "{message}");
 }
 
+const MAS_CLIENT: &str = "0000000000000000000SYNAPSE";
+
+#[test]
+fn a_client_of_mas_may_come_from_the_environment() {
+    let variables = [
+        ("SYNAPSE_VAULT_MAS_ADMIN_API", "http://localhost:8081/api/admin/v1"),
+        ("SYNAPSE_VAULT_MAS_CLIENT_ID", MAS_CLIENT),
+        ("SYNAPSE_VAULT_MAS_CLIENT_SECRET", "s3cret"),
+        ("SYNAPSE_VAULT_MAS_TOKEN_ENDPOINT", "http://localhost:8080/oauth2/token"),
+    ];
+    let settings = parsed(enough(), &variables).unwrap();
+    let mas = settings.mas.as_ref().unwrap();
+    assert_eq!(mas.admin_api.to_string(), "http://localhost:8081");
+    assert!(mas.token_endpoint.is_some());
+    assert!(!format!("{settings:?}").contains("s3cret"));
+    assert!(parsed(enough(), &[]).unwrap().mas.is_none());
+    assert!(parsed(enough(), &[("SYNAPSE_VAULT_MAS_CLIENT_ID", "")]).unwrap().mas.is_none());
+    for (count, error) in [(1, "mas_client_id: required"), (2, "mas_client_secret: required")] {
+        let message = parsed(enough(), &variables[..count]).unwrap_err();
+        assert!(message.starts_with(error), "{message}");
+    }
+    for (changed, value, error) in [
+        (0, "localhost", "SYNAPSE_VAULT_MAS_ADMIN_API: must begin with"),
+        (1, "synapse", "SYNAPSE_VAULT_MAS_CLIENT_ID: must be a ULID"),
+        (3, "http://localhost", "SYNAPSE_VAULT_MAS_TOKEN_ENDPOINT: must be the whole address"),
+    ] {
+        let mut variables = variables;
+        variables[changed].1 = value;
+        let message = parsed(enough(), &variables).unwrap_err();
+        assert!(message.starts_with(error), "{message}");
+    }
+}
+
+#[test]
+fn a_client_of_mas_may_come_from_the_modules_configuration() {
+    let mut module = of_the_module();
+    module["mas"] = json!({
+        "admin_api": "http://localhost:8081",
+        "client_id": MAS_CLIENT,
+        "client_secret": "s3cret",
+        "session_lifetime": "30d",
+    });
+    let admin_api = |variables: &[(&str, &str)], precedence| {
+        let mas = parse(&configured(module.clone(), variables), precedence).unwrap().mas;
+        mas.unwrap().admin_api.to_string()
+    };
+    let variables = [("SYNAPSE_VAULT_MAS_ADMIN_API", "http://elsewhere:8081")];
+    for (variables, precedence, expected) in [
+        (&variables[..0], Precedence::Operator, "http://localhost:8081"),
+        (&variables[..0], Precedence::Module, "http://localhost:8081"),
+        (&variables[..], Precedence::Operator, "http://elsewhere:8081"),
+        (&variables[..], Precedence::Module, "http://localhost:8081"),
+    ] {
+        assert_eq!(admin_api(variables, precedence), expected);
+    }
+    module["mas"]["client_id"] = json!("synapse");
+    let error = parse(&configured(module, &[]), Precedence::Operator).unwrap_err().to_string();
+    assert!(error.starts_with("mas.client_id: must be a ULID"), "{error}");
+}
+
 #[test]
 fn what_is_given_goes_first() {
     let variables = [

@@ -98,6 +98,16 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// Whether any of these keys says something.
+    pub fn says_any(&self, keys: &[&str]) -> bool {
+        let says = |key: &&str| match self.values.get(*key) {
+            None | Some(Value::Null) => false,
+            Some(Value::String(text)) => !text.is_empty(),
+            Some(_) => true,
+        };
+        keys.iter().any(says)
+    }
+
     /// A string that must be there.
     pub fn required(&mut self, key: &str, what: &str) -> Result<String, SettingsError> {
         self.string(key)?.ok_or_else(|| self.wrong(key, &format!("required: {what}")))

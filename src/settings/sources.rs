@@ -63,7 +63,35 @@ const HOMESERVER: &[Matter] = &[
             ("SYNAPSE_VAULT_ADMIN_ACCESS_TOKEN_FILE", "admin_access_token_file"),
         ],
     ),
+    Matter::of(&["mas_admin_api"], &[("SYNAPSE_VAULT_MAS_ADMIN_API", "mas_admin_api")]),
+    Matter::of(&["mas_client_id"], &[("SYNAPSE_VAULT_MAS_CLIENT_ID", "mas_client_id")]),
+    Matter::of(
+        &["mas_client_secret", "mas_client_secret_file"],
+        &[
+            ("SYNAPSE_VAULT_MAS_CLIENT_SECRET", "mas_client_secret"),
+            ("SYNAPSE_VAULT_MAS_CLIENT_SECRET_FILE", "mas_client_secret_file"),
+        ],
+    ),
+    Matter::of(
+        &["mas_token_endpoint"],
+        &[("SYNAPSE_VAULT_MAS_TOKEN_ENDPOINT", "mas_token_endpoint")],
+    ),
+    Matter::of(&["mas_ca_cert"], &[("SYNAPSE_VAULT_MAS_CA_CERT", "mas_ca_cert")]),
     Matter::of(&["timeout"], &[("SYNAPSE_VAULT_TIMEOUT", "timeout")]),
+];
+
+/// How all keys of provisioning's settings begin that are about Matrix Authentication Service.
+const MAS_PREFIX: &str = "mas_";
+
+/// The keys of the module's `mas` that say where MAS is and who we are to it, and what they are
+/// called among provisioning's settings and in errors.
+const OF_MAS: &[(&str, &str, &str)] = &[
+    ("admin_api", "mas_admin_api", "mas.admin_api"),
+    ("client_id", "mas_client_id", "mas.client_id"),
+    ("client_secret", "mas_client_secret", "mas.client_secret"),
+    ("client_secret_file", "mas_client_secret_file", "mas.client_secret_file"),
+    ("token_endpoint", "mas_token_endpoint", "mas.token_endpoint"),
+    ("ca_cert", "mas_ca_cert", "mas.ca_cert"),
 ];
 
 const SERVER_NAME: Matter =
@@ -184,7 +212,8 @@ impl Matter {
 pub struct Merged {
     /// The keys of provisioning, as if one mapping had said them all.
     pub values: Map<String, Value>,
-    /// From which variable the value of a key comes, where it comes from one.
+    /// From which variable the value of a key comes, or from which key of the module's, where it is
+    /// not given under its own name.
     variable_of: HashMap<&'static str, &'static str>,
     /// Where the token for Vault comes from, if anything says one.
     pub token_origin: Option<TokenOrigin>,
@@ -212,10 +241,16 @@ impl Merged {
         let mut merged =
             Self { values: sources.given.clone(), variable_of: HashMap::new(), token_origin: None };
         let mut homeserver = sources.homeserver.clone();
+        let of_mas = sources.module.as_ref().map(of_mas).unwrap_or_default();
+        let from_module = of_mas.clone();
         if precedence == Precedence::Module && module.is_some() {
             merged.values.retain(|key, _| key != ENGINE && !keys::VAULT.contains(&key.as_str()));
             if SERVER_NAME.is_decided_by(&homeserver) {
                 SERVER_NAME.take(&mut homeserver, &mut merged.values);
+            }
+            if !of_mas.is_empty() {
+                merged.values.retain(|key, _| !key.starts_with(MAS_PREFIX));
+                merged.values.extend(of_mas);
             }
             merged.fill_in(HOMESERVER, homeserver, &sources.environment);
             merged.values.extend(module.unwrap_or_default());
@@ -229,10 +264,12 @@ impl Merged {
                 .map(TokenOrigin::Given)
                 .or_else(|| TOKEN.variable_in(&sources.environment).map(TokenOrigin::Variable))
                 .or_else(|| TOKEN.key_in(module.as_ref()?).map(TokenOrigin::Module));
+            homeserver.extend(of_mas);
             merged.fill_in(HOMESERVER, homeserver, &sources.environment);
             merged.fill_in(VAULT, module.unwrap_or_default(), &sources.environment);
             merged.take_engine();
         }
+        merged.name_module_keys(&from_module);
         Ok(merged)
     }
 
@@ -253,6 +290,16 @@ impl Merged {
         match self.variable_of.get(error.key.as_str()) {
             Some(variable) => SettingsError::new(*variable, error.message),
             None => error,
+        }
+    }
+
+    /// Names keys as the module's configuration has them, where the values are from there.
+    fn name_module_keys(&mut self, from_module: &Map<String, Value>) {
+        for (_, key, name) in OF_MAS {
+            let value = from_module.get(*key);
+            if value.is_some() && self.values.get(*key) == value {
+                self.variable_of.entry(key).or_insert(name);
+            }
         }
     }
 
@@ -298,9 +345,17 @@ fn of_vault(
     let keys = [keys::VAULT, keys::LOGIN].concat();
     let mut section = Section::new(module.clone(), environment, &keys)?;
     section.section("vault_tls", keys::TLS)?;
+    section.section("mas", keys::MAS)?;
     section.section("vault_auth", &auth::keys(module.get("vault_auth")))?;
     let of_vault = module.iter().filter(|(key, _)| keys::VAULT.contains(&key.as_str()));
     Ok(of_vault.map(|(key, value)| (key.clone(), value.clone())).collect())
+}
+
+/// What the module's configuration says of Matrix Authentication Service.
+fn of_mas(module: &Map<String, Value>) -> Map<String, Value> {
+    let Some(Value::Object(mas)) = module.get("mas") else { return Map::new() };
+    let named = OF_MAS.iter().filter_map(|(key, name, _)| Some((*name, mas.get(*key)?.clone())));
+    named.map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 fn variable<'a>(environment: &'a Environment, name: &str) -> Option<&'a str> {

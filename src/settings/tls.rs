@@ -91,16 +91,20 @@ fn can_be_opened(tls: &Tls) -> bool {
     authorities.into_iter().chain(identity).all(|path| File::open(path).is_ok())
 }
 
-/// Reads whom to trust as a server that is not Vault.
-pub fn read_trust(section: &mut Section<'_>, is_https: bool) -> Result<Tls, SettingsError> {
-    let (trusted, authorities) = match section.sourced("ca_cert")? {
+/// Reads whom to trust as a server that is not Vault, from the key that names a file with that.
+pub fn read_trust(
+    section: &mut Section<'_>,
+    key: &str,
+    is_https: bool,
+) -> Result<Tls, SettingsError> {
+    let (trusted, authorities) = match section.sourced(key)? {
         Some(Sourced { key, value }) => (Some(key), Authorities::File(value.into())),
         None if is_https => of_environment(section.environment()),
         None => (None, Authorities::System),
     };
     let tls = Tls { authorities, ..Tls::default() };
     check_files(&tls, is_https).map_err(|error| {
-        let key = trusted.unwrap_or_else(|| section.name("ca_cert"));
+        let key = trusted.unwrap_or_else(|| section.name(key));
         let error = SettingsError::new(key, error.message);
         if can_be_opened(&tls) { error } else { error.of_process() }
     })?;

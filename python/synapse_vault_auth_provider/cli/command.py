@@ -96,6 +96,39 @@ FILE = click.Path(path_type=Path)
     help="File with Synapse's registration_shared_secret.",
 )
 @click.option(
+    "--mas-admin-api",
+    show_envvar=True,
+    metavar="URL",
+    help="Address of the admin API of Matrix Authentication Service (MAS), where that signs the "
+    "homeserver's users in.",
+)
+@click.option(
+    "--mas-client-id",
+    show_envvar=True,
+    metavar="ID",
+    help="Id of the client that may use MAS' admin API.",
+)
+@click.option(
+    "--mas-client-secret-file",
+    type=FILE,
+    show_envvar=True,
+    metavar="FILE",
+    help="File with the secret of that client.",
+)
+@click.option(
+    "--mas-token-endpoint",
+    show_envvar=True,
+    metavar="URL",
+    help="Where that client gets its tokens, if not where MAS says.",
+)
+@click.option(
+    "--mas-ca-cert",
+    type=FILE,
+    show_envvar=True,
+    metavar="FILE",
+    help="File with the authorities to trust as MAS, if not those of the system.",
+)
+@click.option(
     "--vault-token-file",
     type=FILE,
     envvar="SYNAPSE_VAULT_TOKEN_FILE",

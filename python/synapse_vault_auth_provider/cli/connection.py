@@ -37,6 +37,11 @@ class Connection:
     server_name_option: str | None = None
     admin_token_file: Path | None = None
     registration_shared_secret_file: Path | None = None
+    mas_admin_api: str | None = None
+    mas_client_id: str | None = None
+    mas_client_secret_file: Path | None = None
+    mas_token_endpoint: str | None = None
+    mas_ca_cert: Path | None = None
     vault_token_file: Path | None = None
     mount: str | None = None
     path_root: str | None = None
@@ -101,6 +106,11 @@ class Connection:
             "server_name": self.server_name_option,
             "admin_access_token_file": _path(self.admin_token_file),
             "registration_shared_secret_file": _path(self.registration_shared_secret_file),
+            "mas_admin_api": self.mas_admin_api,
+            "mas_client_id": self.mas_client_id,
+            "mas_client_secret_file": _path(self.mas_client_secret_file),
+            "mas_token_endpoint": self.mas_token_endpoint,
+            "mas_ca_cert": _path(self.mas_ca_cert),
             "vault_token_file": _path(self.vault_token_file),
             "vault_kv_mount_point": self.mount,
             "vault_path_root": self.path_root,

@@ -69,17 +69,27 @@ impl MasClient {
 
     /// Sends a request to the admin API; only success is an answer.
     pub(super) async fn send(&self, request: &Request<'_>) -> Result<ServerResponse, MasError> {
-        let token = self.tokens.token(&self.oauth, None).await?;
-        let mut answer = self.exchange(request, &token).await?;
-        if answer.status == StatusCode::UNAUTHORIZED {
-            let other = self.tokens.token(&self.oauth, Some(&token)).await?;
-            answer = self.exchange(request, &other).await?;
-        }
+        let answer = self.answer(request).await?;
         if answer.status.is_success() {
             return Ok(answer);
         }
-        let kind = request.kind.as_str();
-        Err(MasError::refused(kind, &answer, request.is_read(), request.secrets()))
+        Err(Self::refused(request, &answer))
+    }
+
+    /// Sends a request to the admin API and returns the answer, whatever its status.
+    pub(super) async fn answer(&self, request: &Request<'_>) -> Result<ServerResponse, MasError> {
+        let token = self.tokens.token(&self.oauth, None).await?;
+        let answer = self.exchange(request, &token).await?;
+        if answer.status != StatusCode::UNAUTHORIZED {
+            return Ok(answer);
+        }
+        let other = self.tokens.token(&self.oauth, Some(&token)).await?;
+        self.exchange(request, &other).await
+    }
+
+    /// The error that an answer without success is.
+    pub(super) fn refused(request: &Request<'_>, answer: &ServerResponse) -> MasError {
+        MasError::refused(request.kind.as_str(), answer, request.is_read(), request.secrets())
     }
 
     /// Sends a request and reads the resource that is answered.

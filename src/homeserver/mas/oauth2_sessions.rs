@@ -26,6 +26,14 @@ pub struct OAuth2Session {
     pub finished_at: Option<Timestamp>,
 }
 
+impl OAuth2Session {
+    /// The device that it has.
+    #[must_use]
+    pub fn device_id(&self) -> Option<&str> {
+        device_in(&self.scope)
+    }
+}
+
 impl MasClient {
     /// The OAuth 2.0 sessions of a user; the active ones alone, or all that there have been.
     ///

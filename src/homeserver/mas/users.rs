@@ -152,8 +152,9 @@ fn modification(id: &Ulid, verb: &str) -> Request<'static> {
     Request::post_nothing(RequestKind::ModifyUser, &["users", id.as_str(), verb])
 }
 
+/// The form of MAS' answer.
 #[derive(Deserialize)]
-struct UserBody {
+pub(super) struct UserBody {
     username: String,
     created_at: Timestamp,
     #[serde(default)]

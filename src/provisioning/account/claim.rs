@@ -210,6 +210,10 @@ impl<'a> Claim<'a> {
         let found = self.look_up().await?;
         if found.exists != Some(true) {
             intent = intent.with_attempt(self.attempt(), version);
+            if self.accounts.is_mas() {
+                // Whose the account is depends on when the name was last free.
+                intent.started = found.date;
+            }
             let Some(written) = self.entry.write(intent.fields(), version).await? else {
                 return Ok(Step::Again);
             };
@@ -385,7 +389,8 @@ impl<'a> Claim<'a> {
         if let Some(details) = &found.details {
             let user_id = &self.account.user_id;
             if details.is_deactivated {
-                return Err(deactivated(self.account, details.is_erased));
+                let place = self.accounts.place();
+                return Err(deactivated(self.account, details.is_erased, place));
             }
             if details.is_locked {
                 self.warn(format!("{user_id} is locked: nobody can use it until it is unlocked"));
@@ -414,7 +419,9 @@ impl<'a> Claim<'a> {
             password,
             created_as: &self.request.wanted(),
             display_name: self.request.display_name.as_deref(),
+            avatar_url: self.request.avatar.as_deref().filter(|uri| uri.starts_with("mxc://")),
             with_session: self.with_session,
+            adopt: self.request.adopt,
         };
         let Creation { outcome, session, may_have_applied } = self.accounts.create(&new).await;
         self.session = session;

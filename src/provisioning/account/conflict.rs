@@ -115,12 +115,12 @@ pub fn overtaken(account: &AccountId) -> ProvisioningError {
     )
 }
 
-/// An account that is in use by nobody.
-pub fn deactivated(account: &AccountId, is_erased: bool) -> ProvisioningError {
+/// An account that is in use by nobody. `place` says where it can be reactivated.
+pub fn deactivated(account: &AccountId, is_erased: bool, place: &str) -> ProvisioningError {
     let what = if is_erased { "deactivated and erased" } else { "deactivated" };
     conflict(
         format!("{} is {what}", account.user_id),
-        "choose another id, or reactivate the account over the admin API",
+        &format!("choose another id, or reactivate the account {place}"),
     )
 }
 

@@ -21,6 +21,8 @@ pub enum CreationMethod {
     SharedSecret,
     /// By the admin API, without a password.
     AdminApi,
+    /// By the admin API of Matrix Authentication Service, without a password.
+    Mas,
 }
 
 /// What a registration with the shared secret sets, and nothing but the admin API changes later.
@@ -34,11 +36,11 @@ pub struct CreatedAs {
 }
 
 impl CreationAttempt {
-    /// What the account is then: the admin API creates nothing special.
+    /// What the account is then: neither admin API creates anything special.
     pub fn result(&self) -> CreatedAs {
         match self.method {
             CreationMethod::SharedSecret => self.wanted.clone(),
-            CreationMethod::AdminApi => CreatedAs::default(),
+            CreationMethod::AdminApi | CreationMethod::Mas => CreatedAs::default(),
         }
     }
 }

@@ -5,8 +5,10 @@
 //! * [`creation_method`] is how it was created; [`account_entry`] is what Vault holds for it.
 //! * [`creation_time`] tells an account from a later one of the same name.
 //! * [`entry_store`] reads and writes that; [`account_locks`] keep calls of one process apart.
-//! * [`remote_account`] is the account on the homeserver; [`sessions`] opens and ends its sessions;
-//!   [`attributes`] and [`avatar`] are what is set of it.
+//! * [`remote_account`] is the account on the homeserver, [`mas_account`] the one at Matrix
+//!   Authentication Service, which [`mas_session`] opens a session of.
+//! * [`login_options`] say how to log in, [`login_service`] who serves that; [`log_out`] ends the session of a token; [`sessions`]
+//!   opens and ends those of an account; [`attributes`] and [`avatar`] are what is set of it.
 //! * [`claim`] makes sure that the account is ours; [`ownership`] decides whose one is that was
 //!   left half-made.
 
@@ -20,6 +22,11 @@ pub mod conflict;
 pub mod creation_method;
 pub mod creation_time;
 pub mod entry_store;
+pub mod log_out;
+pub mod login_options;
+pub mod login_service;
+pub mod mas_account;
+pub mod mas_session;
 pub mod ownership;
 pub mod provision_request;
 pub mod remote_account;

@@ -1,38 +1,34 @@
 //! Sessions of an account: opened with the secret that Vault holds, and ended.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 
 use super::super::error::{ErrorKind, ProvisioningError};
+use super::super::mas_access::needs_mas_client;
+use super::log_out::{LogOut, ignore_dead_token};
+pub use super::login_options::LoginOptions;
+use super::login_service::LoginService;
+use super::mas_account::MasAccount;
 use super::remote_account::RemoteAccount;
-use crate::homeserver::{AccessToken, LOGIN_TYPE, Login, LoginCredentials, Session, VaultStage};
+use crate::homeserver::{
+    AccessToken, AuthMetadata, LOGIN_TYPE, Login, LoginCredentials, LoginEndpoint, Session,
+    VaultStage,
+};
 use crate::random::new_device_id;
 use crate::retry::Deadline;
-use crate::sync::Mutex;
 use crate::token_hash::token_hash;
 
 /// The login type of passwords.
 const PASSWORD: &str = "m.login.password";
 
-/// How long the login types that a homeserver offers are remembered.
-const LOGIN_TYPES_LIFETIME: Duration = Duration::from_secs(60);
+/// How long it may take to end a session that nobody needs, whatever time its verb has left.
+const LOGOUT_LIMIT: Duration = Duration::from_secs(5);
 
 /// How often a login is tried whose secret was written just before: the module may have asked a
 /// node of Vault that did not have it yet.
 const ATTEMPTS_AFTER_WRITE: u32 = 3;
 const WAIT_AFTER_WRITE: Duration = Duration::from_millis(500);
-
-/// How to log in.
-#[derive(Clone, Debug, Default)]
-pub struct LoginOptions {
-    /// The device to log in; a new one by default.
-    pub device_id: Option<String>,
-    /// What others see the device called.
-    pub device_name: Option<String>,
-    /// Whether all other devices are logged out.
-    pub logout_others: bool,
-}
 
 /// Whether a secret was written just before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,50 +49,45 @@ pub enum PasswordLogin {
     NotOffered,
 }
 
-/// The login types that the homeserver offered lately.
-#[derive(Default)]
-pub struct LoginTypes(Mutex<Option<(Instant, Vec<String>)>>);
-
 /// The sessions of one account.
 pub struct Sessions<'a> {
     account: RemoteAccount<'a>,
-    login_types: &'a LoginTypes,
-}
-
-impl LoginTypes {
-    /// Whether a type was offered; `None` if it is too long ago that the homeserver was asked.
-    fn recall(&self, login_type: &str) -> Option<bool> {
-        self.0
-            .lock()
-            .as_ref()
-            .filter(|(asked, _)| asked.elapsed() < LOGIN_TYPES_LIFETIME)
-            .map(|(_, types)| types.iter().any(|offered| offered == login_type))
-    }
+    service: &'a LoginService,
+    mas: Option<MasAccount<'a>>,
 }
 
 impl<'a> Sessions<'a> {
-    /// The sessions of an account.
-    pub fn new(account: RemoteAccount<'a>, login_types: &'a LoginTypes) -> Self {
-        Self { account, login_types }
+    /// The sessions of an account; with what can open and end them at Matrix Authentication Service
+    /// (MAS).
+    pub fn new(
+        account: RemoteAccount<'a>,
+        service: &'a LoginService,
+        mas: Option<MasAccount<'a>>,
+    ) -> Self {
+        Self { account, service, mas }
     }
 
-    /// Whether the homeserver offers a login type. What it said lately is not asked again.
+    /// What is known of MAS, where that signs users in.
+    pub async fn mas_metadata(&self) -> Result<Option<AuthMetadata>, ProvisioningError> {
+        self.service.mas(self.account.homeserver, self.account.deadline).await
+    }
+
+    /// The same, asked once and not for long.
+    pub async fn mas_metadata_if_answered(&self) -> Option<AuthMetadata> {
+        self.service.mas_if_answered(self.account.homeserver).await
+    }
+
+    /// Whether the homeserver serves logins of a type. What it said lately is not asked again.
     pub async fn offers(&self, login_type: &str) -> Result<bool, ProvisioningError> {
-        if let Some(is_offered) = self.login_types.recall(login_type) {
-            return Ok(is_offered);
-        }
-        let homeserver = self.account.homeserver;
-        let types = self
-            .account
-            .retry("ask the homeserver for its login types", || homeserver.login_types())
-            .await?;
-        let is_offered = types.iter().any(|offered| offered == login_type);
-        *self.login_types.0.lock() = Some((Instant::now(), types));
-        Ok(is_offered)
+        self.service.offers(self.account.homeserver, self.account.deadline, login_type).await
     }
 
     /// Whether a session can get a token that opens another one a while later.
     pub async fn give_login_tokens(&self) -> Result<bool, ProvisioningError> {
+        // Those tokens are Synapse's own.
+        if self.mas_metadata().await?.is_some() {
+            return Ok(false);
+        }
         let homeserver = self.account.homeserver;
         self.account
             .retry("ask the homeserver for its login types", || homeserver.gives_login_tokens())
@@ -108,7 +99,8 @@ impl<'a> Sessions<'a> {
     pub fn within(&self, limit: Duration) -> Self {
         let deadline = Deadline::after(limit.min(self.account.deadline.left()));
         let account = RemoteAccount { deadline, ..self.account.clone() };
-        Self { account, login_types: self.login_types }
+        let mas = self.mas.as_ref().map(|mas| mas.until(deadline));
+        Self { account, service: self.service, mas }
     }
 
     /// Logs in with a secret.
@@ -119,15 +111,14 @@ impl<'a> Sessions<'a> {
         freshness: Freshness,
     ) -> Result<Session, ProvisioningError> {
         let user_id = &self.account.user_id;
+        let endpoint = self.endpoint().await?;
         if !self.offers(LOGIN_TYPE).await? {
-            return Err(ProvisioningError::new(
-                ErrorKind::Homeserver,
-                format!(
-                    "cannot log {user_id} in: the homeserver does not offer logins of type \
-                     {LOGIN_TYPE}"
-                ),
-            )
-            .advise("install the module in the homeserver; `synapse-vault doctor` helps"));
+            return match (endpoint, &self.mas) {
+                (LoginEndpoint::Module, Some(mas)) => mas.open_session(options).await,
+                (LoginEndpoint::Module, None) => Err(self.not_served()),
+                (LoginEndpoint::Homeserver, _) => Err(self.not_offered()),
+            }
+            .map_err(|error| advise_out_of_use(error, endpoint));
         }
         let device_id = match &options.device_id {
             Some(device_id) => device_id.clone(),
@@ -144,8 +135,8 @@ impl<'a> Sessions<'a> {
         let mut attempts = 1;
         loop {
             let homeserver = self.account.homeserver;
-            let result = self.account.retry(&action, || homeserver.log_in(&login)).await;
-            match result {
+            let open = || homeserver.log_in_at(endpoint, &login);
+            match self.account.retry(&action, open).await {
                 Err(error) if error.errcode.as_deref() == Some("M_FORBIDDEN") => {
                     if freshness == Freshness::Old || attempts == ATTEMPTS_AFTER_WRITE {
                         return Err(error.advise(
@@ -157,7 +148,9 @@ impl<'a> Sessions<'a> {
                     attempts += 1;
                     tokio::time::sleep(WAIT_AFTER_WRITE.min(self.account.deadline.left())).await;
                 }
-                result => return result.map_err(advise_out_of_use),
+                result => {
+                    return result.map_err(|error| advise_out_of_use(error, endpoint));
+                }
             }
         }
     }
@@ -167,7 +160,8 @@ impl<'a> Sessions<'a> {
         &self,
         password: &SecretString,
     ) -> Result<PasswordLogin, ProvisioningError> {
-        if !self.offers(PASSWORD).await? {
+        // Those at MAS are no proof: they may have been set there.
+        if self.mas_metadata().await?.is_some() || !self.offers(PASSWORD).await? {
             return Ok(PasswordLogin::NotOffered);
         }
         let device_id = new_device_id()?;
@@ -195,6 +189,10 @@ impl<'a> Sessions<'a> {
         session: &Session,
     ) -> Result<(), ProvisioningError> {
         let user_id = &self.account.user_id;
+        if self.mas_metadata().await?.is_some() {
+            let Some(mas) = &self.mas else { return self.check_log_out_others().await };
+            return mas.end_sessions(&mas.existing().await?, Some(&session.device_id)).await;
+        }
         let action = format!("log the other devices of {user_id} out");
         let (homeserver, token) = (self.account.homeserver, &session.access_token);
         let mut others = self.account.retry(&action, || homeserver.devices(token)).await?;
@@ -208,21 +206,36 @@ impl<'a> Sessions<'a> {
         self.account.retry(&action, delete).await
     }
 
-    /// Logs out all devices, that of this token too.
-    pub async fn log_out_everywhere(&self, token: &AccessToken) -> Result<(), ProvisioningError> {
-        let action = format!("log the devices of {} out", self.account.user_id);
-        let homeserver = self.account.homeserver;
-        let result = self.account.retry(&action, || homeserver.log_out_everywhere(token)).await;
-        ignore_dead_token(result)
+    /// Makes sure that other devices can be logged out, before there is a session to do it with.
+    pub async fn check_log_out_others(&self) -> Result<(), ProvisioningError> {
+        match self.mas_metadata().await? {
+            Some(metadata) if self.mas.is_none() => {
+                Err(needs_mas_client(&metadata, "to end other sessions"))
+            }
+            _ => Ok(()),
+        }
     }
 
-    /// Closes the account for good, with a session that was opened with `secret`.
+    /// Logs out all devices, that of this token too. Where MAS signs users in, those are the
+    /// sessions that the module has opened.
+    pub async fn log_out_everywhere(&self, token: &AccessToken) -> Result<(), ProvisioningError> {
+        let action = format!("log the devices of {} out", self.account.user_id);
+        let (homeserver, endpoint) = (self.account.homeserver, self.endpoint().await?);
+        let log_out = || homeserver.log_out_everywhere_at(endpoint, token);
+        ignore_dead_token(self.account.retry(&action, log_out).await)
+    }
+
+    /// Closes the account for good, with a session that was opened with `secret`. Not where MAS
+    /// signs users in, which would not learn of it.
     pub async fn deactivate(
         &self,
         secret: &SecretString,
         token: &AccessToken,
     ) -> Result<(), ProvisioningError> {
         let id = self.account.id();
+        if let Some(metadata) = self.mas_metadata().await? {
+            return Err(needs_mas_client(&metadata, "to deactivate accounts"));
+        }
         let hash = token_hash(secret.expose_secret(), id);
         let stage = VaultStage { user_id: id, token_hash: &hash };
         let homeserver = self.account.homeserver;
@@ -239,26 +252,52 @@ impl<'a> Sessions<'a> {
 
     /// Logs a token out that nobody needs. Nothing depends on whether that succeeds.
     pub async fn forget(&self, token: &AccessToken) {
-        self.account.forget(token).await;
+        let log_out = LogOut {
+            homeserver: self.account.homeserver,
+            service: self.service,
+            mas: self.mas.as_ref().map(|mas| mas.access),
+        };
+        let _ = log_out.log_out(token, Deadline::after(LOGOUT_LIMIT)).await;
+    }
+
+    async fn endpoint(&self) -> Result<LoginEndpoint, ProvisioningError> {
+        self.service.endpoint(self.account.homeserver, self.account.deadline).await
+    }
+
+    fn not_offered(&self) -> ProvisioningError {
+        let message = format!(
+            "cannot log {} in: the homeserver does not offer logins of type {LOGIN_TYPE}",
+            self.account.user_id
+        );
+        ProvisioningError::new(ErrorKind::Homeserver, message)
+            .advise("install the module in the homeserver; `synapse-vault doctor` helps")
+    }
+
+    /// The module serves logins itself, where MAS signs users in.
+    fn not_served(&self) -> ProvisioningError {
+        let message = format!(
+            "cannot log {} in: Matrix Authentication Service signs this homeserver's users in, and \
+             the module serves no logins of type {LOGIN_TYPE} beside it",
+            self.account.user_id
+        );
+        ProvisioningError::new(ErrorKind::Homeserver, message).advise(
+            "set mas in the module's configuration; or give mas_admin_api, mas_client_id and \
+             mas_client_secret_file for a session without the module",
+        )
     }
 }
 
 /// What to do about an account that nobody may use.
-fn advise_out_of_use(error: ProvisioningError) -> ProvisioningError {
+fn advise_out_of_use(error: ProvisioningError, endpoint: LoginEndpoint) -> ProvisioningError {
+    let place = match endpoint {
+        LoginEndpoint::Homeserver => "over the admin API",
+        LoginEndpoint::Module => "at Matrix Authentication Service",
+    };
     match error.errcode.as_deref() {
         Some("M_USER_DEACTIVATED") => {
-            error.advise("reactivate the account over the admin API, or use another one")
+            error.advise(format!("reactivate the account {place}, or use another one"))
         }
-        Some("M_USER_LOCKED") => error.advise("unlock the account over the admin API"),
+        Some("M_USER_LOCKED") => error.advise(format!("unlock the account {place}")),
         _ => error,
-    }
-}
-
-/// Takes a dead token for success: it was alive a moment ago, so a request whose answer got lost
-/// has ended it.
-pub fn ignore_dead_token(result: Result<(), ProvisioningError>) -> Result<(), ProvisioningError> {
-    match result {
-        Err(error) if error.errcode.as_deref() == Some("M_UNKNOWN_TOKEN") => Ok(()),
-        result => result,
     }
 }

@@ -77,6 +77,16 @@ fn an_intent_to_use_the_admin_api() {
 }
 
 #[test]
+fn an_intent_to_create_at_mas() {
+    let intent = intent("intent at MAS");
+    assert_eq!(intent.external_id.as_deref(), Some("7"));
+    let wanted = CreatedAs { is_admin: true, user_type: None };
+    assert_eq!(intent.attempts, [CreationAttempt { method: CreationMethod::Mas, wanted }]);
+    // MAS creates nobody as an administrator.
+    assert_eq!(intent.created_by(Some(CreationMethod::Mas)), Some(CreatedAs::default()));
+}
+
+#[test]
 fn an_intent_that_was_tried_by_both_methods() {
     let intent = intent("intent by both methods");
     assert_eq!(

@@ -10,8 +10,8 @@ use super::super::account::remote_account::RemoteAccount;
 use super::super::error::ProvisioningError;
 use super::creation::{Created, Creation, Evidence};
 use super::credential_source::CredentialSource;
-use super::lookup::{ADMIN_API_HIDDEN, AccountLookup};
-use crate::homeserver::{self, AccessToken, Admin, HomeserverError, Profile};
+use super::lookup::{ADMIN_API_HIDDEN, AccountDetails, AccountLookup};
+use crate::homeserver::{self, AccessToken, Admin, Dated, HomeserverError, Profile};
 use crate::random::new_secret;
 
 /// How much earlier than the intent an account may seem to be created, in seconds: the intent has
@@ -35,8 +35,7 @@ impl<'a> AdminApi<'a> {
     }
 
     pub async fn look_up(&self) -> Result<AccountLookup, ProvisioningError> {
-        let (admin, id) = (self.admin().await?, self.account.id());
-        let answer = self.retry(&format!("look {id} up"), || admin.account(id)).await?;
+        let answer = self.existing_account().await?;
         let profile = answer.value.as_ref().map(|account| Profile {
             display_name: account.display_name.clone(),
             avatar_url: account.avatar_url.clone(),
@@ -45,8 +44,15 @@ impl<'a> AdminApi<'a> {
             exists: Some(answer.value.is_some()),
             date: answer.date,
             profile: profile.unwrap_or_default(),
-            details: answer.value,
+            details: answer.value.as_ref().map(AccountDetails::from),
         })
+    }
+
+    async fn existing_account(
+        &self,
+    ) -> Result<Dated<Option<homeserver::Account>>, ProvisioningError> {
+        let (admin, id) = (self.admin().await?, self.account.id());
+        self.retry(&format!("look {id} up"), || admin.account(id)).await
     }
 
     pub async fn create(&self) -> Creation {
@@ -102,7 +108,7 @@ impl<'a> AdminApi<'a> {
 
     /// What shows that an account is older than the intent, or that somebody uses it.
     async fn evidence_of_use(&self, intent: &Intent) -> Result<Option<String>, ProvisioningError> {
-        let AccountLookup { details: Some(account), .. } = self.look_up().await? else {
+        let Some(account) = self.existing_account().await?.value else {
             return Ok(Some("it has vanished meanwhile".to_owned()));
         };
         if let Some(evidence) = evidence_in_details(&account, intent) {

@@ -14,8 +14,12 @@ pub struct NewAccount<'a> {
     pub created_as: &'a CreatedAs,
     /// What others see it called.
     pub display_name: Option<&'a str>,
+    /// Its picture, if a homeserver has it already.
+    pub avatar_url: Option<&'a str>,
     /// Whether the registration is to log in, because there is no other way to a token.
     pub with_session: bool,
+    /// Whether an account is taken that others have created.
+    pub adopt: bool,
 }
 
 /// How the creation of an account ended.

@@ -8,11 +8,13 @@ mod admin_api;
 mod creation;
 mod credential_source;
 mod lookup;
+mod mas;
 mod shared_secret;
 
 use super::account::account_entry::Intent;
 use super::account::attributes::Attributes;
 use super::account::creation_method::{CreatedAs, CreationMethod};
+use super::account::mas_account::MasAccount;
 use super::account::remote_account::RemoteAccount;
 use super::error::ProvisioningError;
 use crate::credential::Credential;
@@ -22,6 +24,8 @@ use admin_api::AdminApi;
 pub use creation::{Created, Creation, Evidence, NewAccount};
 use credential_source::CredentialSource;
 pub use lookup::AccountLookup;
+use mas::Mas;
+pub use mas::no_user_types;
 use shared_secret::SharedSecret;
 
 /// What lets us create one account, and change it if it is another's.
@@ -30,6 +34,8 @@ pub enum Authority<'a> {
     AdminApi(AdminApi<'a>),
     /// Registration by Synapse's shared secret. All else takes a session of the account's own.
     SharedSecret(SharedSecret<'a>),
+    /// The admin API of Matrix Authentication Service (MAS), where that signs users in.
+    Mas(Mas<'a>),
 }
 
 /// Whether attributes were set.
@@ -41,15 +47,19 @@ pub enum SetOutcome {
 }
 
 impl<'a> Authority<'a> {
-    /// The authority over an account. The admin API is used for all that it can do, if both
-    /// credentials are given.
+    /// The authority over an account: MAS' admin API if its client is given, else Synapse's for all
+    /// that it can do, if both credentials are given.
     pub fn new(
+        mas: Option<MasAccount<'a>>,
         admin_token: Option<&'a Credential>,
         shared_secret: Option<&'a Credential>,
         notices: &'a Notices,
         account: RemoteAccount<'a>,
     ) -> Self {
         let source = |credential| CredentialSource { credential, notices };
+        if let Some(mas) = mas {
+            return Self::Mas(Mas::new(mas));
+        }
         match admin_token {
             Some(token) => Self::AdminApi(AdminApi::new(source(token), account)),
             None => Self::SharedSecret(SharedSecret::new(shared_secret.map(source), account)),
@@ -58,7 +68,17 @@ impl<'a> Authority<'a> {
 
     /// Whether it may change accounts without a session of theirs.
     pub fn is_administrator(&self) -> bool {
-        matches!(self, Self::AdminApi(_))
+        matches!(self, Self::AdminApi(_) | Self::Mas(_))
+    }
+
+    /// Whether it is MAS'.
+    pub fn is_mas(&self) -> bool {
+        matches!(self, Self::Mas(_))
+    }
+
+    /// Where an account can be reactivated, in words.
+    pub fn place(&self) -> &'static str {
+        if self.is_mas() { "at Matrix Authentication Service" } else { "over the admin API" }
     }
 
     /// How it creates accounts.
@@ -66,6 +86,7 @@ impl<'a> Authority<'a> {
         match self {
             Self::AdminApi(_) => CreationMethod::AdminApi,
             Self::SharedSecret(_) => CreationMethod::SharedSecret,
+            Self::Mas(_) => CreationMethod::Mas,
         }
     }
 
@@ -77,6 +98,7 @@ impl<'a> Authority<'a> {
         match self {
             Self::AdminApi(admin_api) => admin_api.check().await,
             Self::SharedSecret(shared_secret) => shared_secret.check(),
+            Self::Mas(mas) => mas.check().await,
         }
     }
 
@@ -88,6 +110,7 @@ impl<'a> Authority<'a> {
         match self {
             Self::AdminApi(admin_api) => admin_api.look_up().await,
             Self::SharedSecret(shared_secret) => shared_secret.look_up().await,
+            Self::Mas(mas) => mas.look_up().await,
         }
     }
 
@@ -96,6 +119,7 @@ impl<'a> Authority<'a> {
         match self {
             Self::AdminApi(admin_api) => admin_api.create().await,
             Self::SharedSecret(shared_secret) => shared_secret.create(new).await,
+            Self::Mas(mas) => mas.create(new).await,
         }
     }
 
@@ -107,6 +131,7 @@ impl<'a> Authority<'a> {
         match self {
             Self::AdminApi(admin_api) => admin_api.evidence(intent).await,
             Self::SharedSecret(_) => Ok(Evidence::Unknown),
+            Self::Mas(mas) => mas.evidence(intent).await,
         }
     }
 
@@ -122,19 +147,28 @@ impl<'a> Authority<'a> {
         match self {
             Self::AdminApi(_) => Ok(attributes),
             Self::SharedSecret(_) => shared_secret::left_to_set(attributes, created_as),
+            Self::Mas(_) => mas::left_to_set(attributes, created_as),
         }
     }
 
-    /// Sets attributes of an account that exists.
+    /// Sets attributes of an account that exists. Those that only a session of the account's own can
+    /// set are left.
     ///
     /// # Errors
     /// What the homeserver has against them.
-    pub async fn set(&self, attributes: &Attributes<'_>) -> Result<SetOutcome, ProvisioningError> {
+    pub async fn set(
+        &self,
+        attributes: &mut Attributes<'_>,
+    ) -> Result<SetOutcome, ProvisioningError> {
         match self {
-            Self::AdminApi(admin_api) => admin_api.set(attributes).await.map(SetOutcome::Set),
-            Self::SharedSecret(_) if attributes.is_empty() => Ok(SetOutcome::Set(None)),
-            Self::SharedSecret(_) => Ok(SetOutcome::TakesOwnSession),
+            Self::AdminApi(admin_api) => {
+                return admin_api.set(attributes).await.map(SetOutcome::Set);
+            }
+            Self::SharedSecret(_) => {}
+            Self::Mas(mas) => mas.set(attributes).await?,
         }
+        let is_done = attributes.is_empty();
+        Ok(if is_done { SetOutcome::Set(None) } else { SetOutcome::TakesOwnSession })
     }
 
     /// A token that needs no credentials of the account; `None` if there is no such thing.
@@ -144,7 +178,7 @@ impl<'a> Authority<'a> {
     pub async fn token(&self) -> Result<Option<AccessToken>, ProvisioningError> {
         match self {
             Self::AdminApi(admin_api) => admin_api.token_for_account().await.map(Some),
-            Self::SharedSecret(_) => Ok(None),
+            Self::SharedSecret(_) | Self::Mas(_) => Ok(None),
         }
     }
 
@@ -156,6 +190,7 @@ impl<'a> Authority<'a> {
     pub async fn reset_credentials(&self) -> Result<Vec<String>, ProvisioningError> {
         match self {
             Self::AdminApi(admin_api) => admin_api.reset_credentials().await,
+            Self::Mas(mas) => mas.reset_credentials().await.map(|()| Vec::new()),
             Self::SharedSecret(_) => Err(shared_secret::needs_administrator()),
         }
     }
@@ -167,6 +202,7 @@ impl<'a> Authority<'a> {
     pub async fn end_sessions(&self) -> Result<(), ProvisioningError> {
         match self {
             Self::AdminApi(admin_api) => admin_api.end_sessions().await,
+            Self::Mas(mas) => mas.end_sessions().await,
             Self::SharedSecret(_) => Err(shared_secret::needs_administrator()),
         }
     }
@@ -178,6 +214,7 @@ impl<'a> Authority<'a> {
     pub async fn deactivate(&self) -> Result<(), ProvisioningError> {
         match self {
             Self::AdminApi(admin_api) => admin_api.deactivate().await,
+            Self::Mas(mas) => mas.deactivate().await,
             Self::SharedSecret(_) => Err(shared_secret::needs_administrator()),
         }
     }

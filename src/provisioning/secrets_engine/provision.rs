@@ -14,7 +14,7 @@ use super::super::account::conflict::{deactivated, not_ours, overtaken};
 use super::super::account::creation_method::{CreatedAs, CreationAttempt};
 use super::super::account::provision_request::ProvisionRequest;
 use super::super::account::sessions::PasswordLogin;
-use super::super::authority::{Created, Creation, NewAccount, SetOutcome};
+use super::super::authority::{Created, Creation, NewAccount, SetOutcome, no_user_types};
 use super::super::error::ProvisioningError;
 use super::super::operation::Operation;
 use super::super::provision::{ProvisionedUser, Token};
@@ -59,15 +59,18 @@ impl Provisioner {
         let user = place_of(&operation.account.user_id)?;
         operation.account.path = format!("{}/config/user/{user}", engine.mount());
         let avatar = Avatar::read(operation.remote.deadline, request.avatar.as_deref()).await?;
-        operation.accounts.check().await?;
+        operation.check_authority("to create accounts").await?;
+        if operation.accounts.is_mas() && request.user_type.is_some() {
+            return Err(no_user_types());
+        }
         let claimed = {
             let _lock = self.account_locks.lock(&operation.account.user_id).await;
             claim(engine, &user, &operation, request).await?
         };
         let wanted = Attributes::wanted(request, &claimed.profile, avatar);
         let accounts = &operation.accounts;
-        let attributes = accounts.left_to_set(wanted, claimed.created_as.as_ref())?;
-        let is_set = matches!(accounts.set(&attributes).await?, SetOutcome::Set(_));
+        let mut attributes = accounts.left_to_set(wanted, claimed.created_as.as_ref())?;
+        let is_set = matches!(accounts.set(&mut attributes).await?, SetOutcome::Set(_));
         let mut user = ProvisionedUser {
             matrix_user_id: operation.account.user_id.to_string(),
             token: None,
@@ -126,7 +129,7 @@ async fn claim(
         let is_known = retry(remote.deadline, &asking, || engine.has_user(user)).await?;
         let found = accounts.look_up().await?;
         if let Some(details) = found.details.as_ref().filter(|details| details.is_deactivated) {
-            return Err(deactivated(account, details.is_erased));
+            return Err(deactivated(account, details.is_erased, accounts.place()));
         }
         let exists = found.exists == Some(true);
         if exists && is_known {
@@ -169,7 +172,9 @@ async fn create(
         password: &password,
         created_as: &created_as,
         display_name: request.display_name.as_deref(),
+        avatar_url: None,
         with_session: false,
+        adopt: request.adopt,
     };
     let Creation { outcome, session, may_have_applied } = operation.accounts.create(&new).await;
     operation.sessions.end(session).await;

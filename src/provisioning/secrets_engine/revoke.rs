@@ -34,6 +34,9 @@ impl Provisioner {
                 "give an admin_access_token",
             ));
         }
+        if is_administrator {
+            operation.check_authority("to end sessions").await?;
+        }
         let action = format!("read {}/config/user/{user}", engine.mount());
         let is_known = retry(deadline, &action, || engine.has_user(&user)).await?;
         let mut revoked = RevokedUser {
