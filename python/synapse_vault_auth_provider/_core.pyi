@@ -826,8 +826,8 @@ class Provisioner:
 
         Args:
             matrix_user_id: The id, or the localpart.
-            keep_in: The path of the entry with its mount in front, as ``vault kv get`` takes it. The
-                engine must be KV of version 2, and the entry must be for this alone.
+            keep_in: The path of the entry with its mount in front, as ``vault kv get`` takes it.
+                The engine must be KV of version 2, and the entry must be for this alone.
             renew_before: Replace the token only if it ends within this time, in seconds or as
                 ``"7d"``, or works no more. A token without an end is left.
             device_id: The device of the first token; a new one by default.

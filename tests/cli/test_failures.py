@@ -151,6 +151,30 @@ def test_the_doctor_misses_a_module(configured: Callable[..., Ended]) -> None:
     assert ended.out.startswith("FAILED   configuration: homeserver.yaml does not name the module")
 
 
+@pytest.mark.parametrize(
+    ("delegates", "section", "mas", "said"),
+    [
+        (True, "modules", None, ["mas: required", "loads no password providers", "set mas"]),
+        (True, "password_providers", None, ["password_providers: ", "write the module under mod"]),
+        (False, "modules", {}, ["mas: ", "is not enabled in homeserver.yaml", "take mas away"]),
+    ],
+)
+def test_the_doctor_knows_who_signs_users_in(
+    configured: Callable[..., Ended], delegates: bool, section: str, mas: object, said: list[str]
+) -> None:
+    config = {**MODULE, **({} if mas is None else {"mas": mas})}
+    synapse = {
+        "server_name": "example.org",
+        "public_baseurl": "http://127.0.0.1:1",
+        "matrix_authentication_service": {"enabled": delegates},
+        section: [{"module": "synapse_vault_auth_provider.VaultAuthProvider", "config": config}],
+    }
+    configuration = configured("doctor", "--timeout=0.1", synapse=synapse).out.splitlines()[0]
+    assert configuration.startswith("FAILED   configuration: ")
+    for text in said:
+        assert text in configuration
+
+
 def test_the_doctor_works_without_a_file(command: Callable[..., Ended]) -> None:
     ended = command("doctor")
     assert ended.code == 1

@@ -273,14 +273,14 @@ def test_a_login_that_is_refused_leaves_what_was_there(site: Site, path: str) ->
     site.provisioner(Means.SHARED_SECRET).provision_user(user_id, with_token=False)
     locked = {"locked": True}
     site.admin("PUT", f"v2/users/{user_id}", locked)
-    with pytest.raises(Exception, match="M_USER_LOCKED|locked"):
+    with pytest.raises(Exception, match="M_USER_LOCKED"):
         keep(site, user_id, path)
     assert entry(site, path) == {}
     site.admin("PUT", f"v2/users/{user_id}", {"locked": False})
     keep(site, user_id, path)
     kept = check_kept(site, user_id, path)
     site.admin("PUT", f"v2/users/{user_id}", locked)
-    with pytest.raises(Exception, match="M_USER_LOCKED|locked"):
+    with pytest.raises(Exception, match="M_USER_LOCKED"):
         keep(site, user_id, path)
     site.admin("PUT", f"v2/users/{user_id}", {"locked": False})
     assert entry(site, path) == kept

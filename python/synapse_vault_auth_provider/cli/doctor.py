@@ -8,6 +8,7 @@ import click
 
 from .._core import Settings, SettingsError
 from ..config import environment, to_json
+from ..delegation import mismatch
 from ..provisioning import ProvisioningError
 from .colour import painted
 from .failure import CommandError
@@ -75,6 +76,14 @@ def _configured(connection: Connection) -> dict[str, Any]:
                 if more
                 else "Add synapse_vault_auth_provider.VaultAuthProvider to modules.",
             )
+        wrong = mismatch(
+            delegates=connection.synapse.delegates,
+            has_mas=module.get("mas") is not None,
+            is_legacy=connection.synapse.is_legacy,
+        )
+        if wrong:
+            advice = f"In {files}, {wrong.advice}."
+            raise CommandError(f"{wrong.key}: {wrong.what}, so Synapse does not start", advice)
         settings = Settings.parse(to_json(module), environment())
     except CommandError as error:
         return _failed(error.message, error.advice)

@@ -71,6 +71,17 @@ class HomeserverYaml:
         return self._string("registration_shared_secret_path")
 
     @property
+    def delegates(self) -> bool:
+        """Whether Matrix Authentication Service signs the users in."""
+        mas = self._values.get("matrix_authentication_service")
+        return isinstance(mas, dict) and mas.get("enabled") is True
+
+    @property
+    def is_legacy(self) -> bool:
+        """Whether the module is named where configurations of 2018 have it."""
+        return any(section == "password_providers" for section, _ in self._entries())
+
+    @property
     def url(self) -> str | None:
         """Where clients reach the homeserver: from this machine, or else from everywhere.
 

@@ -57,7 +57,7 @@ https://developer.hashicorp.com/vault/docs/secrets/kv/kv-v2/setup#acl-rules
 @click.option(
     "--keep-in",
     metavar="MOUNT/PATH",
-    help="With --for-user, the policy of `token USER --keep-in MOUNT/PATH`, which writes there too.",
+    help="With --for-user, the policy of `token USER --keep-in PATH`, which writes there too.",
 )
 @json_option
 @pass_connection
@@ -107,7 +107,7 @@ def policy(
 
 
 def _kept(keep_in: str, mount: str) -> str:
-    """Return what it takes to keep a token in an entry; its mount may be another than the users'."""
+    """Return the policy to keep a token in an entry, whose mount may be another than the users'."""
     path = "/".join(filter(None, keep_in.split("/")))
     _refuse_wildcards(path, "the path of the kept token")
     of = mount if path.startswith(f"{mount}/") else path.partition("/")[0]
