@@ -714,6 +714,7 @@ class Provisioner:
         user_type: str | None = None,
         external_id: str | None = None,
         adopt: bool = False,
+        reset_cross_signing: bool = False,
         with_token: bool = True,
     ) -> ProvisionedUser:
         """Make an account that logs in through Vault, or find the one that is there.
@@ -732,6 +733,9 @@ class Provisioner:
                 with another one for the same account is a conflict.
             adopt: Whether to take an account that exists and was not created by us, or an entry
                 without an external id.
+            reset_cross_signing: Whether to let the account replace its cross-signing keys for ten
+                minutes, where Matrix Authentication Service signs users in. For an account whose
+                client has lost them. It takes ``mas_shared_secret``.
             with_token: Whether to log in.
 
         Returns:
@@ -756,6 +760,7 @@ class Provisioner:
         user_type: str | None = None,
         external_id: str | None = None,
         adopt: bool = False,
+        reset_cross_signing: bool = False,
         with_token: bool = True,
     ) -> Coroutine[Any, Any, ProvisionedUser]:
         """Do what `provision_user` does, without blocking the event loop."""
@@ -1059,6 +1064,10 @@ class ProvisionedUser:
     @property
     def already_exists(self) -> bool:
         """Whether the account was there before."""
+
+    @property
+    def cross_signing_reset_until(self) -> str | None:
+        """Until when it may replace its cross-signing keys, as of RFC 3339, if that was wanted."""
 
     @property
     def warnings(self) -> list[str]:

@@ -88,6 +88,8 @@ class Provisioner(_core.Provisioner):
         mas_client_secret_file: str | os.PathLike[str] | None = None,
         mas_token_endpoint: str | None = None,
         mas_ca_cert: str | os.PathLike[str] | None = None,
+        mas_shared_secret: str | None = None,
+        mas_shared_secret_file: str | os.PathLike[str] | None = None,
         timeout: float | str | None = None,
         engine: str | None = None,
         **vault: object,
@@ -119,6 +121,9 @@ class Provisioner(_core.Provisioner):
             mas_token_endpoint: Where the client gets its tokens, if not where MAS says.
             mas_ca_cert: File with the certificate authorities to trust as MAS; the system's by
                 default.
+            mas_shared_secret: What Synapse shares with Matrix Authentication Service, to reset
+                cross-signing keys.
+            mas_shared_secret_file: The file that has it.
             timeout: All that one verb may take, in seconds or as ``"5m"``, waits included that a
                 server asks for; 60 seconds by default.
             engine: The mount of the secrets engine for Matrix, if that has the secrets. It takes
@@ -144,6 +149,8 @@ class Provisioner(_core.Provisioner):
             "mas_client_secret_file": _path(mas_client_secret_file),
             "mas_token_endpoint": mas_token_endpoint,
             "mas_ca_cert": _path(mas_ca_cert),
+            "mas_shared_secret": mas_shared_secret,
+            "mas_shared_secret_file": _path(mas_shared_secret_file),
             "timeout": timeout,
             "engine": engine,
         }
@@ -169,6 +176,7 @@ class Provisioner(_core.Provisioner):
         user_type: str | None = None,
         external_id: str | None = None,
         adopt: bool = False,
+        reset_cross_signing: bool = False,
         with_token: bool = True,
     ) -> ProvisionedUser:
         """Do what `provision_user` does, without blocking the event loop."""
@@ -180,6 +188,7 @@ class Provisioner(_core.Provisioner):
             user_type=user_type,
             external_id=external_id,
             adopt=adopt,
+            reset_cross_signing=reset_cross_signing,
             with_token=with_token,
         )
 

@@ -7,7 +7,8 @@
 //! * Everybody's: `discovery` (what the homeserver offers), `profile`, `media`.
 //! * With one's own session: `session` (log in and out), `devices`, `reauthentication` (prove once
 //!   more who one is, to delete devices or the account).
-//! * The administrator's: `registration` by shared secret, and [`Admin`] by access token.
+//! * The administrator's: `registration` by shared secret, and [`Admin`] by access token;
+//!   `cross_signing` by the secret of Matrix Authentication Service.
 //! * [`mas`]: Matrix Authentication Service, where the homeserver leaves accounts and sessions to it.
 //!
 //! The `ruma` crate has the requests, except where this module's own fit better: those with a
@@ -18,6 +19,7 @@ mod account;
 mod admin;
 mod client;
 mod connection_config;
+mod cross_signing;
 mod devices;
 mod discovery;
 mod error;

@@ -13,6 +13,7 @@
 mod account;
 mod authority;
 mod config;
+mod cross_signing;
 mod diagnose;
 mod error;
 mod findings;

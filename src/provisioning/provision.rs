@@ -22,6 +22,8 @@ pub struct ProvisionedUser {
     pub token: Option<Token>,
     /// Whether it was there before.
     pub already_exists: bool,
+    /// Until when it may replace its cross-signing keys, as of RFC 3339, if that was wanted.
+    pub cross_signing_reset_until: Option<String>,
     /// What the caller should know.
     pub warnings: Vec<String>,
 }
@@ -61,6 +63,11 @@ impl Provisioner {
         let operation = self.operation_for_new(&request.user_id)?;
         let avatar = Avatar::read(operation.remote.deadline, request.avatar.as_deref()).await?;
         operation.check_creation(request).await?;
+        let reset = if request.reset_cross_signing {
+            Some(self.cross_signing_reset(operation.remote.deadline).await?)
+        } else {
+            None
+        };
         let has_flow = operation.sessions.offers(LOGIN_TYPE).await?;
         let mut claimed = {
             let Operation { account, entry, accounts, sessions, .. } = &operation;
@@ -69,14 +76,23 @@ impl Provisioner {
             Claim::new(account, entry, accounts, sessions, request, with_session).run().await?
         };
         let warnings = std::mem::take(&mut claimed.warnings);
+        let allowed = match &reset {
+            Some(reset) => reset.allow(&operation).await.map(Some),
+            None => Ok(None),
+        };
         let mut completion = Completion { operation, request, has_flow, claimed, warnings };
-        let token = completion.set_and_log_in(avatar).await;
+        let result = match allowed {
+            Ok(until) => completion.set_and_log_in(avatar).await.map(|token| (token, until)),
+            Err(error) => Err(error),
+        };
         // A session that only proved whose the account is, is of no use any more.
         let Completion { operation, claimed, warnings, .. } = completion;
         operation.sessions.end(claimed.session).await;
+        let (token, cross_signing_reset_until) = result?;
         Ok(ProvisionedUser {
             matrix_user_id: operation.account.user_id.to_string(),
-            token: token?,
+            token,
+            cross_signing_reset_until,
             already_exists: claimed.already_exists,
             warnings,
         })

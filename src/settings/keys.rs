@@ -42,6 +42,8 @@ pub const PROVISIONING: &[&str] = &[
     "mas_client_secret_file",
     "mas_token_endpoint",
     "mas_ca_cert",
+    "mas_shared_secret",
+    "mas_shared_secret_file",
     "timeout",
     "engine",
 ];

@@ -18,6 +18,7 @@ const CA_CERT: &str = "ca_cert";
 const SERVER_NAME: &str = "server_name";
 const REGISTRATION_SHARED_SECRET: &str = "registration_shared_secret";
 const ADMIN_ACCESS_TOKEN: &str = "admin_access_token";
+const MAS_SHARED_SECRET: &str = "mas_shared_secret";
 const TIMEOUT: &str = "timeout";
 const ENGINE: &str = "engine";
 
@@ -120,6 +121,7 @@ fn read(merged: &Merged, environment: &Environment) -> Result<Config, SettingsEr
         registration_shared_secret: section.credential(REGISTRATION_SHARED_SECRET)?,
         admin_access_token: section.credential(ADMIN_ACCESS_TOKEN)?,
         mas: mas_client(&mut section)?,
+        mas_shared_secret: section.credential(MAS_SHARED_SECRET)?,
         timeout: section.timeout(TIMEOUT, Duration::from_secs(60))?,
         vault: {
             let mut lacking = Lacking::default();

@@ -77,6 +77,7 @@ const HOMESERVER: &[Matter] = &[
         &[("SYNAPSE_VAULT_MAS_TOKEN_ENDPOINT", "mas_token_endpoint")],
     ),
     Matter::of(&["mas_ca_cert"], &[("SYNAPSE_VAULT_MAS_CA_CERT", "mas_ca_cert")]),
+    Matter::of(&["mas_shared_secret", "mas_shared_secret_file"], &[]),
     Matter::of(&["timeout"], &[("SYNAPSE_VAULT_TIMEOUT", "timeout")]),
 ];
 

@@ -72,14 +72,17 @@ class Connection:
         """The name of the homeserver, if anything says it."""
         return self.server_name_option or self.synapse.server_name
 
-    def open(self) -> Provisioner:
+    def open(self, *, with_mas_secret: bool = False) -> Provisioner:
         """Return a provisioner that may write: the environment replaces Synapse's configuration.
+
+        Args:
+            with_mas_secret: Whether it knows what Synapse and Matrix Authentication Service share.
 
         Raises:
             CommandError: Synapse's configuration cannot be read.
             ProvisioningError: Something is missing or wrong.
         """
-        return self._open(self.settings())
+        return self._open(self.settings(with_mas_secret=with_mas_secret))
 
     def open_as_module(self) -> Provisioner:
         """Return a provisioner with the access to Vault that the module itself has.
@@ -90,11 +93,14 @@ class Connection:
         """
         return self._open(self.settings(as_module=True))
 
-    def settings(self, *, as_module: bool = False) -> ProvisioningSettings:
+    def settings(
+        self, *, as_module: bool = False, with_mas_secret: bool = False
+    ) -> ProvisioningSettings:
         """Return what options, environment and Synapse's configuration say.
 
         Args:
             as_module: Whether everything about Vault comes from where the module has it.
+            with_mas_secret: Whether to read what Synapse and Matrix Authentication Service share.
 
         Raises:
             CommandError: Synapse's configuration cannot be read.
@@ -123,6 +129,9 @@ class Connection:
             "registration_shared_secret": self.synapse.registration_shared_secret,
             "registration_shared_secret_file": self.synapse.registration_shared_secret_path,
         }
+        if with_mas_secret:
+            homeserver["mas_shared_secret"] = self.synapse.mas_shared_secret
+            homeserver["mas_shared_secret_file"] = self.synapse.mas_shared_secret_path
         return provisioning_settings(
             _present(options),
             homeserver=_present(homeserver),

@@ -73,8 +73,19 @@ class HomeserverYaml:
     @property
     def delegates(self) -> bool:
         """Whether Matrix Authentication Service signs the users in."""
-        mas = self._values.get("matrix_authentication_service")
-        return isinstance(mas, dict) and mas.get("enabled") is True
+        return self._mas.get("enabled") is True
+
+    @property
+    def mas_shared_secret(self) -> str | None:
+        """What Synapse and Matrix Authentication Service know each other by."""
+        secret = self._mas.get("secret")
+        return secret if isinstance(secret, str) else None
+
+    @property
+    def mas_shared_secret_path(self) -> str | None:
+        """The file that holds it instead."""
+        path = self._mas.get("secret_path")
+        return path if isinstance(path, str) else None
 
     @property
     def is_legacy(self) -> bool:
@@ -161,6 +172,11 @@ class HomeserverYaml:
     @property
     def _listeners(self) -> list[Listener]:
         return client_listeners(self._values.get("listeners"), self._tls_name)
+
+    @property
+    def _mas(self) -> Mapping[str, Any]:
+        section = self._values.get("matrix_authentication_service")
+        return section if isinstance(section, dict) else {}
 
     @property
     def _tls_name(self) -> str | None:

@@ -16,7 +16,15 @@ from .verb import json_option, pass_connection
 if TYPE_CHECKING:
     from .connection import Connection
 
-OF_ONE_USER = ("display_name", "avatar", "is_admin", "user_type", "external_id", "adopt")
+OF_ONE_USER = (
+    "display_name",
+    "avatar",
+    "is_admin",
+    "user_type",
+    "external_id",
+    "adopt",
+    "reset_cross_signing",
+)
 OF_A_FILE = ("workers", "failed_to", "dry_run")
 
 
@@ -39,6 +47,12 @@ OF_A_FILE = ("workers", "failed_to", "dry_run")
 )
 @click.option(
     "--adopt", is_flag=True, help="Take over an account that exists and has no secret in Vault."
+)
+@click.option(
+    "--reset-cross-signing",
+    is_flag=True,
+    help="Let the user replace lost cross-signing keys for ten minutes, where Matrix "
+    "Authentication Service signs users in. Its secret is read with -c.",
 )
 @click.option(
     "--with-token/--no-token",
@@ -75,6 +89,7 @@ def provision(
     workers: int,
     failed_to: Path | None,
     dry_run: bool,
+    reset_cross_signing: bool,
     **arguments: Any,
 ) -> int:
     """Create accounts whose secrets are in Vault, or finish what an earlier run left.
@@ -92,10 +107,13 @@ def provision(
         return provision_all(
             connection, source, workers=workers, failed_to=failed_to, with_token=bool(with_token)
         )
-    with connection.open() as provisioner:
+    with connection.open(with_mas_secret=reset_cross_signing) as provisioner:
         with explained(connection):
             result = provisioner.provision_user(
-                user or "", with_token=with_token is not False, **arguments
+                user or "",
+                with_token=with_token is not False,
+                reset_cross_signing=reset_cross_signing,
+                **arguments,
             )
         hand_over(
             provisioner,

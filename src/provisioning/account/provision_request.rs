@@ -23,6 +23,8 @@ pub struct ProvisionRequest {
     pub external_id: Option<String>,
     /// Whether an account is taken that others have created.
     pub adopt: bool,
+    /// Whether the account may replace its cross-signing keys for a while.
+    pub reset_cross_signing: bool,
     /// Whether to log in.
     pub with_token: bool,
 }

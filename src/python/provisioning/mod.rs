@@ -85,7 +85,7 @@ impl Provisioner {
     }
 
     #[pyo3(signature = (user_id, *, display_name=None, avatar=None, is_admin=false, user_type=None,
-        external_id=None, adopt=false, with_token=true))]
+        external_id=None, adopt=false, reset_cross_signing=false, with_token=true))]
     #[allow(clippy::too_many_arguments, clippy::fn_params_excessive_bools)]
     fn provision_user(
         &self,
@@ -97,6 +97,7 @@ impl Provisioner {
         user_type: Option<String>,
         external_id: Option<String>,
         adopt: bool,
+        reset_cross_signing: bool,
         with_token: bool,
     ) -> PyResult<Py<PyAny>> {
         let request = ProvisionRequest {
@@ -107,13 +108,14 @@ impl Provisioner {
             user_type,
             external_id,
             adopt,
+            reset_cross_signing,
             with_token,
         };
         self.run(py, |core| verbs::provision_user(core, request))
     }
 
     #[pyo3(signature = (user_id, *, display_name=None, avatar=None, is_admin=false, user_type=None,
-        external_id=None, adopt=false, with_token=true))]
+        external_id=None, adopt=false, reset_cross_signing=false, with_token=true))]
     #[allow(clippy::too_many_arguments, clippy::fn_params_excessive_bools)]
     fn provision_user_async<'py>(
         &self,
@@ -125,6 +127,7 @@ impl Provisioner {
         user_type: Option<String>,
         external_id: Option<String>,
         adopt: bool,
+        reset_cross_signing: bool,
         with_token: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
         let request = ProvisionRequest {
@@ -135,6 +138,7 @@ impl Provisioner {
             user_type,
             external_id,
             adopt,
+            reset_cross_signing,
             with_token,
         };
         self.start(py, |core| verbs::provision_user(core, request))

@@ -42,6 +42,7 @@ result_class! {
         expires_in: Option<f64>,
         home_server: String,
         already_exists: bool,
+        cross_signing_reset_until: Option<String>,
         warnings: Vec<String>,
     } shows matrix_user_id, device_id, already_exists
 }
@@ -151,6 +152,7 @@ impl ProvisionedUser {
             expires_in,
             home_server: home_server.to_owned(),
             already_exists: user.already_exists,
+            cross_signing_reset_until: user.cross_signing_reset_until,
             warnings: user.warnings,
         }
     }
