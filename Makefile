@@ -29,6 +29,7 @@ SOURCE_DATE_EPOCH=$(WHEEL_DATE) $(RELEASE_FLAGS) $(abspath $(BIN))/maturin build
 $(abspath $(BIN))/python .ci/sbom.py dist/*.whl
 endef
 KEEP ?=
+MAS ?=
 QUICK ?=
 ONLY ?=
 SECONDS ?= 1800
@@ -56,8 +57,8 @@ LOGINS ?= 2000
 help: ## List the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 17
 
-demo: install ## Run OpenBao and Synapse and log a user in; KEEP=1 leaves them running
-	@$(BIN)/python -m tests.demo $(if $(KEEP),--keep)
+demo: install ## Run OpenBao and Synapse and log a user in; KEEP=1 leaves them running, MAS=1 adds MAS
+	@$(BIN)/python -m tests.demo$(if $(MAS),_mas) $(if $(KEEP),--keep)
 
 test: lint test-rust test-python ## Check and test everything
 

@@ -16,25 +16,29 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from synapse_vault_auth_provider import token_hash
 
 from .servers import OpenBao, Synapse
 from .servers.openbao import bao_command
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 POLICY = 'path "secret/data/matrix/users/*" { capabilities = ["read"] }'
 
 
-def main() -> int:
-    """Run the demo and return the exit code."""
-    parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
-    parser.add_argument("--keep", action="store_true", help="leave both servers running")
+def main(show: Callable[..., None]) -> int:
+    """Run a demo and return the exit code."""
+    parser = argparse.ArgumentParser(prog="make demo", description=show.__doc__)
+    parser.add_argument("--keep", action="store_true", help="leave the servers running")
     keep = parser.parse_args().keep
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         with contextlib.ExitStack() as cleanup:
-            cleanup.callback(say, "Stopped both servers and removed their files.")
-            demo(cleanup, keep=keep)
+            cleanup.callback(say, "Stopped the servers and removed their files.")
+            show(cleanup, keep=keep)
     except KeyboardInterrupt:
         return 130
     return 0
@@ -158,4 +162,4 @@ def say(text: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(demo))

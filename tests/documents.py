@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
+MAS = ROOT / "docs" / "mas.md"
+
 PROVISIONING = ROOT / "docs" / "provisioning.md"
 
 _FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\w*)$")

@@ -43,9 +43,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-CHECKED_HERE = {"csv", "ini", "js", "json", "jsonl", "python", "sh", "yaml"}
+CHECKED_HERE = {"caddy", "csv", "ini", "js", "json", "jsonl", "python", "sh", "yaml"}
 
-CHECKED_ELSEWHERE = {"go", "hcl", "rust"}
+CHECKED_ELSEWHERE = {"go", "hcl", "nginx", "rust"}
 
 NOT_CHECKED = {"dockerfile", "mermaid", "text"}
 
@@ -163,6 +163,16 @@ def test_units(block: Block, tmp_path: Path) -> None:
         [analyze, "verify", "--man=no", file], capture_output=True, text=True, check=False
     )
     assert str(file) not in result.stderr, result.stderr
+
+
+@each("caddy")
+def test_caddyfiles(block: Block, tmp_path: Path) -> None:
+    caddy = shutil.which("caddy")
+    if caddy is None:
+        pytest.skip("there is no Caddy here")
+    file = tmp_path / "Caddyfile"
+    file.write_text(block.text)
+    run([caddy, "adapt", "--adapter", "caddyfile", "--config", str(file)], "")
 
 
 def calls_of_ours() -> list[list[str]]:
