@@ -28,7 +28,7 @@ pub mod metrics;
 pub mod notice;
 pub mod process;
 pub mod provisioning;
-mod random;
+pub mod random;
 pub mod retry;
 pub mod settings;
 pub mod sync;

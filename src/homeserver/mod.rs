@@ -5,8 +5,8 @@
 //! * [`HomeserverUrl`], [`AccessToken`] and [`HomeserverError`] are what the rest speaks in.
 //! * `request` is one request, of our own making or of the `ruma` crate's; [`Homeserver`] sends it.
 //! * Everybody's: `discovery` (what the homeserver offers), `profile`, `media`.
-//! * With one's own session: `session` (log in and out), `devices`, `reauthentication` (prove once
-//!   more who one is, to delete devices or the account).
+//! * With one's own session: `session` (log in and out), `login_endpoint` (where), `whoami`,
+//!   `devices`, `reauthentication` (prove once more who one is, to delete devices or the account).
 //! * The administrator's: `registration` by shared secret, and [`Admin`] by access token;
 //!   `cross_signing` by the secret of Matrix Authentication Service.
 //! * [`mas`]: Matrix Authentication Service, where the homeserver leaves accounts and sessions to it.
@@ -26,6 +26,7 @@ mod error;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod login_credentials;
+mod login_endpoint;
 pub mod mas;
 mod media;
 mod profile;
@@ -37,6 +38,7 @@ mod session;
 mod tests;
 mod token;
 mod url;
+mod whoami;
 
 pub use account::{Account, Attributes};
 pub use admin::Admin;
@@ -45,9 +47,10 @@ pub use connection_config::ConnectionConfig;
 pub use discovery::AuthMetadata;
 pub use error::HomeserverError;
 pub use login_credentials::{LOGIN_TYPE, LoginCredentials};
+pub use login_endpoint::LoginEndpoint;
 pub use profile::{Profile, PublicProfile};
 pub use reauthentication::VaultStage;
 pub use registration::{Registered, Registration, registration_mac};
-pub use session::{Login, LoginEndpoint, Session};
+pub use session::{Login, Session};
 pub use token::AccessToken;
 pub use url::HomeserverUrl;

@@ -8,27 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::login_credentials::LoginCredentialsBody;
 use super::request::Request;
-use super::{AccessToken, Homeserver, HomeserverError, LoginCredentials};
-
-/// Who serves logins and logouts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LoginEndpoint {
-    /// The homeserver itself, where Matrix has them.
-    Homeserver,
-    /// The module, where Matrix Authentication Service signs users in.
-    Module,
-}
-
-impl LoginEndpoint {
-    /// The segments of a path that ends in these.
-    pub(super) fn path(self, end: &[&'static str]) -> Vec<&'static str> {
-        let start: &[&str] = match self {
-            Self::Homeserver => &["_matrix", "client", "v3"],
-            Self::Module => &["_synapse", "client", "vault_auth"],
-        };
-        [start, end].concat()
-    }
-}
+use super::{AccessToken, Homeserver, HomeserverError, LoginCredentials, LoginEndpoint};
 
 /// A login.
 #[derive(Clone, Copy)]
@@ -82,27 +62,11 @@ impl Homeserver {
         endpoint: LoginEndpoint,
         login: &Login<'_>,
     ) -> Result<Session, HomeserverError> {
-        let body = LoginBody {
-            credentials: login.credentials.of(login.user_id),
-            device_id: login.device_id,
-            initial_device_display_name: login.device_name,
-        };
+        let body = LoginBody::of(login);
         let request = Request::post(&endpoint.path(&["login"]), &body)?
             .concealing_text(login.credentials.secret());
         let opened: Opened = self.fetch(&request).await?;
         opened.into_session().ok_or_else(|| self.not_of_matrix(&request))
-    }
-
-    /// Whose token this is.
-    ///
-    /// API: <https://spec.matrix.org/v1.16/client-server-api/#get_matrixclientv3accountwhoami>
-    ///
-    /// # Errors
-    /// 401 `M_UNKNOWN_TOKEN` if it is nobody's, and what kept the homeserver from answering.
-    pub async fn token_owner(&self, token: &AccessToken) -> Result<String, HomeserverError> {
-        let request = Request::get(&["_matrix", "client", "v3", "account", "whoami"]);
-        let Owner { user_id } = self.fetch(&request.with_token(token)?).await?;
-        Ok(user_id)
     }
 
     /// Ends the session of this token, with its device.
@@ -148,11 +112,6 @@ impl Homeserver {
     }
 }
 
-#[derive(Deserialize)]
-struct Owner {
-    user_id: String,
-}
-
 #[derive(Serialize)]
 struct LoginBody<'a> {
     #[serde(flatten)]
@@ -160,6 +119,16 @@ struct LoginBody<'a> {
     device_id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     initial_device_display_name: Option<&'a str>,
+}
+
+impl<'a> LoginBody<'a> {
+    fn of(login: &Login<'a>) -> Self {
+        Self {
+            credentials: login.credentials.of(login.user_id),
+            device_id: login.device_id,
+            initial_device_display_name: login.device_name,
+        }
+    }
 }
 
 /// What is answered to a login, and to a registration, which may leave the session out.

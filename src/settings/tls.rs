@@ -81,7 +81,7 @@ pub fn check(tls: &Tls, keys: Keys, is_https: bool) -> Result<(), SettingsError>
 /// Whether this process may read every file that is named.
 fn can_be_opened(tls: &Tls) -> bool {
     let authorities: Vec<&Path> = match &tls.authorities {
-        Authorities::System => Vec::new(),
+        Authorities::System | Authorities::Pem(_) => Vec::new(),
         Authorities::File(path) | Authorities::Directory(path) => vec![path],
         Authorities::Variables { file, directories } => {
             file.iter().chain(directories).map(PathBuf::as_path).collect()

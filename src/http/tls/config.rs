@@ -25,6 +25,8 @@ pub enum Authorities {
     System,
     /// In this file, every one of which must be usable.
     File(PathBuf),
+    /// These, in PEM, every one of which must be usable.
+    Pem(String),
     /// In the files of this directory. What is no certificate there is passed over.
     Directory(PathBuf),
     /// In what `SSL_CERT_FILE` and `SSL_CERT_DIR` name in place of the system's.
@@ -60,6 +62,7 @@ impl Tls {
     /// Whether there are files that may change.
     #[must_use]
     pub fn has_files(&self) -> bool {
-        self.authorities != Authorities::System || self.identity.is_some()
+        !matches!(self.authorities, Authorities::System | Authorities::Pem(_))
+            || self.identity.is_some()
     }
 }

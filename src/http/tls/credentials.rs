@@ -48,7 +48,7 @@ impl TlsCredentials {
             // Nothing is verified, so a system without authorities must not keep us from starting.
             Authorities::System if !is_https || tls.skip_verify => None,
             Authorities::System => Some(system()?),
-            Authorities::File(_) => Some(of_file(files)?),
+            Authorities::File(_) | Authorities::Pem(_) => Some(of_file(files)?),
             Authorities::Directory(directory) => Some(of_directory(directory, files)?),
             Authorities::Variables { .. } => Some(of_variables(files)?),
         };

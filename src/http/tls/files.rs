@@ -12,6 +12,9 @@ use crate::file::{read_regular, shown_path};
 /// Longest file that is read, in bytes. The bundles of systems have a quarter of a mebibyte.
 const LONGEST_FILE: u64 = 1 << 24;
 
+/// What messages call authorities that are in no file.
+const PEM: &str = "the text of the authorities";
+
 /// The content of the files that TLS needs.
 pub struct TlsFiles {
     /// Those with authorities to trust, each under its name.
@@ -68,6 +71,7 @@ impl TlsFiles {
         let authorities = match &tls.authorities {
             Authorities::System => Vec::new(),
             Authorities::File(file) => vec![(file.clone(), read_file(TlsPart::Authorities, file)?)],
+            Authorities::Pem(text) => vec![(PathBuf::from(PEM), text.clone().into_bytes())],
             Authorities::Directory(directory) => read_directory(directory)?,
             Authorities::Variables { file, directories } => {
                 let mut read = Vec::new();

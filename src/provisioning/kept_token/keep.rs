@@ -155,7 +155,7 @@ impl Keeper<'_> {
         let limit = LOOK_LIMIT.min(remote.deadline.left());
         let remote = RemoteAccount { deadline: Deadline::after(limit), ..remote.clone() };
         let action = "see whether the kept token works";
-        match remote.retry(action, || remote.homeserver.token_owner(&token)).await {
+        match remote.retry(action, || remote.homeserver.who_am_i(&token)).await {
             Ok(_) => TokenState::Works,
             Err(error) if error.errcode.as_deref() == Some("M_UNKNOWN_TOKEN") => TokenState::Ended,
             Err(error) => {

@@ -75,6 +75,7 @@ impl Provisioner {
             matrix_user_id: operation.account.user_id.to_string(),
             token: None,
             already_exists: claimed.already_exists,
+            cross_signing_reset_until: None,
             warnings: Vec::new(),
         };
         if is_set && !request.with_token {

@@ -1,0 +1,124 @@
+//! Leases: what a host keeps with each, and what it asks for when they are renewed or end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use synapse_vault_auth_provider_core::homeserver::AccessToken;
+
+use super::Mount;
+use super::clock::time_of;
+use super::failure::is_unknown_token;
+use super::sessions::{Opened, client_of, end_or_keep};
+use crate::logical::{Data, Lease, LogicalError, Request, Response};
+use crate::storage::{HeldSession, OpenSession};
+
+/// The version of what is kept with a lease.
+const VERSION: u32 = 1;
+
+/// What a host keeps with a lease.
+#[derive(Serialize, Deserialize)]
+struct LeaseData {
+    version: u32,
+    session: HeldSession,
+    open: OpenSession,
+    issued_ms: u64,
+    ttl_ms: u64,
+    max_ttl_ms: u64,
+}
+
+impl LeaseData {
+    fn of(request: &Request) -> Result<Self, LogicalError> {
+        // Not one of the errors after which a host would never try again to end a lease.
+        let unreadable = || LogicalError::status(500, "the lease is not one of this engine");
+        let lease = request.lease.as_ref().ok_or_else(unreadable)?;
+        let data = Value::Object(lease.internal_data.clone());
+        let version = data.get("version").and_then(Value::as_u64).ok_or_else(unreadable)?;
+        if version > u64::from(VERSION) {
+            return Err(LogicalError::status(
+                500,
+                format!(
+                    "the lease is of version {version}, issued by a newer plugin; \
+                     this one knows versions up to {VERSION}"
+                ),
+            ));
+        }
+        // What serde has against it may repeat the token.
+        serde_json::from_value(data).map_err(|_| unreadable())
+    }
+
+    fn to_lease(&self) -> Result<Lease, LogicalError> {
+        let written = serde_json::to_value(self);
+        let Ok(Value::Object(internal_data)) = written else {
+            return Err(LogicalError::status(500, "cannot write the lease as JSON"));
+        };
+        Ok(Lease {
+            ttl: Duration::from_millis(self.ttl_ms),
+            max_ttl: Duration::from_millis(self.max_ttl_ms),
+            issue_time: time_of(self.issued_ms),
+            is_renewable: true,
+            internal_data,
+        })
+    }
+}
+
+/// The lease of a session.
+///
+/// # Errors
+/// 500 when there can be none.
+pub fn issue(opened: Opened) -> Result<Lease, LogicalError> {
+    let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let data = LeaseData {
+        version: VERSION,
+        issued_ms: opened.issued_ms,
+        ttl_ms: milliseconds(opened.times.ttl),
+        max_ttl_ms: milliseconds(opened.times.max_ttl),
+        session: opened.session,
+        open: opened.open,
+    };
+    data.to_lease()
+}
+
+/// Lets a lease last longer, unless its session has ended: then whoever holds it has to read
+/// another. A homeserver that does not answer keeps no lease from being renewed.
+///
+/// # Errors
+/// 400 when the session has ended, and when storage fails.
+pub async fn renew(mount: Arc<Mount>, request: Request) -> Result<Response, LogicalError> {
+    let data = LeaseData::of(&request)?;
+    let lease = data.to_lease()?;
+    if has_ended(&mount, &data.session).await? {
+        let message = format!("the session of {} has ended; read another", data.session.user_id);
+        return Err(LogicalError::status(400, message));
+    }
+    // An answer replaces what the lease holds, the data that its holder was given included.
+    let given: Data = request.data;
+    Ok(Response { data: Some(given), lease: Some(lease), warnings: Vec::new() })
+}
+
+async fn has_ended(mount: &Mount, session: &HeldSession) -> Result<bool, LogicalError> {
+    let Some(token) = &session.access_token else { return Ok(true) };
+    let Ok(token) = AccessToken::parse(token) else { return Ok(true) };
+    let client = client_of(mount, &session.homeserver).await?;
+    if client.is_hanging() {
+        return Ok(false);
+    }
+    let slot = client.slot().await;
+    let result = slot.homeserver.who_am_i(&token).await;
+    client.note(&result);
+    Ok(match result {
+        Ok(user_id) => user_id != session.user_id,
+        Err(error) => is_unknown_token(&error),
+    })
+}
+
+/// Ends a lease: logs its session out, or keeps it as one whose end is not confirmed.
+///
+/// # Errors
+/// 503 when the end is not confirmed on a mount that is being disabled, and when storage fails.
+pub async fn revoke(mount: Arc<Mount>, request: Request) -> Result<(), LogicalError> {
+    let LeaseData { session, open, .. } = LeaseData::of(&request)?;
+    end_or_keep(&mount, &open.id, session).await?;
+    mount.store.delete_open(&open).await
+}

@@ -1,0 +1,62 @@
+//! What a mount knows while it runs.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use super::homeservers::Homeservers;
+use super::pending::Attempts;
+use super::sessions::UnderWay;
+use super::users::Users;
+use crate::logical::{Host, LogicalError};
+use crate::storage::Store;
+
+/// What a mount knows while it runs.
+pub struct Mount {
+    /// The host.
+    pub host: Host,
+    /// What the host keeps for the mount.
+    pub store: Store,
+    /// Connections to homeservers.
+    pub homeservers: Homeservers,
+    /// What must not happen to one user at once.
+    pub users: Users,
+    /// The logins that are under way.
+    pub under_way: UnderWay,
+    /// When sessions whose end is not confirmed are tried next.
+    pub attempts: Attempts,
+    /// Whether a tick is at work.
+    pub is_ticking: AtomicBool,
+}
+
+impl Mount {
+    /// A mount that has done nothing yet.
+    #[must_use]
+    pub fn new(host: Host) -> Arc<Self> {
+        Arc::new(Self {
+            store: Store::new(Arc::clone(&host.storage)),
+            homeservers: Homeservers::new(host.notices.clone()),
+            users: Users::default(),
+            under_way: UnderWay::default(),
+            attempts: Attempts::default(),
+            is_ticking: AtomicBool::new(false),
+            host,
+        })
+    }
+
+    /// Refuses what only the active node of the primary cluster can do, in the words by which a
+    /// standby forwards it.
+    ///
+    /// # Errors
+    /// On a standby.
+    pub async fn check_active(&self) -> Result<(), LogicalError> {
+        if self.host.system.replication_state().await?.is_standby() {
+            return Err(LogicalError::read_only());
+        }
+        Ok(())
+    }
+
+    /// Waits for the logins that are under way: their time is short.
+    pub async fn close(&self) {
+        self.under_way.finish().await;
+    }
+}

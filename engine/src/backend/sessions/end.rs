@@ -1,0 +1,163 @@
+//! Ends sessions.
+
+use std::sync::Arc;
+
+use secrecy::ExposeSecret;
+use synapse_vault_auth_provider_core::homeserver::{AccessToken, HomeserverError, LoginEndpoint};
+use synapse_vault_auth_provider_core::random::new_secret;
+
+use super::log_in::log_in;
+use crate::backend::Mount;
+use crate::backend::clock::now_ms;
+use crate::backend::failure::is_unknown_token;
+use crate::backend::homeservers::HomeserverClient;
+use crate::backend::names::User;
+use crate::logical::LogicalError;
+use crate::storage::{HeldSession, HomeserverAddress, HomeserverConfig, PendingSession};
+
+/// What became of a session that was to end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// It has ended.
+    Confirmed,
+    /// The homeserver has not confirmed it, for this reason. `is_away` says that another request
+    /// would fare no better.
+    Unconfirmed {
+        /// Why.
+        reason: String,
+        /// Whether the homeserver does not answer at all.
+        is_away: bool,
+    },
+}
+
+impl Ending {
+    fn of<T>(result: Result<T, HomeserverError>) -> Self {
+        match result {
+            Ok(_) => Self::Confirmed,
+            Err(error) if is_unknown_token(&error) => Self::Confirmed,
+            Err(error) => Self::Unconfirmed {
+                reason: error.to_string(),
+                is_away: matches!(error, HomeserverError::NoAnswer { .. }),
+            },
+        }
+    }
+
+    fn because(reason: impl Into<String>) -> Self {
+        Self::Unconfirmed { reason: reason.into(), is_away: false }
+    }
+
+    fn hanging() -> Self {
+        let reason = "the homeserver did not answer a moment ago".to_owned();
+        Self::Unconfirmed { reason, is_away: true }
+    }
+}
+
+/// Ends a session. A homeserver that hangs is not asked.
+pub async fn end(mount: &Mount, session: &HeldSession) -> Ending {
+    let client = match client_of(mount, &session.homeserver).await {
+        Ok(client) => client,
+        Err(error) => return Ending::because(error.to_string()),
+    };
+    match (&session.access_token, session.endpoint) {
+        (Some(token), Some(endpoint)) => match AccessToken::parse(token) {
+            Ok(token) => by_token(&client, endpoint, &token).await,
+            Err(error) => Ending::because(format!("the token {error}")),
+        },
+        _ => by_device(mount, &client, session).await,
+    }
+}
+
+/// Ends a session, or keeps it as one whose end is not confirmed. Returns why it is not.
+///
+/// On a mount that is being disabled an end that is not confirmed is an error instead: what the
+/// mount keeps is about to be wiped.
+///
+/// # Errors
+/// 503 on such a mount, and when storage fails.
+pub async fn end_or_keep(
+    mount: &Mount,
+    id: &str,
+    session: HeldSession,
+) -> Result<Option<String>, LogicalError> {
+    let Ending::Unconfirmed { reason, .. } = end(mount, &session).await else { return Ok(None) };
+    if mount.host.system.is_tainted().await? {
+        let message = format!("cannot log {} out: {reason}", session.user_id);
+        return Err(LogicalError::status(503, message));
+    }
+    let pending = PendingSession { session, since_ms: now_ms(), reason: reason.clone() };
+    mount.store.put_pending(id, &pending).await?;
+    Ok(Some(reason))
+}
+
+/// Ends the session of a user that stays, if there is one. Returns a warning if the homeserver has
+/// not confirmed it.
+///
+/// # Errors
+/// When storage fails.
+pub async fn end_static(mount: &Mount, user: &User) -> Result<Option<String>, LogicalError> {
+    let Some(session) = mount.store.static_session(&user.id).await? else { return Ok(None) };
+    let id = new_secret().map_err(|error| LogicalError::status(500, error.to_string()))?;
+    let id = id.expose_secret();
+    let kept = end_or_keep(mount, id, session).await?;
+    mount.store.delete_static_session(&user.id).await?;
+    Ok(kept.map(|reason| {
+        format!(
+            "the homeserver has not confirmed the end of the session yet, which is tried again \
+             until it does: see pending/{id} ({reason})"
+        )
+    }))
+}
+
+async fn by_token(
+    client: &HomeserverClient,
+    endpoint: LoginEndpoint,
+    token: &AccessToken,
+) -> Ending {
+    if client.is_hanging() {
+        return Ending::hanging();
+    }
+    let slot = client.slot().await;
+    // It may have hung while this one waited.
+    if client.is_hanging() {
+        return Ending::hanging();
+    }
+    let result = slot.homeserver.log_out_at(endpoint, token).await;
+    client.note(&result);
+    Ending::of(result)
+}
+
+/// Ends the session of a device whose token is lost: a login on the device gives another token,
+/// and the logout with that one ends both.
+async fn by_device(mount: &Mount, client: &HomeserverClient, session: &HeldSession) -> Ending {
+    let user = match mount.store.user(&session.user_id).await {
+        Ok(Some(user)) => user,
+        Ok(None) => {
+            return Ending::because(
+                "the user is not configured any more, so that nobody can log in on its device",
+            );
+        }
+        Err(error) => return Ending::because(error.to_string()),
+    };
+    if client.is_hanging() {
+        return Ending::hanging();
+    }
+    match log_in(client, &session.user_id, &user, &session.device_id).await {
+        // The sessions of an account that was closed ended with it.
+        Err(error) if error.errcode() == Some("M_USER_DEACTIVATED") => Ending::Confirmed,
+        Err(error) => Ending::of::<()>(Err(error)),
+        Ok((session, endpoint)) => by_token(client, endpoint, &session.access_token).await,
+    }
+}
+
+/// The homeserver as it is configured now, or as it was when the session was opened.
+///
+/// # Errors
+/// When storage fails, or there can be no connection to such a homeserver.
+pub async fn client_of(
+    mount: &Mount,
+    address: &HomeserverAddress,
+) -> Result<Arc<HomeserverClient>, LogicalError> {
+    let configured = mount.store.homeserver(&address.server).await?;
+    let config = configured.unwrap_or_else(|| HomeserverConfig::new(address.clone()));
+    mount.homeservers.client(&config).await
+}

@@ -1,0 +1,53 @@
+//! One login.
+
+use secrecy::ExposeSecret;
+use synapse_vault_auth_provider_core::homeserver::{
+    HomeserverError, Login, LoginCredentials, LoginEndpoint, Session,
+};
+use synapse_vault_auth_provider_core::token_hash::token_hash;
+use zeroize::Zeroizing;
+
+use crate::backend::homeservers::HomeserverClient;
+use crate::storage::UserConfig;
+
+/// Logs a user in with this device, where the homeserver takes token hashes.
+///
+/// # Errors
+/// What the homeserver has against it, and what kept it from answering.
+pub async fn log_in(
+    client: &HomeserverClient,
+    user_id: &str,
+    user: &UserConfig,
+    device_id: &str,
+) -> Result<(Session, LoginEndpoint), HomeserverError> {
+    let slot = client.slot().await;
+    let endpoint = client.endpoint(&slot).await?;
+    let hash = Zeroizing::new(token_hash(user.login_secret.expose_secret(), user_id));
+    let login = Login {
+        user_id,
+        credentials: LoginCredentials::TokenHash(&hash),
+        device_id,
+        device_name: Some(user.device_name()),
+    };
+    let result = slot.homeserver.log_in_at(endpoint, &login).await;
+    client.note(&result);
+    match result {
+        Err(error) if is_elsewhere(&error) => {
+            client.forget_endpoint();
+            let other = client.endpoint(&slot).await?;
+            if other == endpoint {
+                return Err(error);
+            }
+            let result = slot.homeserver.log_in_at(other, &login).await;
+            client.note(&result);
+            result.map(|session| (session, other))
+        }
+        result => result.map(|session| (session, endpoint)),
+    }
+}
+
+/// Whether a homeserver may take token hashes elsewhere by now.
+fn is_elsewhere(error: &HomeserverError) -> bool {
+    matches!(error.status(), Some(400 | 403 | 404 | 405))
+        && matches!(error.errcode(), None | Some("M_UNKNOWN" | "M_UNRECOGNIZED"))
+}

@@ -1,0 +1,139 @@
+//! What is done once a minute: whatever nobody holds is ended.
+//!
+//! The host holds a lock while it asks for it, so the work begins and the answer does not wait.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use futures_util::{StreamExt, stream};
+
+use super::Mount;
+use super::clock::now_ms;
+use super::pending::{self, Away};
+use super::sessions::{Ending, end};
+use crate::logical::LogicalError;
+use crate::storage::{HeldSession, OpenSession, Opening, PendingSession, Purpose};
+
+/// What is ended at once.
+const AT_ONCE: usize = 32;
+
+/// How long after its end the host itself has to end a session.
+const GRACE_SECONDS: u64 = 30;
+
+/// Begins the work, unless it is under way.
+pub fn begin(mount: Arc<Mount>) {
+    if mount.is_ticking.swap(true, Ordering::AcqRel) {
+        return;
+    }
+    tokio::spawn(async move {
+        if let Err(error) = clear_up(&mount).await {
+            mount.host.notices.warning(format!("cannot clear up: {error}"));
+        }
+        mount.is_ticking.store(false, Ordering::Release);
+    });
+}
+
+/// Ends what nobody holds. On a standby it does nothing: what is there is the active node's.
+///
+/// # Errors
+/// When storage fails.
+pub async fn clear_up(mount: &Mount) -> Result<(), LogicalError> {
+    if mount.host.system.replication_state().await?.is_standby() {
+        return Ok(());
+    }
+    let away = Away::default();
+    let (openings, open) = tokio::join!(mount.store.openings(), mount.store.open_sessions());
+    let open = open?;
+    let answered: HashSet<&str> = open.iter().map(|session| session.id.as_str()).collect();
+    each(openings?, |id| {
+        let is_answered = answered.contains(id.as_str());
+        let away = &away;
+        async move { end_opening(mount, &id, is_answered, away).await }
+    })
+    .await?;
+    let now = now_ms() / 1000;
+    let is_past = |session: &&OpenSession| session.end.saturating_add(GRACE_SECONDS) < now;
+    each(open.iter().filter(is_past).cloned(), |session| end_past(mount, session, &away)).await?;
+    each(pending::due(mount).await?, |id| {
+        let away = &away;
+        async move { pending::try_one(mount, &id, away).await.map(drop) }
+    })
+    .await
+}
+
+/// A login that is not known to have been answered.
+async fn end_opening(
+    mount: &Mount,
+    id: &str,
+    is_answered: bool,
+    away: &Away,
+) -> Result<(), LogicalError> {
+    if mount.under_way.has(id) {
+        return Ok(());
+    }
+    let Some(opening) = mount.store.opening(id).await? else { return Ok(()) };
+    if is_answered || stays(mount, &opening).await? {
+        return mount.store.delete_opening(id).await;
+    }
+    // Another process of ours may be at it, which is ending.
+    let configured = mount.store.homeserver(&opening.homeserver.server).await?;
+    let time = configured
+        .map_or(crate::storage::HomeserverConfig::DEFAULT_REQUEST_TIMEOUT, |config| {
+            config.request_timeout()
+        });
+    let age = now_ms().saturating_sub(opening.began_ms);
+    if u128::from(age) < time.as_millis() {
+        return Ok(());
+    }
+    keep_unless_ended(mount, id, opening.session(), away).await?;
+    mount.store.delete_opening(id).await
+}
+
+/// Whether the session of a login is the one that stays.
+async fn stays(mount: &Mount, opening: &Opening) -> Result<bool, LogicalError> {
+    if opening.purpose != Purpose::Static {
+        return Ok(false);
+    }
+    let session = mount.store.static_session(&opening.user_id).await?;
+    Ok(session.is_some_and(|session| session.device_id == opening.device_id))
+}
+
+/// A session that should have ended with its lease.
+async fn end_past(mount: &Mount, session: OpenSession, away: &Away) -> Result<(), LogicalError> {
+    if let Some(opening) = mount.store.open(&session).await? {
+        keep_unless_ended(mount, &session.id, opening.session(), away).await?;
+    }
+    mount.store.delete_open(&session).await
+}
+
+/// Ends a session, or keeps it among those whose end is not confirmed.
+async fn keep_unless_ended(
+    mount: &Mount,
+    id: &str,
+    session: HeldSession,
+    away: &Away,
+) -> Result<(), LogicalError> {
+    let server = session.homeserver.server.clone();
+    let reason = if away.has(&server) {
+        "the homeserver does not answer".to_owned()
+    } else {
+        let ending = end(mount, &session).await;
+        away.note(&server, &ending);
+        match ending {
+            Ending::Confirmed => return Ok(()),
+            Ending::Unconfirmed { reason, .. } => reason,
+        }
+    };
+    let pending = PendingSession { session, since_ms: now_ms(), reason };
+    mount.store.put_pending(id, &pending).await
+}
+
+/// Does something to each of these, several at once; one that fails keeps no other from its turn.
+async fn each<T, F: Future<Output = Result<(), LogicalError>>>(
+    all: impl IntoIterator<Item = T>,
+    work: impl Fn(T) -> F,
+) -> Result<(), LogicalError> {
+    let results = stream::iter(all).map(work).buffer_unordered(AT_ONCE);
+    results.fold(Ok(()), |all: Result<(), LogicalError>, one| async move { all.and(one) }).await
+}

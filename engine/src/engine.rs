@@ -1,0 +1,88 @@
+//! The engine: what a host makes of each mount.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+
+use crate::backend::{Mount, leases, tick};
+use crate::framework::Router;
+use crate::logical::{
+    Backend, BackendType, Host, LogicalError, Operation, Request, Response, SpecialPaths,
+};
+use crate::paths;
+use crate::storage;
+
+/// What hosts register, and make a mount of.
+pub const BACKEND: BackendType = BackendType {
+    name: "vault-plugin-secrets-matrix",
+    version: concat!("v", env!("CARGO_PKG_VERSION")),
+    special_paths: SpecialPaths {
+        root: paths::ROOT,
+        local_storage: storage::LOCAL,
+        seal_wrap_storage: storage::SEALED,
+    },
+    make: |host| Engine::new(host),
+};
+
+static ROUTER: Router<Mount> = Router { help: HELP, paths: paths::ALL };
+
+const HELP: &str = "\
+The Matrix secrets engine opens sessions at Matrix homeservers and hands out their access tokens \
+with a lease. When the lease ends, the session is logged out.
+
+Configure a homeserver at config/homeserver/SERVER and a user at config/user/LOCALPART/SERVER, then \
+read user/LOCALPART/SERVER.";
+
+/// One mount of the engine.
+pub struct Engine {
+    mount: Arc<Mount>,
+}
+
+impl Engine {
+    /// A mount of this host.
+    #[must_use]
+    pub fn new(host: Host) -> Arc<dyn Backend> {
+        Arc::new(Self { mount: Mount::new(host) })
+    }
+}
+
+impl Backend for Engine {
+    fn handle(
+        self: Arc<Self>,
+        request: Request,
+    ) -> BoxFuture<'static, Result<Option<Response>, LogicalError>> {
+        let mount = Arc::clone(&self.mount);
+        Box::pin(async move {
+            match request.operation {
+                Operation::Renew => leases::renew(mount, request).await.map(Some),
+                Operation::Revoke => leases::revoke(mount, request).await.map(|()| None),
+                Operation::Rollback => {
+                    tick::begin(mount);
+                    Ok(None)
+                }
+                _ => ROUTER.handle(mount, request).await,
+            }
+        })
+    }
+
+    fn exists(
+        self: Arc<Self>,
+        request: Request,
+    ) -> BoxFuture<'static, Result<Option<bool>, LogicalError>> {
+        let mount = Arc::clone(&self.mount);
+        Box::pin(async move { ROUTER.exists(mount, request).await })
+    }
+
+    fn initialize(self: Arc<Self>) -> BoxFuture<'static, Result<(), LogicalError>> {
+        tick::begin(Arc::clone(&self.mount));
+        Box::pin(async { Ok(()) })
+    }
+
+    // Nothing of storage is remembered.
+    fn invalidate(&self, _: &str) {}
+
+    fn cleanup(self: Arc<Self>) -> BoxFuture<'static, ()> {
+        let mount = Arc::clone(&self.mount);
+        Box::pin(async move { mount.close().await })
+    }
+}
