@@ -112,6 +112,7 @@ mod tests {
                 cache,
                 rotation_grace: Duration::ZERO,
                 allow_registration: false,
+                mas: None,
             };
             let lines = Arc::<Mutex<Vec<_>>>::default();
             let (log, began) = (Arc::clone(&lines), Instant::now());

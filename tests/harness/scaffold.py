@@ -82,7 +82,13 @@ class Scaffold:
         self._kill_at = lambda _: len(self.requests) == number
         return self._run(means, user_id, arguments, verb) == KILLED
 
-    def kill_at_creation(self, *, answered: bool, means: Means, user_id: str, **more: Any) -> None:
+    def addresses(self) -> dict[str, str]:
+        """Return the settings that lead here."""
+        return {"homeserver": self._homeserver.url, "vault_url": self._vault.url}
+
+    def kill_at_creation(
+        self, *, answered: bool, means: Means | None = None, user_id: str, **more: Any
+    ) -> None:
         """Provision, and kill it at the request that creates the account."""
         self._is_answered_first = answered
         self._kill_at = is_creation
@@ -96,9 +102,7 @@ class Scaffold:
         verb: str = "provision_user",
     ) -> int:
         self.requests = []
-        settings = self.site.settings(
-            means, homeserver=self._homeserver.url, vault_url=self._vault.url
-        )
+        settings = self.site.settings(means, **self.addresses())
         self._started.clear()
         self._process = subprocess.Popen(
             [sys.executable, "-c", PROGRAM],
@@ -144,6 +148,7 @@ class _Relay(Relay):
 
 def is_creation(request: Request) -> bool:
     """Tell whether a request may create an account."""
-    return (request.method, request.path) == ("POST", "/_synapse/admin/v1/register") or (
+    posts = ("/_synapse/admin/v1/register", "/api/admin/v1/users")
+    return (request.method == "POST" and request.path in posts) or (
         request.method == "PUT" and request.path.startswith("/_synapse/admin/v2/users/")
     )

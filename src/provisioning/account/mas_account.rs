@@ -115,7 +115,7 @@ impl<'a> MasAccount<'a> {
             if sessions.is_empty() {
                 return Ok(());
             }
-            futures_util::stream::iter(&sessions)
+            futures_util::stream::iter(sessions)
                 .map(|session| self.end_session(session))
                 .buffer_unordered(ENDED_AT_A_TIME)
                 .try_collect::<()>()
@@ -163,10 +163,10 @@ impl<'a> MasAccount<'a> {
         Ok(sessions)
     }
 
-    async fn end_session(&self, session: &SessionId) -> Result<(), ProvisioningError> {
+    async fn end_session(&self, session: SessionId) -> Result<(), ProvisioningError> {
         let client = self.client().await?;
         let action = format!("end a session of {}", self.account.id());
-        let result = match session {
+        let result = match &session {
             SessionId::Browser(id) => self.retry(&action, || client.finish_user_session(id)).await,
             SessionId::OAuth2(id) => self.retry(&action, || client.finish_oauth2_session(id)).await,
             SessionId::Compat(id) => self.retry(&action, || client.finish_compat_session(id)).await,

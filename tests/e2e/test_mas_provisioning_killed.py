@@ -1,0 +1,91 @@
+"""Provisioning and revoking at MAS, killed at any request: called again, they finish."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.harness.mas_provisioning import MasScaffold, MasSite
+from tests.harness.provisioning import new_id
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.harness.stack import Stack
+
+pytestmark = pytest.mark.long
+
+answered_or_not = pytest.mark.parametrize("answered", [False, True], ids=["before", "after"])
+
+
+@pytest.fixture(scope="module")
+def site(file_stack: Stack) -> MasSite:
+    mas = file_stack.start_mas()
+    return MasSite.of(file_stack.start_homeserver_under_mas("killed", mas, has_module=False))
+
+
+@pytest.fixture
+def scaffold(site: MasSite) -> Iterator[MasScaffold]:
+    with MasScaffold(site) as scaffold:
+        yield scaffold
+
+
+@answered_or_not
+def test_provisioning(site: MasSite, scaffold: MasScaffold, answered: bool) -> None:
+    site.mas.users.takes_displayname = False
+    arguments: dict[str, Any] = {
+        "display_name": "Finished",
+        "avatar": "mxc://example.org/finished",
+        "is_admin": True,
+        "external_id": "7",
+    }
+    for number in itertools.count(1):
+        user_id = new_id("killed")
+        if not scaffold.kill_at(
+            number, answered=answered, means=None, user_id=user_id, **arguments
+        ):
+            break
+        site.newest(user_id)
+        user = site.seen(site.provisioner().provision_user(user_id, **arguments))
+        assert site.user_of(user.access_token or "") == user_id
+        site.check_finished(user_id)
+        assert site.entry(user_id)["external_id"] == "7"
+        assert site.entry(user_id)["provisioning"]["state"] == "done"
+        assert site.profile(user_id) == {
+            "displayname": "Finished",
+            "avatar_url": "mxc://example.org/finished",
+        }
+        account = site.account(user_id)
+        assert account is not None
+        assert account["admin"] is True
+    assert len(scaffold.requests) >= 15
+
+
+@answered_or_not
+def test_revoking(site: MasSite, scaffold: MasScaffold, answered: bool) -> None:
+    provisioner = site.provisioner()
+    for number in itertools.count(1):
+        user_id = new_id("killed")
+        provisioner.provision_user(user_id, with_token=False)
+        site.newest(user_id)
+        site.open_sessions(user_id)
+        deactivate = number % 2 == 0
+        is_killed = scaffold.kill_at(
+            number,
+            answered=answered,
+            means=None,
+            user_id=user_id,
+            verb="revoke_user",
+            deactivate=deactivate,
+        )
+        if not is_killed and number > 1:
+            break
+        provisioner.revoke_user(user_id, deactivate=deactivate)
+        assert site.newest(user_id) is None
+        assert site.open_kinds(user_id) == []
+        account = site.account(user_id)
+        assert account is not None
+        assert (account["deactivated_at"] is not None) == deactivate
+    assert len(scaffold.requests) >= 10
