@@ -11,6 +11,7 @@ from synapse_vault_auth_provider.provisioning import (
     VaultError,
 )
 
+from tests.harness.accounts import READ_USERS
 from tests.harness.mas_provisioning import SESSIONS, MasSite
 from tests.harness.provisioning import localpart_of, new_id
 
@@ -170,6 +171,6 @@ def test_somebody_finishes_a_session_at_the_same_time(site: MasSite, user_id: st
 
 
 def test_vault_refuses_and_nothing_has_happened(site: MasSite, user_id: str) -> None:
-    token = site.confidential.add(site.openbao.create_token("nothing", ""))
+    token = site.confidential.add(site.openbao.create_token("reading", READ_USERS))
     site.error(VaultError, site.provisioner(vault_token=token).revoke_user, user_id)
     assert site.open_kinds(user_id) == list(SESSIONS)
