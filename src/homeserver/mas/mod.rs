@@ -16,6 +16,10 @@ mod config;
 mod connections;
 mod device_id;
 mod error;
+#[cfg(test)]
+pub(crate) mod fake;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod identifiers;
 mod introspection;
 mod oauth;
@@ -28,6 +32,8 @@ mod resource;
 mod scope;
 mod server_info;
 mod session_name;
+#[cfg(test)]
+mod tests;
 mod timestamp;
 mod traces;
 mod ulid;

@@ -19,6 +19,8 @@ mod logins;
 mod lost;
 mod opening;
 mod registering;
+#[cfg(test)]
+mod tests;
 mod turns;
 
 pub use config::MasConfig;
