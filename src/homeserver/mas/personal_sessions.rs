@@ -106,7 +106,10 @@ impl MasClient {
             expires_in: new.expires_in,
         };
         let request = Request::post(RequestKind::OpenSession, &["personal-sessions"], &body)?;
-        let answer = self.send(&request).await?;
+        let answer = self.send(&request).await.map_err(|error| {
+            let is_unknown_path = error.status() == Some(404) && !error.is_not_found();
+            if is_unknown_path { no_personal_sessions() } else { error }
+        })?;
         if answer.status != StatusCode::CREATED {
             return Err(self.not_of_mas(&request));
         }
@@ -173,6 +176,13 @@ impl MasClient {
             self.list::<PersonalSessionBody>(RequestKind::ListSessions, &path, filters).await?;
         Ok(found.into_iter().map(PersonalSession::from).collect())
     }
+}
+
+fn no_personal_sessions() -> MasError {
+    MasError::unsent(
+        "Matrix Authentication Service knows no personal sessions; it must be 1.5 or newer, and \
+         admin_api the address of its listener with the resource \"adminapi\"",
+    )
 }
 
 #[derive(Serialize)]

@@ -188,6 +188,24 @@ async fn a_session_is_created_found_and_ended() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_mas_without_personal_sessions_is_told_as_such() {
+    let mas = FakeMas::new();
+    let user = alice(&mas);
+    let name = SessionName::new("Bot", SessionPurpose::Login).unwrap();
+    let scope = Scope::of_client(DeviceId::random().unwrap());
+    let new = NewPersonalSession { actor: &user, name: &name, scope: &scope, expires_in: None };
+    let unknown_user = json!({"errors": [{"title": "User not found"}]});
+    for (fault, said) in [
+        (Fault::Text(404, "<html>Page not found</html>"), "1.5 or newer"),
+        (Fault::Answer(404, unknown_user), "User not found"),
+    ] {
+        mas.fail(Method::POST, "/personal-sessions", [fault]);
+        let error = mas.client().create_personal_session(&new).await.unwrap_err();
+        assert!(error.to_string().contains(said) && !error.may_have_applied(), "{error}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn errors_say_whether_it_may_have_been_done_and_repeat_no_secret() {
     let mas = FakeMas::new();
     let user = alice(&mas);

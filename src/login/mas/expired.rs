@@ -13,14 +13,14 @@ const AT_ONCE: usize = 20;
 pub async fn end(
     client: &MasClient,
     user: &Ulid,
-    used: &DeviceId,
+    device: &DeviceId,
     now: &Timestamp,
 ) -> Result<(), MasError> {
     let expired = client.personal_sessions(user, PersonalSessionFilter::ExpiredBefore(now)).await?;
     let swept = expired.into_iter().filter(|session| {
         session.purpose() == Some(SessionPurpose::Login)
             && is_ours(client, session)
-            && session.device_id() != Some(used.as_str())
+            && session.device_id() != Some(device.as_str())
     });
     for session in swept.take(AT_ONCE) {
         client.revoke_personal_session(&session.id).await?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::account::{self, AccountRefusal};
 use super::device::{Holders, Replaced, holders};
@@ -17,11 +17,18 @@ use crate::homeserver::mas::{
     CreatedSession, DeviceId, MasError, NewPersonalSession, Scope, SessionName, SessionPurpose,
     User,
 };
+use crate::login::outcome::Code;
 use crate::retry::{Deadline, Transient, retry};
 use crate::user_id::UserId;
 
 /// What a session is called that its client has no name for.
 const UNNAMED: &str = "Login with a secret from Vault";
+
+/// How long a login waits for the end of the sessions that it replaces.
+const CLEANING_AWAITED: Duration = Duration::from_secs(2);
+
+/// How long it is tried to end them.
+const CLEANING_TIME: Duration = Duration::from_secs(60);
 
 /// What is left to do once a session is there.
 struct Opened {
@@ -65,6 +72,10 @@ pub async fn open(logins: &Arc<MasLogins>, number: u64, request: SessionRequest)
     let _under_way = logins.begin(number);
     let deadline = request.deadline;
     let outcome = &request.outcome;
+    if deadline.left().is_zero() {
+        let reason = "what came before took all of login_timeout";
+        return OpenResult::without_session(outcome.becoming(Code::Timeout, reason));
+    }
     match create(logins, &request).await {
         Ok(opened) => {
             let is_device_known =
@@ -75,7 +86,8 @@ pub async fn open(logins: &Arc<MasLogins>, number: u64, request: SessionRequest)
                 logins.end_in_background(session.id.clone());
             }
             // What cannot be ended in time is ended in the background.
-            let _ = timeout_at(deadline.at(), cleaning).await;
+            let awaited_until = deadline.at().min(Instant::now() + CLEANING_AWAITED);
+            let _ = timeout_at(awaited_until, cleaning).await;
             OpenResult { outcome: outcome.clone(), session: Some(session), client_error: None }
         }
         Err(Refusal::BadRequest(message)) => {
@@ -132,10 +144,10 @@ async fn create_until(
     let turn = Arc::new(turn);
     let mut lost = Lost { user: user.id.clone(), device: device.clone(), names: Vec::new() };
     let mut waits = backoff();
-    let mut last = None;
+    let mut failed = None;
     let failure = loop {
         let Ok(permit) = timeout_at(deadline.at(), logins.turns.of_creation()).await else {
-            break last.map_or(Failure::Overloaded, |error| Failure::TimedOut(Some(error)));
+            break failed.map_or(Failure::Overloaded, |error| Failure::TimedOut(Some(error)));
         };
         let name = match SessionName::new(label, SessionPurpose::Login) {
             Ok(name) => name,
@@ -164,7 +176,7 @@ async fn create_until(
                 // Nobody waits for the session any more that may come.
                 lost.names.push(name);
                 logins.lost.look_for_after(creating, lost);
-                return Err(Failure::TimedOut(last));
+                return Err(Failure::TimedOut(failed));
             }
         };
         if error.may_have_applied() {
@@ -174,7 +186,7 @@ async fn create_until(
         if !error.is_transient() || wait >= deadline.left() {
             break Failure::Failed(error);
         }
-        last = Some(error);
+        failed = Some(error);
         sleep(wait).await;
     };
     logins.lost.look_for(lost);
@@ -223,9 +235,6 @@ async fn clean_up(logins: Arc<MasLogins>, opened: Opened) {
     let _ = expired::end(client, &user.id, &lost.device, &created.session.created_at).await;
     logins.lost.look_for(lost);
 }
-
-/// How long the sessions are tried to be ended that another one replaces.
-const CLEANING_TIME: Duration = Duration::from_secs(60);
 
 fn unsent(error: impl ToString) -> Failure {
     Failure::Failed(MasError::Unexpected { what: error.to_string(), may_have_applied: false })

@@ -77,6 +77,7 @@ impl Provisioner {
             already_exists: claimed.already_exists,
             cross_signing_reset_until: None,
             warnings: Vec::new(),
+            cross_signing_reset_until: None,
         };
         if is_set && !request.with_token {
             return Ok(user);
