@@ -356,7 +356,7 @@ def test_the_scope_of_administrators_is_given_to_administrators_alone(
 def test_registration_at_mas(other: MasDeployment) -> None:
     account = other.put_secret(f"@registered-at-mas:{SERVER_NAME}")
     other.put(account.user_id, {"login_secret": account.login_secret, "display_name": "A new bot"})
-    other.log_in(account.user_id, "0" * 64).check_refused("bad_hash")
+    other.log_in(account.user_id, "0" * 64).check_refused("unknown_user")
     attempt = other.log_in(account.user_id, account.token_hash)
     assert attempt.response.status_code == 200, attempt.response.text
     assert (attempt.outcome, attempt.line.level) == ("registered", "INFO")
