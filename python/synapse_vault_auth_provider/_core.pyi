@@ -823,6 +823,8 @@ class Provisioner:
         renew_before: float | str | None = None,
         device_id: str | None = None,
         device_name: str | None = None,
+        lifetime: float | str | None = None,
+        overlap: float | str | None = None,
     ) -> KeptToken:
         """Log in and write the token into an entry of Vault, for a program that cannot log in.
 
@@ -837,6 +839,11 @@ class Provisioner:
                 ``"7d"``, or works no more. A token without an end is left.
             device_id: The device of the first token; a new one by default.
             device_name: What others see the device called, if it is new.
+            lifetime: How long the token works, where Matrix Authentication Service (MAS) signs
+                users in; the module's ``mas.session_lifetime`` if that is known, else for ever.
+            overlap: How long the earlier token goes on working there; five minutes by default. The
+                call waits for that time before it ends the earlier session. One that is interrupted
+                is finished by the next one.
 
         Returns:
             What is kept; the token itself is in Vault alone.
@@ -857,6 +864,8 @@ class Provisioner:
         renew_before: float | str | None = None,
         device_id: str | None = None,
         device_name: str | None = None,
+        lifetime: float | str | None = None,
+        overlap: float | str | None = None,
     ) -> Coroutine[Any, Any, KeptToken]:
         """Do what `keep_token` does, without blocking the event loop."""
 

@@ -220,6 +220,8 @@ class Provisioner(_core.Provisioner):
         renew_before: float | str | None = None,
         device_id: str | None = None,
         device_name: str | None = None,
+        lifetime: float | str | None = None,
+        overlap: float | str | None = None,
     ) -> KeptToken:
         """Do what `keep_token` does, without blocking the event loop."""
         return await super().keep_token_async(
@@ -228,6 +230,8 @@ class Provisioner(_core.Provisioner):
             renew_before=renew_before,
             device_id=device_id,
             device_name=device_name,
+            lifetime=lifetime,
+            overlap=overlap,
         )
 
     async def rotate_secret_async(

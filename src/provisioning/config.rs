@@ -19,6 +19,8 @@ pub struct Config {
     /// The client that may use the admin API of Matrix Authentication Service, where that signs users
     /// in.
     pub mas: Option<homeserver::mas::Config>,
+    /// How long the sessions are that the module opens there, if its configuration says so.
+    pub mas_session_lifetime: Option<Duration>,
     /// What Synapse shares with Matrix Authentication Service.
     pub mas_shared_secret: Option<Credential>,
     /// All that one verb may take, waits included that a server asks for.

@@ -6,6 +6,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use super::account::provision_request::ProvisionRequest;
 use super::error::ProvisioningError;
 use super::operation::Operation;
 use super::provisioner::Provisioner;
@@ -27,17 +28,20 @@ pub struct CrossSigningReset {
 }
 
 impl Provisioner {
-    /// Checks before anything is changed that keys can be allowed to be replaced.
+    /// Checks before anything is changed that keys can be allowed to be replaced; `None` if that is
+    /// not wanted.
     ///
     /// # Errors
     /// When there is no secret for it, and where MAS does not sign users in.
     pub(super) async fn cross_signing_reset(
         &self,
+        request: &ProvisionRequest,
         deadline: Deadline,
-    ) -> Result<CrossSigningReset, ProvisioningError> {
-        let action = "ask the homeserver who signs users in";
-        let ask = || self.homeserver.auth_metadata();
-        if super::retry::retry(deadline, action, ask).await?.is_none() {
+    ) -> Result<Option<CrossSigningReset>, ProvisioningError> {
+        if !request.reset_cross_signing {
+            return Ok(None);
+        }
+        if self.login_service.mas(&self.homeserver, deadline).await?.is_none() {
             return Err(ProvisioningError::of_key(
                 PARAMETER,
                 "is for homeservers whose users Matrix Authentication Service signs in: here the \
@@ -57,7 +61,7 @@ impl Provisioner {
         let secret = shared_secret.read(&self.notices).await;
         let shared_secret = AccessToken::parse(&secret)
             .map_err(|problem| ProvisioningError::of_key(SHARED_SECRET, problem))?;
-        Ok(CrossSigningReset { shared_secret })
+        Ok(Some(CrossSigningReset { shared_secret }))
     }
 }
 

@@ -63,11 +63,7 @@ impl Provisioner {
         let operation = self.operation_for_new(&request.user_id)?;
         let avatar = Avatar::read(operation.remote.deadline, request.avatar.as_deref()).await?;
         operation.check_creation(request).await?;
-        let reset = if request.reset_cross_signing {
-            Some(self.cross_signing_reset(operation.remote.deadline).await?)
-        } else {
-            None
-        };
+        let reset = self.cross_signing_reset(request, operation.remote.deadline).await?;
         let has_flow = operation.sessions.offers(LOGIN_TYPE).await?;
         let mut claimed = {
             let Operation { account, entry, accounts, sessions, .. } = &operation;

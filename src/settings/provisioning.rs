@@ -7,6 +7,7 @@ use super::error::{Lacking, SettingsError, in_key};
 use super::proxies::checked_proxy;
 use super::section::Section;
 use super::sources::{Merged, Precedence, Sources, TokenOrigin};
+use super::value::parse_lifetime;
 use super::{keys, mas, module, tls, vault};
 use crate::homeserver::{self, ConnectionConfig, HomeserverUrl};
 use crate::http::Proxies;
@@ -47,7 +48,11 @@ pub fn parse(sources: &Sources, precedence: Precedence) -> Result<Config, Settin
     let merged = Merged::of(sources, precedence)?;
     let config = read(&merged, &sources.environment).map_err(|error| merged.name_source(error))?;
     // What only logins know need not be right for provisioning.
-    Ok(Config { login_times: login_times(sources).unwrap_or_default(), ..config })
+    Ok(Config {
+        login_times: login_times(sources).unwrap_or_default(),
+        mas_session_lifetime: mas_session_lifetime(sources),
+        ..config
+    })
 }
 
 /// Reads where the entries are, and nothing else: no token and no address need be known.
@@ -121,6 +126,7 @@ fn read(merged: &Merged, environment: &Environment) -> Result<Config, SettingsEr
         registration_shared_secret: section.credential(REGISTRATION_SHARED_SECRET)?,
         admin_access_token: section.credential(ADMIN_ACCESS_TOKEN)?,
         mas: mas_client(&mut section)?,
+        mas_session_lifetime: None,
         mas_shared_secret: section.credential(MAS_SHARED_SECRET)?,
         timeout: section.timeout(TIMEOUT, Duration::from_secs(60))?,
         vault: {
@@ -141,6 +147,13 @@ fn mas_client(section: &mut Section<'_>) -> Result<Option<homeserver::mas::Confi
     let mut lacking = Lacking::default();
     let server = mas::read_server(section, &MAS, LONGEST_MAS_ANSWER, &mut lacking)?;
     lacking.complete(server).map(Some)
+}
+
+/// How long the sessions are that the module opens at Matrix Authentication Service, if its
+/// configuration says so.
+fn mas_session_lifetime(sources: &Sources) -> Option<Duration> {
+    let mas = sources.module.as_ref()?.get("mas")?;
+    parse_lifetime(mas.get("session_lifetime")?).ok()
 }
 
 /// How long the module goes on accepting what Vault no longer holds, if its configuration is known.

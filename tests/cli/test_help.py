@@ -31,7 +31,7 @@ OPTIONS = {
     "hash": ["--json"],
     "doctor": ["[USER]", "--json"],
     "policy": ["--for", "--for-user", "--keep-in", "--json"],
-    "token": ["--keep-in", "--renew-before", "--device-id", "--device-name", "--json"],
+    "token": ["--keep-in", "--renew-before", "--device-id", "--lifetime", "--overlap", "--json"],
     "config": ["--vault-url", "--auth", "--approle-role-id-file", "--kubernetes-role", "--json"],
     "completion": ["bash|zsh|fish", "--json"],
 }  # fmt: skip

@@ -29,6 +29,17 @@ keep_in_option = click.option(
     "--device-id", metavar="ID", help="Device of the first token; a new one if not given."
 )
 @click.option("--device-name", metavar="NAME", help="Name of a new device.")
+@click.option(
+    "--lifetime",
+    metavar="DURATION",
+    help="How long the token works, such as 30d, where Matrix Authentication Service signs users "
+    "in; mas.session_lifetime of the module if not given.",
+)
+@click.option(
+    "--overlap",
+    metavar="DURATION",
+    help="How long the earlier token goes on working there; 5m if not given. The command waits.",
+)
 @json_option
 @pass_connection
 def token(
@@ -38,13 +49,17 @@ def token(
     renew_before: str | None,
     device_id: str | None,
     device_name: str | None,
+    lifetime: str | None,
+    overlap: str | None,
 ) -> None:
     """Keep an access token in an entry of Vault, for a program that cannot log in.
 
     Logs the user in with the secret in Vault, and writes access_token, device_id, homeserver_url,
     expires_at and session_id into the entry. The token itself is printed nowhere. If there is one
     already, it is replaced on the same device; with --renew-before only if that is due, so that a
-    timer can run this every day. What was interrupted is finished by the next run.
+    timer can run this every day. Where Matrix Authentication Service signs users in, the earlier
+    token ends five minutes later, for which the command waits. What was interrupted is finished by
+    the next run.
     """
     with connection.open() as provisioner:
         with explained(connection, user, keep_in=keep_in):
@@ -54,5 +69,7 @@ def token(
                 renew_before=renew_before,
                 device_id=device_id,
                 device_name=device_name,
+                lifetime=lifetime,
+                overlap=overlap,
             )
         show(result.as_dict(), as_json=connection.as_json)

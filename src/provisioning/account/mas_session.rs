@@ -27,7 +27,8 @@ impl MasAccount<'_> {
         let user = self.existing().await?;
         let device = self.device(&user, options.device_id.as_deref()).await?;
         let label = options.device_name.as_deref().unwrap_or(LABEL);
-        let created = self.create_session(&user, &device, label).await?;
+        let purpose = SessionPurpose::Login;
+        let created = self.create_session(&user, &device, label, purpose, None).await?;
         let CreatedSession { session, access_token } = created;
         if options.device_id.is_some() {
             self.end_earlier_sessions(&user, &device, &session.id).await?;
@@ -48,7 +49,10 @@ impl MasAccount<'_> {
     }
 
     /// The device that is wanted, or a new one. Devices from before MAS may have short ids.
-    async fn device(
+    ///
+    /// # Errors
+    /// When the device is another client's or cannot be one, and what kept MAS from answering.
+    pub async fn device(
         &self,
         user: &User,
         wanted: Option<&str>,
@@ -70,25 +74,26 @@ impl MasAccount<'_> {
         Ok(device)
     }
 
-    /// Creates a session; what a lost answer leaves is ended.
-    async fn create_session(
+    /// Creates a session, whose token ends after so many seconds; what a lost answer leaves is ended.
+    ///
+    /// # Errors
+    /// What MAS has against it.
+    pub async fn create_session(
         &self,
         user: &User,
         device: &DeviceId,
         label: &str,
+        purpose: SessionPurpose,
+        expires_in: Option<u32>,
     ) -> Result<CreatedSession, ProvisioningError> {
         let client = self.client().await?;
         let action = format!("log {} in", self.account.id());
         let scope = Scope::of_client(device.clone());
         let mut backoff = backoff();
         loop {
-            let name = SessionName::new(label, SessionPurpose::Login)?;
-            let new = NewPersonalSession {
-                actor: &user.id,
-                name: &name,
-                scope: &scope,
-                expires_in: None,
-            };
+            let name = SessionName::new(label, purpose)?;
+            let new =
+                NewPersonalSession { actor: &user.id, name: &name, scope: &scope, expires_in };
             let error = match client.create_personal_session(&new).await {
                 Ok(created) => return Ok(created),
                 Err(error) => error,

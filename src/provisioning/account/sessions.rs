@@ -77,6 +77,18 @@ impl<'a> Sessions<'a> {
         self.service.mas_if_answered(self.account.homeserver).await
     }
 
+    /// The account at MAS, where that signs users in; `None` where the homeserver does.
+    ///
+    /// # Errors
+    /// When there is no client that may use MAS' admin API, which is wanted to do `what`.
+    pub async fn at_mas(&self, what: &str) -> Result<Option<&MasAccount<'a>>, ProvisioningError> {
+        match (self.mas_metadata().await?, &self.mas) {
+            (None, _) => Ok(None),
+            (Some(_), Some(mas)) => Ok(Some(mas)),
+            (Some(metadata), None) => Err(needs_mas_client(&metadata, what)),
+        }
+    }
+
     /// Whether the homeserver serves logins of a type. What it said lately is not asked again.
     pub async fn offers(&self, login_type: &str) -> Result<bool, ProvisioningError> {
         self.service.offers(self.account.homeserver, self.account.deadline, login_type).await

@@ -16,6 +16,9 @@ use crate::user_id::UserId;
 /// How long the homeserver may take to say whether a token works.
 const LOOK_LIMIT: Duration = Duration::from_secs(5);
 
+/// A token that is younger than this is the one that an interrupted run was to bring.
+const RECENT: Duration = Duration::from_secs(3600);
+
 /// How often another run may be faster.
 const MAX_ROUNDS: u32 = 5;
 
@@ -31,6 +34,10 @@ pub struct KeepOptions {
     pub device_id: Option<String>,
     /// What others see the device called.
     pub device_name: Option<String>,
+    /// How long the token works, where Matrix Authentication Service opens the session.
+    pub lifetime: Option<Duration>,
+    /// How long the earlier token goes on working there.
+    pub overlap: Duration,
 }
 
 /// A token that is kept in Vault. The token itself is there alone.
@@ -62,6 +69,8 @@ pub(super) struct Keeper<'a> {
     pub store: KeptStore<'a>,
     pub options: &'a KeepOptions,
     pub homeserver_url: String,
+    /// How long tokens work that Matrix Authentication Service gives, unless the options say.
+    pub default_lifetime: Option<Duration>,
     pub warnings: Vec<String>,
 }
 
@@ -85,14 +94,51 @@ impl Provisioner {
         user_id: &str,
         options: &KeepOptions,
     ) -> Result<KeptToken, ProvisioningError> {
+        if let Some(engine) = self.secrets_engine() {
+            let problem = format!(
+                "not with the secrets engine, which keeps a session for each user itself: read \
+                 {}/static/LOCALPART/SERVER",
+                engine.mount()
+            );
+            return Err(ProvisioningError::of_key("keep_in", problem));
+        }
         let path = place::parse(&options.keep_in)?;
         let user_id = self.user_id(user_id)?;
         let deadline = self.deadline();
         let place = self.place_of(&path, deadline).await?;
-        let _one_at_a_time = self.account_locks.lock(&user_id).await;
         let mut keeper = self.keeper(&place, &user_id, options, deadline);
-        let (seen, is_new) = keeper.keep().await?;
+        let one_at_a_time = self.account_locks.lock(&user_id).await;
+        let (mut seen, mut was_replaced) = keeper.store.read_settled().await?;
+        drop(one_at_a_time);
+        if seen.entry.earlier_session_id.is_some() {
+            // What was begun is finished first, so that there are never more than two tokens.
+            was_replaced |= seen.age().is_some_and(|age| age < RECENT);
+            seen = self.finish(&mut keeper, &place, seen).await?;
+        }
+        let one_at_a_time = self.account_locks.lock(&user_id).await;
+        let (mut seen, is_new) = keeper.keep(seen, was_replaced).await?;
+        drop(one_at_a_time);
+        if seen.entry.earlier_session_id.is_some() {
+            seen = self.finish(&mut keeper, &place, seen).await?;
+        }
+        keeper.destroy_before(&seen).await;
         Ok(keeper.result(seen, is_new, &place))
+    }
+
+    /// Waits until the earlier session may end, and ends it. The verb has as much time after that as
+    /// it had before.
+    async fn finish<'a>(
+        &'a self,
+        keeper: &mut Keeper<'a>,
+        place: &'a Place,
+        seen: Seen,
+    ) -> Result<Seen, ProvisioningError> {
+        tokio::time::sleep(keeper.overlap_left(&seen)).await;
+        let user_id = keeper.operation.account.user_id.clone();
+        let warnings = std::mem::take(&mut keeper.warnings);
+        let keeper_of = self.keeper(place, &user_id, keeper.options, self.deadline());
+        *keeper = Keeper { warnings, ..keeper_of };
+        keeper.end_earlier().await
     }
 
     fn keeper<'a>(
@@ -107,6 +153,7 @@ impl Provisioner {
             store: KeptStore::new(place, user_id, deadline),
             options,
             homeserver_url: self.homeserver_url(),
+            default_lifetime: self.config.mas_session_lifetime,
             warnings: Vec::new(),
         }
     }
@@ -114,13 +161,15 @@ impl Provisioner {
 
 impl Keeper<'_> {
     /// Replaces the token if that is due. Also tells whether it was.
-    async fn keep(&mut self) -> Result<(Seen, bool), ProvisioningError> {
-        let (mut seen, mut was_replaced) = self.store.read_settled().await?;
+    async fn keep(
+        &mut self,
+        mut seen: Seen,
+        mut was_replaced: bool,
+    ) -> Result<(Seen, bool), ProvisioningError> {
         for _ in 0..MAX_ROUNDS {
             self.check_device(&seen.entry)?;
             let state = self.token_state(&seen.entry).await;
             if !self.is_due(&seen, &state, was_replaced) {
-                self.destroy_before(&seen).await;
                 return Ok((seen, false));
             }
             let works = !matches!(state, TokenState::Ended);

@@ -1,17 +1,37 @@
 //! Opens the session that follows the kept one, on the same device, and writes its token.
 //!
-//! The entry says first that this is about to be done, and by which run. So two runs never open
-//! sessions at the same time, and a run that was killed has left the device in the entry.
+//! The entry says first that this is about to be done. So two runs do not open sessions at the same
+//! time, and a run that was killed has left the device in the entry.
 
 use std::time::{Duration, SystemTime};
 
+use secrecy::SecretString;
+
 use super::super::account::sessions::{Freshness, LoginOptions};
-use super::super::error::ProvisioningError;
+use super::super::error::{ErrorKind, ProvisioningError};
 use super::keep::Keeper;
 use super::kept_entry::KeptEntry;
 use super::kept_store::Seen;
-use crate::homeserver::Session;
+use super::mas_sessions::{Earlier, MasDevice};
+use crate::homeserver::AccessToken;
+use crate::homeserver::mas::Ulid;
 use crate::random::new_device_id;
+
+/// Who opens sessions.
+enum Opener<'a> {
+    /// The homeserver, for the secret in Vault.
+    Login(SecretString),
+    /// MAS, for the client of its admin API.
+    Mas(MasDevice<'a>),
+}
+
+/// A session that was opened.
+struct Opened {
+    access_token: AccessToken,
+    device_id: String,
+    end: Option<SystemTime>,
+    session_id: Option<Ulid>,
+}
 
 impl Keeper<'_> {
     /// Replaces the token that was seen; `None` if another run was faster. `works` says whether
@@ -25,9 +45,18 @@ impl Keeper<'_> {
         works: bool,
     ) -> Result<Option<Seen>, ProvisioningError> {
         let secret = self.operation.entry.secret().await?;
-        let device_id = match seen.entry.device_id.as_ref().or(self.options.device_id.as_ref()) {
-            Some(device_id) => device_id.clone(),
-            None => new_device_id()?,
+        let wanted = seen.entry.device_id.as_ref().or(self.options.device_id.as_ref());
+        let (opener, device_id) = match self.operation.sessions.at_mas("to keep a token").await? {
+            Some(mas) => {
+                let device = MasDevice::find(mas, wanted.map(String::as_str)).await?;
+                let id = device.id().to_owned();
+                (Opener::Mas(device), id)
+            }
+            None => {
+                self.refuse_lifetime()?;
+                let id = wanted.map_or_else(new_device_id, |wanted| Ok(wanted.clone()))?;
+                (Opener::Login(secret), id)
+            }
         };
         let former = seen.entry;
         let begun = KeptEntry {
@@ -38,14 +67,8 @@ impl Keeper<'_> {
             ..former.clone()
         };
         let Some(claim) = self.store.write(begun, seen.version).await? else { return Ok(None) };
-        let options = LoginOptions {
-            device_id: Some(device_id),
-            device_name: self.options.device_name.clone(),
-            logout_others: false,
-        };
-        let session = match self.operation.sessions.log_in(&secret, &options, Freshness::Old).await
-        {
-            Ok(session) => session,
+        let opened = match self.open(&opener, device_id, claim.written).await {
+            Ok(opened) => opened,
             Err(error) => {
                 // What may have been done is left for the next run to finish.
                 if error.is_refusal() {
@@ -54,20 +77,106 @@ impl Keeper<'_> {
                 return Err(error);
             }
         };
-        let earlier = former.access_token.is_some() && works;
-        let next = kept(&claim, session);
+        let has_earlier = former.access_token.is_some() && works;
+        let earlier = match (&opener, &opened.session_id) {
+            (Opener::Mas(device), Some(id)) => device.before(id).await?,
+            _ => Vec::new(),
+        };
+        let next = KeptEntry {
+            device_id: Some(opened.device_id.clone()),
+            access_token: Some(opened.access_token.secret().clone()),
+            expires_at: opened.end.map(|end| humantime::format_rfc3339_seconds(end).to_string()),
+            session_id: opened.session_id.as_ref().map(Ulid::to_string),
+            earlier_session_id: newest(&earlier, former.session_id.as_deref())
+                .filter(|_| has_earlier),
+            renewal: None,
+            ..claim.entry.clone()
+        };
         let Some(written) = self.store.write(next, claim.version).await? else {
-            self.warnings.push(
-                "another run was faster: a token that nobody has goes on working beside the kept \
-                 one, as the homeserver can end a token only with its device"
-                    .to_owned(),
-            );
+            self.warnings.extend(give_up(&opener, opened).await);
             return Ok(None);
         };
-        if earlier {
-            self.warnings.push(still_works(&former));
+        match &opener {
+            Opener::Login(_) if has_earlier => self.warnings.push(still_works(&former)),
+            // What runs have left that were killed: no program has these tokens.
+            Opener::Mas(device) if !has_earlier => {
+                for session in &earlier {
+                    device.end(session).await?;
+                }
+            }
+            _ => {}
         }
         Ok(Some(written))
+    }
+
+    /// Opens a session, and makes sure that its token works before it takes the place of another.
+    async fn open(
+        &self,
+        opener: &Opener<'_>,
+        device_id: String,
+        now: Option<SystemTime>,
+    ) -> Result<Opened, ProvisioningError> {
+        let Opener::Mas(device) = opener else {
+            return self.log_in(opener, device_id, now).await;
+        };
+        let name = self.options.device_name.as_deref();
+        let lifetime = self.options.lifetime.or(self.default_lifetime);
+        let created = device.open(name, lifetime).await?;
+        let remote = &self.operation.remote;
+        let token = &created.access_token;
+        let action = "see whether the new token works";
+        let owner = remote.retry(action, || remote.homeserver.token_owner(token)).await;
+        let refused = match owner {
+            Ok(owner) if owner == remote.id() => None,
+            Ok(owner) => Some(ProvisioningError::new(
+                ErrorKind::Homeserver,
+                format!("the new token is that of {}", crate::text::quote(&owner)),
+            )),
+            Err(error) if error.is_refusal() => Some(error.advise(
+                "the account may be locked at the homeserver; or the homeserver belongs to another \
+                 Matrix Authentication Service",
+            )),
+            Err(error) => return Err(error),
+        };
+        if let Some(error) = refused {
+            let _ = device.end(&Earlier::Kept(created.session.id)).await;
+            return Err(error);
+        }
+        if let Some(name) = name {
+            let rename = || remote.homeserver.set_device_name(token, device.id(), name);
+            remote.retry("name the device", rename).await?;
+        }
+        Ok(Opened {
+            device_id,
+            end: created.session.expires_at.as_ref().map(|end| end.time()),
+            session_id: Some(created.session.id),
+            access_token: created.access_token,
+        })
+    }
+
+    async fn log_in(
+        &self,
+        opener: &Opener<'_>,
+        device_id: String,
+        now: Option<SystemTime>,
+    ) -> Result<Opened, ProvisioningError> {
+        let Opener::Login(secret) = opener else {
+            return Err(ProvisioningError::new(ErrorKind::Homeserver, "there is no secret"));
+        };
+        let options = LoginOptions {
+            device_id: Some(device_id),
+            device_name: self.options.device_name.clone(),
+            logout_others: false,
+        };
+        let session = self.operation.sessions.log_in(secret, &options, Freshness::Old).await?;
+        // The time began after the claim was written.
+        let end = |time: Duration| now.unwrap_or_else(SystemTime::now).checked_add(time);
+        Ok(Opened {
+            end: session.expires_in.and_then(end),
+            access_token: session.access_token,
+            device_id: session.device_id,
+            session_id: None,
+        })
     }
 
     /// Takes back that a session is about to be opened. Nothing depends on it.
@@ -79,34 +188,49 @@ impl Keeper<'_> {
             let _ = self.store.write(unclaimed, claim.version).await;
         }
     }
+
+    /// Refuses a lifetime where it would have no effect.
+    fn refuse_lifetime(&self) -> Result<(), ProvisioningError> {
+        if self.options.lifetime.is_none() {
+            return Ok(());
+        }
+        Err(ProvisioningError::of_key(
+            "lifetime",
+            "only Matrix Authentication Service takes one: here the homeserver decides how long \
+             tokens live (nonrefreshable_access_token_lifetime)",
+        ))
+    }
 }
 
-/// The entry with a new session, whose time began after the claim was written.
-fn kept(claim: &Seen, session: Session) -> KeptEntry {
-    let end = |time: Duration| claim.written.unwrap_or_else(SystemTime::now).checked_add(time);
-    let expires_at = session.expires_in.and_then(end);
-    KeptEntry {
-        device_id: Some(session.device_id),
-        access_token: Some(session.access_token.secret().clone()),
-        expires_at: expires_at.map(|end| humantime::format_rfc3339_seconds(end).to_string()),
-        session_id: None,
-        renewal: None,
-        ..claim.entry.clone()
+/// Ends a session for which another run has kept one meanwhile, or says that it goes on.
+async fn give_up(opener: &Opener<'_>, opened: Opened) -> Option<String> {
+    if let (Opener::Mas(device), Some(id)) = (opener, opened.session_id) {
+        // What fails here is ended by the next run that opens a session.
+        let _ = device.end(&Earlier::Kept(id)).await;
+        return None;
     }
+    Some(
+        "another run was faster: a token that nobody has goes on working beside the kept one, as the \
+         homeserver can end a token only with its device"
+            .to_owned(),
+    )
+}
+
+/// Which of the earlier sessions the entry names: the one that it had, if that is there still.
+fn newest(earlier: &[Earlier], former: Option<&str>) -> Option<String> {
+    let ids = || earlier.iter().map(|session| session.id().as_str());
+    ids().find(|id| Some(*id) == former).or_else(|| ids().max()).map(str::to_owned)
 }
 
 /// That a token goes on working which has been replaced.
 fn still_works(former: &KeptEntry) -> String {
-    let until = match &former.expires_at {
-        Some(end) => format!("until {end}, when it ends by itself"),
-        None => "and has no end".to_owned(),
-    };
-    let advice = match &former.expires_at {
-        Some(_) => "",
-        None => {
+    let (until, advice) = match &former.expires_at {
+        Some(end) => (format!("until {end}, when it ends by itself"), ""),
+        None => (
+            "and has no end".to_owned(),
             "; limit the lifetime of tokens in homeserver.yaml (nonrefreshable_access_token_lifetime), \
-             or end the device to end its tokens"
-        }
+             or end the device to end its tokens",
+        ),
     };
     format!(
         "the earlier token goes on working {until}: without Matrix Authentication Service the \

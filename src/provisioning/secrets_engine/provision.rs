@@ -60,12 +60,17 @@ impl Provisioner {
         operation.account.path = format!("{}/config/user/{user}", engine.mount());
         let avatar = Avatar::read(operation.remote.deadline, request.avatar.as_deref()).await?;
         operation.check_authority("to create accounts").await?;
+        let reset = self.cross_signing_reset(request, operation.remote.deadline).await?;
         if operation.accounts.is_mas() && request.user_type.is_some() {
             return Err(no_user_types());
         }
         let claimed = {
             let _lock = self.account_locks.lock(&operation.account.user_id).await;
             claim(engine, &user, &operation, request).await?
+        };
+        let cross_signing_reset_until = match &reset {
+            Some(reset) => Some(reset.allow(&operation).await?),
+            None => None,
         };
         let wanted = Attributes::wanted(request, &claimed.profile, avatar);
         let accounts = &operation.accounts;

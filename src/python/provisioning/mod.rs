@@ -33,6 +33,9 @@ use synapse_vault_auth_provider_core::sync::Mutex;
 use verb_result::{Inbox, VerbResult};
 use verbs::{Core, Finished};
 
+/// How long an earlier token goes on working, unless it is said otherwise.
+const OVERLAP: Duration = Duration::from_secs(300);
+
 /// Creates accounts, keeps their secrets in Vault, and gets tokens with them.
 #[pyclass(frozen, subclass, module = "synapse_vault_auth_provider._core")]
 pub struct Provisioner {
@@ -183,7 +186,8 @@ impl Provisioner {
     }
 
     #[pyo3(signature = (matrix_user_id, keep_in, *, renew_before=None, device_id=None,
-        device_name=None))]
+        device_name=None, lifetime=None, overlap=None))]
+    #[allow(clippy::too_many_arguments)]
     fn keep_token(
         &self,
         py: Python<'_>,
@@ -192,14 +196,23 @@ impl Provisioner {
         renew_before: Option<Bound<'_, PyAny>>,
         device_id: Option<String>,
         device_name: Option<String>,
+        lifetime: Option<Bound<'_, PyAny>>,
+        overlap: Option<Bound<'_, PyAny>>,
     ) -> PyResult<Py<PyAny>> {
-        let renew_before = lifetime("renew_before", renew_before.as_ref())?;
-        let options = KeepOptions { keep_in, renew_before, device_id, device_name };
+        let options = KeepOptions {
+            keep_in,
+            renew_before: lifetime_of("renew_before", renew_before.as_ref())?,
+            device_id,
+            device_name,
+            lifetime: lifetime_of("lifetime", lifetime.as_ref())?,
+            overlap: lifetime_of("overlap", overlap.as_ref())?.unwrap_or(OVERLAP),
+        };
         self.run(py, |core| verbs::keep_token(core, matrix_user_id, options))
     }
 
     #[pyo3(signature = (matrix_user_id, keep_in, *, renew_before=None, device_id=None,
-        device_name=None))]
+        device_name=None, lifetime=None, overlap=None))]
+    #[allow(clippy::too_many_arguments)]
     fn keep_token_async<'py>(
         &self,
         py: Python<'py>,
@@ -208,9 +221,17 @@ impl Provisioner {
         renew_before: Option<Bound<'py, PyAny>>,
         device_id: Option<String>,
         device_name: Option<String>,
+        lifetime: Option<Bound<'py, PyAny>>,
+        overlap: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let renew_before = lifetime("renew_before", renew_before.as_ref())?;
-        let options = KeepOptions { keep_in, renew_before, device_id, device_name };
+        let options = KeepOptions {
+            keep_in,
+            renew_before: lifetime_of("renew_before", renew_before.as_ref())?,
+            device_id,
+            device_name,
+            lifetime: lifetime_of("lifetime", lifetime.as_ref())?,
+            overlap: lifetime_of("overlap", overlap.as_ref())?.unwrap_or(OVERLAP),
+        };
         self.start(py, |core| verbs::keep_token(core, matrix_user_id, options))
     }
 
@@ -416,7 +437,7 @@ impl Provisioner {
 }
 
 /// A time as Python gives it, in seconds or in words such as `7d`.
-fn lifetime(key: &str, value: Option<&Bound<'_, PyAny>>) -> PyResult<Option<Duration>> {
+fn lifetime_of(key: &str, value: Option<&Bound<'_, PyAny>>) -> PyResult<Option<Duration>> {
     let Some(value) = value else { return Ok(None) };
     conversion::lifetime(value).map(Some).map_err(|problem| {
         error::of_settings(value.py(), SettingsError::new(key.to_owned(), &problem))

@@ -1,0 +1,132 @@
+//! The kept sessions of a device at Matrix Authentication Service (MAS).
+//!
+//! Only the admin API can open and end them. They are marked as kept, so that no login ends them.
+
+use std::time::Duration;
+
+use super::super::account::mas_account::MasAccount;
+use super::super::error::{ErrorKind, ProvisioningError};
+use crate::homeserver::mas::{
+    CreatedSession, DeviceId, PersonalSessionFilter, SessionPurpose, Ulid, User,
+};
+
+/// What a kept session is called whose device has no name.
+const LABEL: &str = "synapse-vault token";
+
+/// A user and a device that sessions can be opened for.
+pub struct MasDevice<'a> {
+    mas: &'a MasAccount<'a>,
+    user: User,
+    device: DeviceId,
+}
+
+impl<'a> MasDevice<'a> {
+    /// Looks whether a session can be opened on a device; changes nothing.
+    ///
+    /// # Errors
+    /// When the account cannot be used, the device is another client's or cannot be one, and what
+    /// kept MAS from answering.
+    pub async fn find(
+        mas: &'a MasAccount<'a>,
+        device_id: Option<&str>,
+    ) -> Result<Self, ProvisioningError> {
+        let user = mas.existing().await?;
+        let id = mas.account.id();
+        let refuse = |state: &str, errcode: &str, advice: &str| {
+            let message = format!("cannot log {id} in: the account is {state}");
+            let errcode = Some(errcode.to_owned());
+            ProvisioningError { errcode, ..ProvisioningError::new(ErrorKind::Homeserver, message) }
+                .advise(format!("{advice} the account at Matrix Authentication Service"))
+        };
+        if user.is_deactivated {
+            return Err(refuse("deactivated", "M_USER_DEACTIVATED", "reactivate"));
+        }
+        if user.is_locked {
+            return Err(refuse("locked", "M_USER_LOCKED", "unlock"));
+        }
+        let device = mas.device(&user, device_id).await?;
+        Ok(Self { mas, user, device })
+    }
+
+    /// The device's id.
+    pub fn id(&self) -> &str {
+        self.device.as_str()
+    }
+
+    /// Opens a session whose token ends after `lifetime`.
+    ///
+    /// # Errors
+    /// What MAS has against it.
+    pub async fn open(
+        &self,
+        name: Option<&str>,
+        lifetime: Option<Duration>,
+    ) -> Result<CreatedSession, ProvisioningError> {
+        // Longer than a hundred years is without an end.
+        let expires_in = lifetime.and_then(|lifetime| u32::try_from(lifetime.as_secs()).ok());
+        let label = name.unwrap_or(LABEL);
+        self.mas
+            .create_session(&self.user, &self.device, label, SessionPurpose::Kept, expires_in)
+            .await
+    }
+
+    /// What had the device before this session: kept sessions that are older, also those that a run
+    /// has left which was killed, and sessions from before MAS.
+    ///
+    /// Sessions that are newer may be those of a run that is at work.
+    ///
+    /// # Errors
+    /// What kept MAS from answering.
+    pub async fn before(&self, session_id: &Ulid) -> Result<Vec<Earlier>, ProvisioningError> {
+        let client = self.mas.client().await?;
+        let (user, device) = (&self.user.id, &self.device);
+        let action = format!("list the sessions on the device {device}");
+        let filter = PersonalSessionFilter::OnDevice(device);
+        let list = || client.personal_sessions(user, filter);
+        let kept = self.mas.retry(&action, list).await?.into_iter().filter_map(|session| {
+            let is_earlier = session.id < *session_id;
+            let is_kept = session.purpose() == Some(SessionPurpose::Kept);
+            (is_earlier && is_kept).then_some(Earlier::Kept(session.id))
+        });
+        let list = || client.compat_sessions(user, true);
+        let compat = self.mas.retry(&action, list).await?.into_iter().filter_map(|session| {
+            let is_here = session.attributes.device_id.as_deref() == Some(device.as_str());
+            is_here.then_some(Earlier::Compat(session.id))
+        });
+        Ok(kept.chain(compat).collect())
+    }
+
+    /// Ends a session, which may have ended.
+    ///
+    /// # Errors
+    /// What kept MAS from ending it.
+    pub async fn end(&self, session: &Earlier) -> Result<(), ProvisioningError> {
+        let client = self.mas.client().await?;
+        let action = format!("end the session {}", session.id());
+        match session {
+            Earlier::Kept(id) => {
+                self.mas.retry(&action, || client.revoke_personal_session(id)).await
+            }
+            Earlier::Compat(id) => {
+                self.mas.retry(&action, || client.finish_compat_session(id)).await
+            }
+        }
+    }
+}
+
+/// A session that has the device still.
+pub enum Earlier {
+    /// A personal session that is marked as kept.
+    Kept(Ulid),
+    /// One from before MAS.
+    Compat(Ulid),
+}
+
+impl Earlier {
+    /// Its id.
+    pub fn id(&self) -> &Ulid {
+        match self {
+            Self::Kept(id) | Self::Compat(id) => id,
+        }
+    }
+}
