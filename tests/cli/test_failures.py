@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from synapse_vault_auth_provider.cli.failure import report
+from synapse_vault_auth_provider.cli.failure import Wording, report
 from synapse_vault_auth_provider.provisioning import ConflictError, HomeserverError
 
 from tests.servers.port import ReservedPort
@@ -134,15 +134,20 @@ def test_what_a_file_says_reaches_the_terminal_harmless(configured: Callable[...
 def test_the_doctor_reports_instead_of_failing(configured: Callable[..., Ended]) -> None:
     ended = configured("doctor", vault_kv_mount="kv")
     assert (ended.code, ended.err) == (1, "")
-    assert ended.out == (
+    assert ended.out.startswith(
         "FAILED   configuration: vault_kv_mount: unknown key; did you mean vault_kv_mount_point?"
         " -> Correct vault_kv_mount in homeserver.yaml.\n"
+        "skipped  Vault: the configuration has to be right first\n"
     )
     report = json.loads(configured("doctor", "--json", vault_path_root="").out)
     assert report["ok"] is False
-    (finding,) = report["findings"]
+    finding, *later = report["findings"]
     assert (finding["check"], finding["status"]) == ("configuration", "failed")
     assert finding["detail"].startswith("vault_path_root: required")
+    assert {other["status"] for other in later} == {"skipped"}
+    # The rows are those that there are with a configuration that is right.
+    checked = json.loads(configured("--timeout=0.5", "doctor", "--json").out)["findings"]
+    assert [one["check"] for one in report["findings"]] == [one["check"] for one in checked]
 
 
 def test_the_doctor_misses_a_module(configured: Callable[..., Ended]) -> None:
@@ -233,3 +238,40 @@ def test_how_long_to_wait_is_told(
 def test_errors_speak_of_options(capsys: pytest.CaptureFixture[str]) -> None:
     report(ConflictError("it is there", advice="if it is yours, call again with adopt"))
     assert capsys.readouterr().err.endswith("\nif it is yours, run this again with --adopt\n")
+
+
+def test_errors_name_what_gives_a_setting_where_there_is_no_file(
+    command: Callable[..., Ended],
+    configured: Callable[..., Ended],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    at = f"http://127.0.0.1:{ReservedPort()}"
+    given = {
+        "SYNAPSE_VAULT_HOMESERVER": at,
+        "SYNAPSE_VAULT_SERVER_NAME": "example.org",
+        "SYNAPSE_VAULT_REGISTRATION_SHARED_SECRET": "shared-s3cret",
+        "SYNAPSE_VAULT_PATH_ROOT": "matrix/users",
+        "VAULT_ADDR": at,
+        "VAULT_TOKEN": "hvs.s3cret",
+    }
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    ended = command("--timeout=0.5", "login", "alice")
+    assert ended.err.endswith("\ncheck VAULT_ADDR, and that Vault runs\n")
+    ended = command("--timeout=0.5", "doctor")
+    assert " -> check VAULT_ADDR and VAULT_CACERT and the other variables for TLS, " in ended.out
+    ended = configured("--timeout=0.5", "login", "alice", vault_url=at)
+    assert ended.err.endswith("\ncheck vault_url, and that Vault runs\n")
+
+
+def test_an_authority_is_given_to_the_command_by_an_option_or_a_variable(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Wording, "has_file", lambda: False)
+    unknown = "the server's certificate is signed by an unknown authority; give it as"
+    for setting, said in {
+        "ca_cert": f"{unknown.removesuffix(' as')} with --ca-cert",
+        "vault_tls.ca_cert": f"{unknown} VAULT_CACERT",
+    }.items():
+        report(HomeserverError(f"{unknown} {setting}"))
+        assert capsys.readouterr().err == f"error: {said}\n"

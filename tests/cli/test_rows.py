@@ -167,14 +167,18 @@ def row_with(**fields: Any) -> str:
     [
         ("", "users:1: there is no line with the names of the columns"),
         ("bot\n", "users:1: unknown column 'bot'; the columns are user_id, display_name,"),
+        (
+            "user_id;admin\nbot;true\n",
+            "users:1: the columns have semicolons between them; export with commas",
+        ),
+        (
+            "user_id\tadmin\nbot\ttrue\n",
+            "users:1: the columns have tabs between them; export with commas",
+        ),
         ("user_id,e-mail\nbot,x\n", "users:1: unknown column 'e-mail'; the columns are"),
         (
             "user_id,displayname\nbot,x\n",
             "unknown column 'displayname'; did you mean display_name?",
-        ),
-        (
-            "user_id;admin\nbot;yes\n",
-            "users:1: unknown column 'user_id;admin'; did you mean user_id",
         ),
         ("user_id,Admin\nbot,yes\n", "users:1: unknown column 'Admin'; did you mean admin?"),
         ("user_id,admin,user_id\n", "users:1: the column user_id is there more than once"),

@@ -62,7 +62,7 @@ def test_provision_again_finds_the_account(cli: CommandLine, account: str) -> No
     ended = cli.run("provision", "--json", account)
     assert ended.code == 0
     # Without an admin token nothing tells when the account was made.
-    assert ended.err.startswith(f"warning: {account}: it was not checked that ")
+    assert ended.err.startswith(f"warning: it was not checked that {account} is ")
     again = ended.json
     assert again["already_exists"] is True
     assert cli.site.user_of(again["access_token"]) == account

@@ -13,6 +13,7 @@ import pytest
 from tests.harness.command_line import CommandLine
 from tests.harness.provisioning import new_id
 from tests.harness.waiting import wait_until
+from tests.pythons import ROOT
 from tests.servers.synapse import SERVER_NAME
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from tests.servers.relay import Request
 
 _numbers = itertools.count(1)
+
+STORED = json.loads((ROOT / "tests" / "vectors" / "stored_entries.json").read_text())
 
 
 @pytest.fixture(scope="module")
@@ -237,30 +240,72 @@ def test_a_reader_that_leaves_ends_it_in_order(
 def test_a_dry_run_says_what_would_be_done_and_does_nothing(
     cli: CommandLine, directory: Path, users: list[str]
 ) -> None:
-    there, new, admin, unusable = [*users[:3], new_id()]
+    there, new, admin, unusable, revoked = [*users[:3], new_id(), new_id()]
     cli.run("provision", "--no-token", there).check_success()
     cli.site.put(unusable, {"login_secret": ""})
+    cli.site.put(revoked, STORED["revoking"])
     (directory / "users.csv").write_text(
-        f"user_id,admin\n{there},\n{new},\n{admin},true\n{unusable},\n"
+        f"user_id,admin\n{there},\n{new},\n{admin},true\n{unusable},\n{revoked},\n"
     )
     ended = cli.run("provision", "--from", "users.csv", "--dry-run")
-    whole = dict(ended.lines)
-    assert [text.split(":")[0] for text in whole.values()] == [
+    assert list(dict(ended.lines).values()) == [
         "already there",
         "would be created",
         "would be created, as an administrator",
-        "would fail",
+        "would fail: the entry in Vault is of no use",
+        "would fail: the user is being revoked",
     ]
     assert ended.code == 1
-    assert ended.err == "2 would be created, 1 already there, 1 would fail\nnothing was done\n"
+    assert ended.err == "2 would be created, 1 already there, 2 would fail\nnothing was done\n"
     assert not (directory / "users.csv.failed").exists()
     for user_id in (new, admin):
         (matrix_user_id,) = ids([user_id])
         assert cli.site.versions(matrix_user_id) == {}
     lines = cli.run("provision", "--from", "users.csv", "--dry-run", "--json").json_lines
-    assert [line["action"] for line in lines] == ["nothing", "create", "create", "fail"]
+    assert [line["action"] for line in lines] == ["nothing", "create", "create", "fail", "fail"]
     assert lines[2]["is_admin"] is True
     # A mistake is told as it is without.
     (directory / "users.csv").write_text("user_id\nThe Bot\n")
     cli.run("provision", "--from", "users.csv", "--dry-run").check_failure("1 mistake in users.csv")
     cli.run("provision", "--dry-run", "bot").check_failure_of_command(2)
+
+
+def test_a_dry_run_tells_whose_account_each_is(
+    cli: CommandLine, directory: Path, users: list[str]
+) -> None:
+    nobodys, ours = users[:2]
+    cli.run("provision", "--no-token", nobodys).check_success()
+    cli.run("provision", "--no-token", ours, "--external-id", "7").check_success()
+    columns = "user_id,external_id,adopt"
+    fails = "would fail: the entry in Vault has"
+    for row, expectation in {
+        f"{nobodys},,": "already there",
+        f"{nobodys},8,": f"{fails} no external id, and adopt is not true",
+        f"{nobodys},8,true": "already there",
+        f"{ours},7,": "already there",
+        f"{ours},8,true": f"{fails} the external id '7', and not '8'",
+        f"{ours},,": f"{fails} the external id '7', and the file has none",
+    }.items():
+        (directory / "users.csv").write_text(f"{columns}\n{row}\n")
+        planned = cli.run("provision", "--from", "users.csv", "--dry-run")
+        assert [said for _, said in planned.lines] == [expectation]
+        # What it says is what happens.
+        assert cli.run("provision", "--from", "users.csv").code == planned.code
+        (directory / "users.csv.failed").unlink(missing_ok=True)
+
+
+def test_the_same_warning_of_many_is_said_once(
+    cli: CommandLine, directory: Path, users: list[str]
+) -> None:
+    names = users[:4]
+    (directory / "users.csv").write_text("\n".join(["user_id", *names]) + "\n")
+    assert cli.run("provision", "--from", "users.csv").code == 0
+    # With the shared secret nobody knows when the account was created.
+    again = cli.run("provision", "--from", "users.csv", "--workers", "1")
+    assert again.code == 0
+    warnings = [line for line in again.err.splitlines() if line.startswith("warning: ")]
+    what = "is the account that its entry was written for, which takes an admin access token"
+    assert warnings == [
+        f"warning: it was not checked that {ids(names)[0]} {what}",
+        f"warning: the same of 3 more: it was not checked that USER {what}",
+    ]

@@ -18,7 +18,7 @@ from .config import config
 from .connection import Connection
 from .doctor import doctor
 from .exec import exec_
-from .failure import CommandError, report
+from .failure import CommandError, Wording, report
 from .hash import hash_
 from .list import list_
 from .login import login
@@ -195,7 +195,8 @@ def synapse_vault(context: click.Context, /, **options: Any) -> None:
     if sys.stdout is None and context.invoked_subcommand != "exec":
         # Nothing is opened or changed whose result would go nowhere.
         raise CommandError("there is no standard output to write the result to")
-    context.obj = Connection(**options)
+    connection = context.obj = Connection(**options)
+    Wording.has_file = lambda: bool(connection.config_paths)
 
 
 for verb in (

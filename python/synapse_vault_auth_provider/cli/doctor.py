@@ -11,7 +11,7 @@ from ..config import environment, to_json
 from ..delegation import mismatch
 from ..provisioning import ProvisioningError
 from .colour import painted
-from .failure import CommandError
+from .failure import CommandError, in_our_words
 from .output import printable, show_json
 from .verb import json_option, pass_connection
 
@@ -23,6 +23,20 @@ if TYPE_CHECKING:
 CHECK = "configuration"
 """What is looked at first, before anything is asked for over the network."""
 
+
+SKIPPED = [
+    {
+        "check": check,
+        "status": "skipped",
+        "detail": "the configuration has to be right first",
+        "advice": None,
+    }
+    for check in (
+        *("Vault", "token", "KV engine", "may read", "may not write"),
+        *("homeserver", "login type", "secret", "login"),
+    )
+]
+"""What is looked at over the network, in the order of a login, where nothing can be."""
 
 COLOURS = {"ok": "green", "warning": "yellow", "failed": "red", "skipped": "bright_black"}
 
@@ -57,9 +71,10 @@ def _findings(connection: Connection, user: str | None) -> Iterator[dict[str, An
             findings = provisioner.diagnose(user)
     except (CommandError, ProvisioningError) as error:
         if not configured or configured["status"] != "failed":
-            yield _failed(error.message, error.advice)
+            yield _reworded(_failed(error.message, error.advice))
+        yield from SKIPPED
     else:
-        yield from (finding.as_dict() for finding in findings)
+        yield from (_reworded(finding.as_dict()) for finding in findings)
 
 
 def _configured(connection: Connection) -> dict[str, Any]:
@@ -100,6 +115,15 @@ def _configured(connection: Connection) -> dict[str, Any]:
 
 def _failed(detail: str, advice: str | None) -> dict[str, Any]:
     return {"check": CHECK, "status": "failed", "detail": detail, "advice": advice}
+
+
+def _reworded(finding: dict[str, Any]) -> dict[str, Any]:
+    advice = finding["advice"]
+    return {
+        **finding,
+        "detail": in_our_words(finding["detail"]),
+        "advice": in_our_words(advice) if advice else None,
+    }
 
 
 def _line(finding: dict[str, Any]) -> str:

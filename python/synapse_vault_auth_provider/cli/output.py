@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import click
@@ -61,6 +62,7 @@ class Table:
         self._is_for_people = not as_json and sys.stdout is not None and sys.stdout.isatty()
         self._widths = [len(header) for header in headers]
         self._is_begun = False
+        self._warnings: Counter[str] = Counter()
 
     def expect(self, rows: Iterable[Iterable[object]]) -> None:
         """Make the columns wide enough for rows that will be printed."""
@@ -72,7 +74,8 @@ class Table:
         """Print one result.
 
         Args:
-            fields: What there is to know. `warnings` among it go to standard error as well.
+            fields: What there is to know. `warnings` among it go to standard error as well: of
+                those that are the same but for the user, the first.
             columns: What of it a line for people has; a dash stands for `None`.
         """
         if self._as_json:
@@ -84,7 +87,17 @@ class Table:
             click.echo(self._aligned(columns))
         else:
             click.echo("\t".join(map(_text, columns)))
-        _warn_of(fields)
+        for warning, user in _warnings_of(fields):
+            kind = warning.replace(user, "USER")
+            self._warnings[kind] += 1
+            if self._warnings[kind] == 1:
+                warn(_about(user, warning))
+
+    def sum_up_warnings(self) -> None:
+        """Say how many more results each warning is about."""
+        for kind, count in self._warnings.items():
+            if count > 1:
+                warn(f"the same of {count - 1} more: {kind}")
 
     def _aligned(self, columns: Iterable[object]) -> str:
         texts = [_text(value) for value in columns]
@@ -132,9 +145,19 @@ def warn(text: str) -> None:
 
 
 def _warn_of(fields: Mapping[str, object]) -> None:
+    for warning, user in _warnings_of(fields):
+        warn(_about(user, warning))
+
+
+def _warnings_of(fields: Mapping[str, object]) -> list[tuple[str, str]]:
+    """Return the warnings of a result, each with the user that it is about."""
     warnings = fields.get("warnings")
-    for warning in warnings if isinstance(warnings, list) else []:
-        warn(f"{fields.get('matrix_user_id')}: {warning}")
+    user = str(fields.get("matrix_user_id"))
+    return [(str(text), user) for text in warnings] if isinstance(warnings, list) else []
+
+
+def _about(user: str, warning: str) -> str:
+    return warning if user in warning else f"{user}: {warning}"
 
 
 def _text(value: object) -> str:

@@ -161,6 +161,7 @@ class Ledger:
             "failed": self._failed,
             "not done": self._not_done,
         }
+        self._table.sum_up_warnings()
         said = [f"{count} {name}" for name, count in counts.items() if count]
         click.echo(", ".join(said) or "no users in the file", err=True)
         if result.gave_up and self._not_done:

@@ -28,6 +28,9 @@ LONGEST_EXTERNAL_ID = 1024
 MXC = re.compile(r"mxc://[^/]+/[A-Za-z0-9_-]+")
 """https://spec.matrix.org/v1.16/client-server-api/#matrix-content-mxc-uris"""
 
+SEPARATORS = re.compile(r"[;\t|]")
+"""What spreadsheets of some countries put between columns in place of commas."""
+
 LONGEST_SHOWN = 60
 """How much of a wrong value an error repeats, in characters."""
 
@@ -97,6 +100,9 @@ def check(record: Record, server_name: str) -> Row | list[Problem]:
 
 def check_header(columns: list[str], line: int) -> list[Problem]:
     """Return what is wrong with the names of the columns in CSV."""
+    if len(columns) == 1 and (found := SEPARATORS.search(columns[0])):
+        separator = {"\t": "tabs", ";": "semicolons", "|": "bars"}[found[0]]
+        return [Problem(line, f"the columns have {separator} between them; export with commas")]
     problems = [Problem(line, _unknown(column)) for column in columns if column not in COLUMNS]
     problems += [
         Problem(line, f"the column {column} is there more than once")
