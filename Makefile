@@ -7,6 +7,12 @@ BIN := $(VENV)/bin
 AUDIT := .venvs/audit
 WHEEL_DIR := target/wheels-dev
 PROFILE := dev
+# The secrets engine: the name of its crate, its binary and its plugin.
+ENGINE := vault-plugin-secrets-matrix
+# Such as x86_64-unknown-linux-musl; this machine's, if not given.
+ENGINE_TARGET ?=
+# Apart from the others, as a package cannot be there in two versions.
+OLDEST_OPENBAO := .venvs/openbao-oldest
 # Apart from the tests' environment, as what is measured is the wheel as it is released.
 BENCH_VENV := .venvs/bench
 BENCH_BIN := $(BENCH_VENV)/bin
@@ -52,13 +58,17 @@ LOGINS ?= 2000
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint format test-rust test-python test-long test-oldest test-prerelease \
   test-optimized bench soak fuzz fuzz-guided test-cluster wheel optimized reproducible install \
-  prometheus nginx wrk cluster-packages audit advisories audit-tools lock clean
+  engine engine-dev demo-engine prometheus nginx wrk cluster-packages audit advisories audit-tools \
+  lock clean
 
 help: ## List the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 17
 
 demo: install ## Run OpenBao and Synapse and log a user in; KEEP=1 leaves them running, MAS=1 adds MAS
 	@$(BIN)/python -m tests.demo$(if $(MAS),_mas) $(if $(KEEP),--keep)
+
+demo-engine: install engine-dev ## Run OpenBao with the secrets engine, and Synapse, and lease a token; KEEP=1 leaves them running
+	@$(BIN)/python -m tests.demo_engine $(if $(KEEP),--keep)
 
 test: lint test-rust test-python ## Check and test everything
 
@@ -77,16 +87,30 @@ format: $(VENV)/stamp ## Format all code
 	$(BIN)/ruff format
 
 # The same inputs each time; `make fuzz` makes up others.
-test-rust: ## Run the unit tests of the core
+test-rust: ## Run the unit tests of the core and of the secrets engine
 	export PROPTEST_RNG_SEED=1
-	if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --locked; else cargo test --locked; fi
+	crates='--package synapse-vault-auth-provider-core --package $(ENGINE)'
+	if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --locked $$crates; else cargo test --locked $$crates; fi
+
+# Where the sources and the crates lie shows in no byte of it, as with the wheel.
+engine: ## Build the secrets engine as it is released into dist/, with its SHA-256
+	@$(RELEASE_FLAGS) cargo build --quiet --release --locked --package $(ENGINE) \
+	  $(if $(ENGINE_TARGET),--target $(ENGINE_TARGET))
+	mkdir -p dist
+	cp target/$(if $(ENGINE_TARGET),$(ENGINE_TARGET)/)release/$(ENGINE) dist/
+	cd dist
+	sha256sum $(ENGINE) | tee $(ENGINE).sha256
+
+# What the tests run: built without optimization, as their wheel is.
+engine-dev:
+	@cargo build --quiet --locked --package $(ENGINE)
 
 # A file's tests share servers, so they stay together; tests/conftest.py has the order of files.
-test-python: install prometheus nginx ## Run the Python tests, unit and end to end
+test-python: install engine-dev prometheus nginx $(OLDEST_OPENBAO)/stamp ## Run the Python tests, unit and end to end
 	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder \
 	  $(TESTS)
 
-test-long: install ## Run the Python tests that take long, which `make test` leaves out
+test-long: install engine-dev ## Run the Python tests that take long, which `make test` leaves out
 	$(BIN)/python -m pytest -m nightly --numprocesses $(TEST_PROCESSES) --dist loadfile $(TESTS)
 
 test-oldest: ## Run the Python tests with the oldest Synapse that is supported
@@ -217,6 +241,11 @@ $(BENCH_VENV)/stamp: requirements/bench.txt $(VENV)/stamp
 	@echo 'Setting up $(BENCH_VENV) ...'
 	$(BIN)/python -m venv --clear $(BENCH_VENV)
 	$(BENCH_BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
+	touch $@
+
+$(OLDEST_OPENBAO)/stamp: requirements/openbao-oldest.txt $(VENV)/stamp
+	@$(BIN)/python -m venv --clear $(OLDEST_OPENBAO)
+	$(OLDEST_OPENBAO)/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
 	touch $@
 
 # ARGS=--publish writes into docs/reliability.md.

@@ -105,10 +105,20 @@ class Stack:
         tls: bool = ...,
         audited: bool = ...,
         config: str = ...,
+        plugins: Path | None = ...,
+        binary: Path | None = ...,
+        log_level: str = ...,
     ) -> OpenBao: ...
 
     @overload
-    def start_openbao(self, name: str = ..., *, durable: Literal[True]) -> DurableOpenBao: ...
+    def start_openbao(
+        self,
+        name: str = ...,
+        *,
+        durable: Literal[True],
+        plugins: Path | None = ...,
+        log_level: str = ...,
+    ) -> DurableOpenBao: ...
 
     def start_openbao(
         self,
@@ -118,6 +128,9 @@ class Stack:
         tls: bool = False,
         audited: bool = True,
         config: str = "",
+        plugins: Path | None = None,
+        binary: Path | None = None,
+        log_level: str = "info",
     ) -> OpenBao:
         """Start a Vault with a KV v2 engine at `secret/`.
 
@@ -128,13 +141,27 @@ class Stack:
             tls: Whether it speaks TLS; one that is durable does not.
             audited: Whether it writes down all requests; one that is durable does not.
             config: More of its configuration in HCL, of one that is not durable.
+            plugins: The directory with the plugins that it may run.
+            binary: Another `bao` than that of this environment, for one that is not durable.
+            log_level: From which level on it writes its log.
         """
         directory = self._new_directory(name)
         server = (
-            DurableOpenBao(directory)
+            DurableOpenBao(directory, plugins=plugins, log_level=log_level)
             if durable
-            else OpenBao(directory, tls=tls, is_audited=audited, config=config)
+            else OpenBao(
+                directory,
+                tls=tls,
+                is_audited=audited,
+                config=config,
+                plugins=plugins,
+                binary=binary,
+                log_level=log_level,
+            )
         )
+        if plugins:
+            # What its plugins write is in its log.
+            self._servers.callback(self._check_output, server)
         self._servers.callback(server.stop)
         server.start()
         self.confidential.add(server.root_token)
@@ -147,6 +174,7 @@ class Stack:
         machines: Sequence[Machine] | None = None,
         authority: Authority | None = None,
         disk: int | None = None,
+        plugins: Path | None = None,
     ) -> RaftCluster:
         """Start a Vault of three nodes, with AppRole and the policy `read-users`.
 
@@ -156,12 +184,18 @@ class Stack:
             authority: Who certifies them. Without one they do not speak TLS to clients.
             disk: Size of the disk that each has its data on, in megabytes, if they are not to
                 share that of the machine. See `Disk` for what it takes.
+            plugins: The directory with the plugins that they may run.
         """
-        cluster = RaftCluster(self._new_directory(name), machines=machines, authority=authority)
+        cluster = RaftCluster(
+            self._new_directory(name), machines=machines, authority=authority, plugins=plugins
+        )
         if disk is not None:
             for node in cluster.nodes:
                 node.disk = Disk(node.data_path, disk)
                 self._servers.callback(node.disk.unmount)
+        if plugins:
+            for node in cluster.nodes:
+                self._servers.callback(self._check_output, node)
         self._servers.callback(cluster.stop)
         cluster.start()
         self.confidential.add(cluster.root_token)
@@ -262,6 +296,9 @@ class Stack:
         config = self.module_config(openbao, **settings)
         core = Core(openbao, self.confidential, config, environment)
         return self._servers.enter_context(core)
+
+    def _check_output(self, server: OpenBao) -> None:
+        self.confidential.check_text(server.output())
 
     def _new_directory(self, name: str) -> Path:
         directory = self._directory / name

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
-from .openbao import OpenBao, bao_command
+from .openbao import OpenBao
 from .process import START_TIMEOUT
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ class DurableOpenBao(OpenBao):
         *,
         machine: Machine | None = None,
         authority: Authority | None = None,
+        plugins: Path | None = None,
+        log_level: str = "info",
     ) -> None:
         """Write the configuration.
 
@@ -43,8 +45,10 @@ class DurableOpenBao(OpenBao):
             node_id: Its name among the nodes of a cluster.
             machine: Where it runs, if not on loopback.
             authority: Who certifies it. Without one it does not speak TLS.
+            plugins: The directory with the plugins that it may run.
+            log_level: From which level on it writes its log.
         """
-        super().__init__(directory)
+        super().__init__(directory, plugins=plugins, log_level=log_level)
         self.machine = machine
         self._unseal_key = ""
         self.data_path = directory / "data"
@@ -61,7 +65,7 @@ class DurableOpenBao(OpenBao):
             self.ca_cert.write_text(authority.certificate)
             certificate, key = authority.issue(node_id, directory, host)
             listener.update(tls_cert_file=str(certificate), tls_key_file=str(key))
-        configuration = {
+        configuration: dict[str, Any] = {
             "storage": {
                 "raft": {
                     "path": str(self.data_path),
@@ -74,6 +78,8 @@ class DurableOpenBao(OpenBao):
             "api_addr": self.url,
             "cluster_addr": f"https://{host}:{self.cluster_port}",
         }
+        if plugins:
+            configuration["plugin_directory"] = str(plugins)
         self.config_path = directory / "openbao.json"
         self.config_path.write_text(json.dumps(configuration, indent=1))
 
@@ -93,7 +99,12 @@ class DurableOpenBao(OpenBao):
     def start_sealed(self) -> None:
         """Start the server and wait until it answers, if only that it is sealed."""
         self._start(
-            [bao_command(), "server", f"-config={self.config_path}"],
+            [
+                self.binary,
+                "server",
+                f"-config={self.config_path}",
+                f"-log-level={self.log_level}",
+            ],
             {"HOME": str(self.directory), "PATH": os.environ["PATH"]},
             ANSWERS_WHILE_SEALED,
         )

@@ -29,7 +29,15 @@ class OpenBao(Server):
     root_token = ROOT_TOKEN
 
     def __init__(
-        self, directory: Path, *, tls: bool = False, is_audited: bool = True, config: str = ""
+        self,
+        directory: Path,
+        *,
+        tls: bool = False,
+        is_audited: bool = True,
+        config: str = "",
+        plugins: Path | None = None,
+        binary: Path | None = None,
+        log_level: str = "info",
     ) -> None:
         """Choose a port.
 
@@ -38,12 +46,18 @@ class OpenBao(Server):
             tls: Whether it speaks TLS, with a certificate of an authority that it makes up.
             is_audited: Whether it writes down all requests. They are a few kilobytes each.
             config: More of its configuration in HCL, such as more listeners.
+            plugins: The directory with the plugins that it may run.
+            binary: Another `bao` than that of this environment.
+            log_level: From which level on it writes its log.
         """
         # In development mode it listens on the port after its own too, for other nodes.
         port, self.cluster_port = neighbouring_ports()
         super().__init__("openbao", directory, port)
         self.is_audited = is_audited
         self.config = config
+        self.plugins = plugins
+        self.binary = binary or bao_command()
+        self.log_level = log_level
         self.audit_path = directory / "audit.log"
         if tls:
             (directory / "tls").mkdir()
@@ -56,14 +70,17 @@ class OpenBao(Server):
         if self.is_audited:
             path = json.dumps(str(self.audit_path))
             config += f'audit "file" "all" {{ options {{ file_path = {path} }} }}\n'
+        if self.plugins:
+            config += f"plugin_directory = {json.dumps(str(self.plugins))}\n"
         config_path = self.directory / "config.hcl"
         config_path.write_text(config)
         tls = [f"-dev-tls-cert-dir={self.directory / 'tls'}"] if self.ca_cert else []
         self._start(
             [
-                bao_command(),
+                self.binary,
                 "server",
                 "-dev",
+                f"-log-level={self.log_level}",
                 *([f"-config={config_path}"] if config else []),
                 f"-dev-root-token-id={ROOT_TOKEN}",
                 f"-dev-listen-address=127.0.0.1:{self.port}",
@@ -83,7 +100,7 @@ class OpenBao(Server):
     def cli(self, *arguments: str, stdin: str | None = None, token: str | None = None) -> str:
         """Run the vendor's command line against the server and return what it prints."""
         result = subprocess.run(
-            [bao_command(), *arguments],
+            [self.binary, *arguments],
             input=stdin,
             capture_output=True,
             text=True,

@@ -34,8 +34,11 @@ class RaftNode(DurableOpenBao):
         *,
         machine: Machine | None = None,
         authority: Authority | None = None,
+        plugins: Path | None = None,
     ) -> None:
-        super().__init__(directory, node_id=name, machine=machine, authority=authority)
+        super().__init__(
+            directory, node_id=name, machine=machine, authority=authority, plugins=plugins
+        )
         self.node_id = name
         self.disk: Disk | None = None
         """What it has its data on, if that is no directory of this machine's disk."""
@@ -96,6 +99,7 @@ class RaftCluster:
         *,
         machines: Sequence[Machine] | None = None,
         authority: Authority | None = None,
+        plugins: Path | None = None,
     ) -> None:
         """Write the configurations.
 
@@ -103,9 +107,10 @@ class RaftCluster:
             directory: For all files of the nodes.
             machines: Where each of the three runs, if not all on loopback.
             authority: Who certifies them. Without one they do not speak TLS to clients.
+            plugins: The directory with the plugins that they may run.
         """
         self.nodes = [
-            RaftNode(directory / name, name, machine=machine, authority=authority)
+            RaftNode(directory / name, name, machine=machine, authority=authority, plugins=plugins)
             for name, machine in zip(
                 ("one", "two", "three"), machines or (None, None, None), strict=True
             )

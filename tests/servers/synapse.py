@@ -158,3 +158,12 @@ class Synapse(SynapseProcess):
             )
             database.commit()
         return user_id
+
+    def devices(self, user_id: str) -> list[str]:
+        """Return the ids of a user's devices, as the database has them."""
+        path = self.directory / "synapse.db"
+        with closing(sqlite3.connect(path, timeout=30)) as database:
+            rows = database.execute(
+                "SELECT device_id FROM devices WHERE user_id = ? AND NOT hidden", (user_id,)
+            )
+            return [row[0] for row in rows]

@@ -40,6 +40,21 @@ and the capabilities there. Provisioning needs version 2.
 https://developer.hashicorp.com/vault/docs/secrets/kv/kv-v2/setup#acl-rules
 """
 
+ENGINE_READS = {"login/": ["read", "sudo"]}
+
+ENGINE_CAPABILITIES: Mapping[str, Mapping[str, list[str]]] = {
+    MODULE: ENGINE_READS,
+    PROVISIONING: {
+        "config/user/": ["create", "delete", "list", "read", "update"],
+        "rotate/": ["create", "update"],
+        "user/": ["read"],
+    },
+}
+"""What each needs of the secrets engine. A path like `login/` opens to `sudo` alone."""
+
+LEASES = {"sys/leases/renew": ["update"], "sys/leases/revoke": ["update"]}
+"""What takes care of leases, for whoever reads one."""
+
 
 @click.command(short_help="Print the policies that tokens for Vault need.")
 @click.option(
@@ -76,6 +91,9 @@ def policy(
     """  # noqa: D301 (click's mark for lines that are not to be filled)
     if keep_in is not None and user is None:
         raise click.UsageError("--keep-in goes with --for-user.")
+    if connection.engine is not None:
+        _show(connection, _of_engine(connection, whose, user))
+        return
     mount, version, root = connection.kv_location()
     _refuse_wildcards(f"{mount}/{root}", "the path of the entries")
     if user is not None:
@@ -100,6 +118,10 @@ def policy(
             one: _policy(f"for the {one}", mount, version, f"{root}/*", CAPABILITIES[one])
             for one in wanted
         }
+    _show(connection, texts)
+
+
+def _show(connection: Connection, texts: Mapping[str, str]) -> None:
     if connection.as_json:
         show_json(texts)
     else:
@@ -116,6 +138,34 @@ def _kept(keep_in: str, mount: str) -> str:
         raise CommandError(f"{path} names no entry", "Give the mount and a path below it.")
     whom = f"to keep a token in {path}" + ("" if of == mount else f", where {of} is the mount")
     return _policy(whom, of, 2, below, {2: KEEPING})
+
+
+def _of_engine(connection: Connection, whose: str | None, user: str | None) -> dict[str, str]:
+    """Return the policies where the secrets engine has the secrets."""
+    mount, _, _ = connection.kv_location()
+    _refuse_wildcards(mount, "the mount")
+    if user is not None:
+        if whose:
+            raise click.UsageError("Give either --for or --for-user.")
+        user_id = _user_id(connection, user)
+        localpart, _, server_name = user_id[1:].partition(":")
+        # Whole, as a pattern would cover users with a slash in their localpart too.
+        paths = {f"{mount}/user/{localpart}/{server_name}": ["read"], **LEASES}
+        return {user_id: _rules(f"For {user_id} alone, with the secrets engine.", paths)}
+    texts = {}
+    for one in [whose] if whose else [MODULE, PROVISIONING]:
+        paths = {f"{mount}/{path}*": able for path, able in ENGINE_CAPABILITIES[one].items()}
+        if one == PROVISIONING:
+            paths.update(LEASES)
+        texts[one] = _rules(f"For the {one}, with the secrets engine.", paths)
+    return texts
+
+
+def _rules(comment: str, paths: Mapping[str, list[str]]) -> str:
+    return f"# {comment}\n" + "".join(
+        f"path {_quoted(path)} {{ capabilities = {json.dumps(able)} }}\n"
+        for path, able in paths.items()
+    )
 
 
 def _user_id(connection: Connection, user: str) -> str:
