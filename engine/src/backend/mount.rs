@@ -20,6 +20,8 @@ pub struct Mount {
     pub homeservers: Homeservers,
     /// What must not happen to one user at once.
     pub users: Users,
+    /// Whose session that stays is being opened or ended, each alone.
+    pub static_users: Users,
     /// The logins that are under way.
     pub under_way: UnderWay,
     /// When sessions whose end is not confirmed are tried next.
@@ -36,6 +38,7 @@ impl Mount {
             store: Store::new(Arc::clone(&host.storage)),
             homeservers: Homeservers::new(host.notices.clone()),
             users: Users::default(),
+            static_users: Users::default(),
             under_way: UnderWay::default(),
             attempts: Attempts::default(),
             is_ticking: AtomicBool::new(false),

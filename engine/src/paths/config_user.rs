@@ -135,6 +135,8 @@ async fn write(mount: Arc<Mount>, call: Call) -> Outcome {
 
 async fn delete(mount: Arc<Mount>, call: Call) -> Outcome {
     let user = names::user(&call)?;
+    // In this order: a read of the session that stays logs in while it holds the first.
+    let _one_at_a_time = mount.static_users.change(&user.id, sessions::CHANGE_TIME).await?;
     let _exclusive = mount.users.change(&user.id, sessions::CHANGE_TIME).await?;
     let warning = sessions::end_static(&mount, &user).await?;
     mount.store.delete_user(&user.id).await?;

@@ -4,6 +4,9 @@ pub mod config_homeserver;
 pub mod config_user;
 pub mod login;
 mod parts;
+pub mod pending;
+pub mod rotate;
+pub mod static_;
 pub mod user;
 
 use crate::backend::Mount;
@@ -16,7 +19,11 @@ pub const ALL: &[&Path<Mount>] = &[
     &config_user::PATH,
     &config_user::LIST,
     &user::PATH,
+    &static_::PATH,
+    &rotate::PATH,
     &login::PATH,
+    &pending::PATH,
+    &pending::LIST,
 ];
 
 /// Paths whose policy needs `sudo`.
