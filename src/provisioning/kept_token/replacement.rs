@@ -125,7 +125,7 @@ impl Keeper<'_> {
         let remote = &self.operation.remote;
         let token = &created.access_token;
         let action = "see whether the new token works";
-        let owner = remote.retry(action, || remote.homeserver.token_owner(token)).await;
+        let owner = remote.retry(action, || remote.homeserver.who_am_i(token)).await;
         let refused = match owner {
             Ok(owner) if owner == remote.id() => None,
             Ok(owner) => Some(ProvisioningError::new(

@@ -80,9 +80,8 @@ impl Provisioner {
             matrix_user_id: operation.account.user_id.to_string(),
             token: None,
             already_exists: claimed.already_exists,
-            cross_signing_reset_until: None,
+            cross_signing_reset_until,
             warnings: Vec::new(),
-            cross_signing_reset_until: None,
         };
         if is_set && !request.with_token {
             return Ok(user);
