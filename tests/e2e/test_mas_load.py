@@ -63,11 +63,8 @@ def test_a_burst_of_one_bot_does_not_hold_up_others(under_mas: MasDeployment) ->
     answers = [login.result() for login in burst]
     statuses = Counter(answer.status_code for answer in answers)
     # One at a time, and who waits at the end of login_timeout is told to come again.
-    assert set(statuses) <= {200, 502, 503}
+    assert set(statuses) == {200, 503}
     assert statuses[200] >= 10
-    assert statuses[503] >= 1
-    # Only one can have been under way when its time ended.
-    assert statuses[502] <= 1
     tokens = {answer.json()["access_token"] for answer in answers if answer.status_code == 200}
     assert len(tokens) == statuses[200]
     under_mas.mas.homeserver.delay = 0

@@ -108,8 +108,13 @@ async fn create(logins: &Arc<MasLogins>, request: &SessionRequest) -> Result<Ope
                 .map_err(|error| Refusal::BadRequest(error.to_string()))?,
         ),
     };
+    let began = Instant::now();
     let turn = timeout_at(deadline.at(), logins.turns.of_user(&request.user_id)).await;
     let turn = turn.map_err(|_| Failure::Overloaded)?;
+    let waited = began.elapsed();
+    if logins.turns.is_too_late(waited, deadline) {
+        return Err(Failure::Overloaded.into());
+    }
     let user = account_of(logins, &request.user_id, deadline).await?;
     let (device, replaced) = match wanted {
         None => (DeviceId::random().map_err(unsent)?, Replaced::default()),
@@ -121,7 +126,12 @@ async fn create(logins: &Arc<MasLogins>, request: &SessionRequest) -> Result<Ope
             }
         },
     };
-    let (created, lost) = create_until(logins, request, &user, &device, turn).await?;
+    let created = create_until(logins, request, &user, &device, turn).await;
+    let (created, lost) = created.map_err(|failure| match failure {
+        // Nothing failed but to have a turn early enough.
+        Failure::TimedOut(None) if waited > deadline.limit() / 2 => Failure::Overloaded,
+        failure => failure,
+    })?;
     Ok(Opened { user, device, replaced, lost, created })
 }
 
@@ -146,9 +156,14 @@ async fn create_until(
     let mut waits = backoff();
     let mut failed = None;
     let failure = loop {
+        let began = Instant::now();
         let Ok(permit) = timeout_at(deadline.at(), logins.turns.of_creation()).await else {
             break failed.map_or(Failure::Overloaded, |error| Failure::TimedOut(Some(error)));
         };
+        if logins.turns.is_too_late(began.elapsed(), deadline) {
+            break Failure::Overloaded;
+        }
+        let began = Instant::now();
         let name = match SessionName::new(label, SessionPurpose::Login) {
             Ok(name) => name,
             Err(error) => break unsent(error),
@@ -166,7 +181,10 @@ async fn create_until(
             }
         });
         let error = match timeout_at(deadline.at(), &mut creating).await {
-            Ok(Ok(Ok(created))) => return Ok((created, lost.names)),
+            Ok(Ok(Ok(created))) => {
+                logins.turns.note(began.elapsed());
+                return Ok((created, lost.names));
+            }
             Ok(Ok(Err(error))) => error,
             Ok(Err(_)) => {
                 lost.names.push(name);

@@ -6,9 +6,11 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
+use crate::retry::Deadline;
 use crate::sync::Mutex;
 use crate::user_id::UserId;
 
@@ -19,6 +21,8 @@ const AT_ONCE: usize = 4;
 pub struct Turns {
     users: Arc<Users>,
     creations: Arc<Semaphore>,
+    /// How long it took to open the last session.
+    takes: Mutex<Duration>,
 }
 
 type Users = Mutex<HashMap<UserId, Arc<tokio::sync::Mutex<()>>>>;
@@ -39,7 +43,11 @@ struct Listed {
 impl Turns {
     /// Nobody's turn.
     pub fn new() -> Self {
-        Self { users: Arc::default(), creations: Arc::new(Semaphore::new(AT_ONCE)) }
+        Self {
+            users: Arc::default(),
+            creations: Arc::new(Semaphore::new(AT_ONCE)),
+            takes: Mutex::default(),
+        }
     }
 
     /// Waits for the user's turn. Who came first has it first.
@@ -48,6 +56,17 @@ impl Turns {
         // Who gives up waiting leaves the list as well.
         let listed = Listed { users: Arc::clone(&self.users), user_id: user_id.clone() };
         UserTurn { _guard: turn.lock_owned().await, _listed: listed }
+    }
+
+    /// Remembers how long it took to open a session.
+    pub fn note(&self, took: Duration) {
+        *self.takes.lock() = took;
+    }
+
+    /// Whether a session would come too late for a login that has waited so long for its turn.
+    pub fn is_too_late(&self, waited: Duration, deadline: Deadline) -> bool {
+        let takes = *self.takes.lock();
+        waited > takes && deadline.left() < takes
     }
 
     /// Waits until one session more may be opened.
@@ -69,9 +88,7 @@ impl Drop for Listed {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use tokio::time::timeout;
+    use tokio::time::{sleep, timeout};
 
     use super::*;
 
@@ -90,6 +107,21 @@ mod tests {
         drop(turn);
         assert!(timeout(second, turns.of_user(&alice)).await.is_ok());
         assert!(turns.users.lock().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_waited_long_does_not_begin_what_cannot_end_in_time() {
+        let (turns, second) = (Turns::new(), Duration::from_secs(1));
+        let deadline = Deadline::after(second * 10);
+        sleep(second * 9).await;
+        // It is not known yet how long a session takes.
+        assert!(!turns.is_too_late(second * 9, deadline));
+        turns.note(second * 2);
+        assert!(turns.is_too_late(second * 9, deadline));
+        // Where nobody waits, it is tried whatever the time.
+        assert!(!turns.is_too_late(Duration::ZERO, deadline));
+        turns.note(second / 2);
+        assert!(!turns.is_too_late(second * 9, deadline));
     }
 
     #[tokio::test(start_paused = true)]
