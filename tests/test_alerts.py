@@ -96,6 +96,8 @@ def test_everything_named_exists(name: str, shown: Metrics) -> None:
     samples = {sample.name for sample in shown.samples}
     # It has no sample until the end of the token is known.
     samples.add("synapse_vault_auth_vault_token_expiry_timestamp_seconds")
+    # It has some once the service runs, and has MAS.
+    samples.add("synapse_vault_auth_mas_request_seconds_bucket")
     named = set(re.findall(r"synapse_vault_auth_\w+", expression))
     assert named
     assert named <= samples

@@ -28,6 +28,7 @@ TYPES = {
     "synapse_vault_auth_logins": "counter",
     "synapse_vault_auth_login_seconds": "histogram",
     "synapse_vault_auth_vault_request_seconds": "histogram",
+    "synapse_vault_auth_mas_request_seconds": "histogram",
     "synapse_vault_auth_vault_retries": "counter",
     "synapse_vault_auth_cache": "counter",
     "synapse_vault_auth_vault_token_expiry_timestamp_seconds": "gauge",

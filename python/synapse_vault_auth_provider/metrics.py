@@ -91,6 +91,11 @@ class _Services:
             "How long Vault took to answer, or not to answer, by kind of request",
             labels=[SERVER_NAME, "operation"],
         )
+        mas_requests = HistogramMetricFamily(
+            "synapse_vault_auth_mas_request_seconds",
+            "How long Matrix Authentication Service took to answer, or not to, by kind of request",
+            labels=[SERVER_NAME, "operation"],
+        )
         retries = CounterMetricFamily(
             "synapse_vault_auth_vault_retries",
             "Requests to Vault sent again because one before had failed or was not answered",
@@ -112,15 +117,8 @@ class _Services:
             labels=[SERVER_NAME],
         )
         for server_name, counts in self._counts().items():
-            for operation in counts[0].vault_requests:
-                all_took = [one.vault_requests[operation] for one in counts]
-                numbers = [sum(each) for each in zip(*(took for took, _ in all_took), strict=True)]
-                bounds = [*map(floatToGoString, VAULT_REQUEST_BUCKETS), "+Inf"]
-                requests.add_metric(
-                    [server_name, operation],
-                    list(zip(bounds, numbers, strict=True)),
-                    sum(seconds for _, seconds in all_took),
-                )
+            _add_requests(requests, server_name, [one.vault_requests for one in counts])
+            _add_requests(mas_requests, server_name, [one.mas_requests for one in counts])
             retries.add_metric([server_name], sum(one.vault_retries for one in counts))
             for result in counts[0].cache:
                 number = sum(one.cache[result] for one in counts)
@@ -129,7 +127,7 @@ class _Services:
             if ends:
                 expiry.add_metric([server_name], min(ends))
             in_flight.add_metric([server_name], sum(one.lookups_in_flight for one in counts))
-        return [requests, retries, cache, expiry, in_flight]
+        return [requests, mas_requests, retries, cache, expiry, in_flight]
 
     def _counts(self) -> dict[str, list[Counts]]:
         counts: defaultdict[str, list[Counts]] = defaultdict(list)
@@ -138,6 +136,23 @@ class _Services:
             if service is not None:
                 counts[server_name].append(service.counts())
         return counts
+
+
+def _add_requests(
+    family: HistogramMetricFamily,
+    server_name: str,
+    counts: list[dict[str, tuple[list[int], float]]],
+) -> None:
+    """Add to a family how long requests took, by kind, of several services together."""
+    bounds = [*map(floatToGoString, VAULT_REQUEST_BUCKETS), "+Inf"]
+    for operation in counts[0]:
+        all_took = [one[operation] for one in counts if operation in one]
+        numbers = [sum(each) for each in zip(*(took for took, _ in all_took), strict=True)]
+        family.add_metric(
+            [server_name, operation],
+            list(zip(bounds, numbers, strict=True)),
+            sum(seconds for _, seconds in all_took),
+        )
 
 
 _services = _Services()

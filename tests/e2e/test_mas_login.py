@@ -11,6 +11,7 @@ import requests
 
 from tests.harness.accounts import Account
 from tests.harness.mas_deployment import LOGIN, LOGOUT, MasDeployment
+from tests.harness.waiting import wait_until
 from tests.servers.mas.http_types import Answer
 from tests.servers.port import ReservedPort
 from tests.servers.synapse import SERVER_NAME
@@ -400,6 +401,37 @@ def test_listeners_for_others_serve_no_login(
     assert other.sessions(account.user_id) == []
 
 
-def test_health_tells_of_mas(under_mas: MasDeployment) -> None:
+def test_health_and_metrics_tell_of_mas(under_mas: MasDeployment) -> None:
+    account = under_mas.new_account()
+    before = under_mas.synapse.metrics()
+    under_mas.log_in(account.user_id, account.token_hash).check_accepted(account.user_id)
+    after = under_mas.synapse.metrics()
+    name = "mas_request_seconds_count"
+    opened, opened_before = (
+        metrics.value(name, operation="open_session", server_name=SERVER_NAME) or 0
+        for metrics in (after, before)
+    )
+    assert opened == opened_before + 1
     url = f"{under_mas.synapse.url}/_synapse/client/vault_auth/health"
-    assert requests.get(url, timeout=60).json()["healthy"] is True
+    well = {
+        "healthy": True,
+        "vault_reachable": True,
+        "token_valid": True,
+        "kv_readable": True,
+        "mas_reachable": True,
+        "mas_client_valid": True,
+    }
+    wait_until("a check", lambda: requests.get(url, timeout=60).json() == well)
+    under_mas.mas.refuse_connections()
+    away = {**well, "healthy": False, "mas_reachable": False, "mas_client_valid": None}
+    wait_until("another check", lambda: requests.get(url, timeout=60).json() == away)
+    assert requests.get(url, timeout=60).status_code == 503
+    under_mas.mas.listen()
+    under_mas.mas.forget_tokens()
+    right, under_mas.mas.client.secret = under_mas.mas.client.secret, "another"
+    refused = {**well, "healthy": False, "mas_client_valid": False}
+    try:
+        wait_until("a third check", lambda: requests.get(url, timeout=60).json() == refused)
+    finally:
+        under_mas.mas.client.secret = right
+    wait_until("a fourth check", lambda: requests.get(url, timeout=60).json() == well)
