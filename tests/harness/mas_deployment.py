@@ -9,7 +9,7 @@ import requests
 
 from tests.servers.synapse import SERVER_NAME
 
-from .deployment import Attempt, Deployment
+from .deployment import LOGIN_TYPE, Attempt, Deployment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tests.servers import Mas, OpenBao, Synapse
     from tests.servers.mas.records import PersonalSession
 
+    from .accounts import Account
     from .confidential import Confidential
 
 LOGIN = "/_synapse/client/vault_auth/login"
@@ -53,6 +54,16 @@ class MasDeployment(Deployment):
         since = self.synapse.log_size()
         response = requests.post(self.synapse.url + LOGIN, data=body, headers=headers, timeout=300)
         return Attempt(response, self.synapse.log_records(since))
+
+    def answer_to_login(self, account: Account, **fields: Any) -> requests.Response:
+        """Log in, without looking at the log."""
+        body = {
+            "type": LOGIN_TYPE,
+            "identifier": {"type": "m.id.user", "user": account.user_id},
+            "token_hash": account.token_hash,
+            **fields,
+        }
+        return requests.post(self.synapse.url + LOGIN, json=body, timeout=300)
 
     def log_out(self, token: str | None, *, everywhere: bool = False) -> requests.Response:
         """Send a logout to the module's own endpoint."""
