@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 PAGE = "operations.md"
 
 CORE = sorted((ROOT / "src").rglob("*.rs"))
-PYTHON = sorted((ROOT / "python" / "synapse_vault_auth_provider").glob("*.py"))
+PYTHON = [
+    path
+    for folder in (".", "mas")
+    for path in sorted((ROOT / "python" / "synapse_vault_auth_provider" / folder).glob("*.py"))
+]
 
 NOT_OF_LOGINS = {"provisioning", "homeserver", "diagnosis.rs", "v2.rs"}
 """What only the provisioning helper says, which `docs/provisioning.md` explains."""
@@ -140,6 +144,7 @@ def test_every_line_of_no_login_is_explained_with_its_level(level: str, text: st
 def test_what_the_python_side_says_is_explained() -> None:
     source = "\n".join(path.read_text() for path in PYTHON)
     said = re.findall(r"logger\.(?:debug|info|warning|error|exception)\(\s*" + _STRING, source)
+    said += [f"{what}: X" for what in re.findall(r"_failures\.log\(\s*\"([^\"]+)\"", source)]
     lines = rows(PAGE, "Lines of no login")
     assert any(said)
     for text in filter(lambda text: text != "%s", said):

@@ -12,7 +12,9 @@ import pytest
 import requests
 
 from tests.harness.mas_deployment import LOGIN, LOGOUT, MasDeployment
+from tests.servers.mas.compat import PasswordLimit
 from tests.servers.mas.http_types import Answer, Request
+from tests.servers.port import ReservedPort
 from tests.servers.synapse import SERVER_NAME
 
 if TYPE_CHECKING:
@@ -27,7 +29,12 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="module")
-def shared_passing(file_stack: Stack) -> MasDeployment:
+def proxied_port() -> ReservedPort:
+    return ReservedPort()
+
+
+@pytest.fixture(scope="module")
+def shared_passing(file_stack: Stack, proxied_port: ReservedPort) -> MasDeployment:
     mas = file_stack.start_mas()
     mas.compat.limit.burst = 1e9
     # Four logins of the module's own types a client, so that others are seen not to be charged.
@@ -39,6 +46,15 @@ def shared_passing(file_stack: Stack) -> MasDeployment:
         mas_settings={"pass_other_logins": True},
         m_login_password_support_enabled=True,
         request_timeout="3s",
+        listeners=[
+            {
+                "port": proxied_port,
+                "type": "http",
+                "x_forwarded": True,
+                "bind_addresses": ["127.0.0.1"],
+                "resources": [{"names": ["client"]}],
+            }
+        ],
         homeserver_yaml={"rc_login": {"address": limits, "account": many, "failed_attempts": many}},
     )
 
@@ -114,6 +130,36 @@ def test_what_goes_along(passing: MasDeployment) -> None:
     assert set(names) <= allowed | {
         *("content-type", "authorization", "user-agent", "x-forwarded-for")
     }
+
+
+def test_behind_a_proxy_the_address_is_that_of_its_header(
+    passing: MasDeployment, proxied_port: ReservedPort
+) -> None:
+    body = password_login(passing, person(passing))
+    url = f"http://127.0.0.1:{proxied_port}{LOGIN}"
+    for header, address in (
+        ("203.0.113.9", "203.0.113.9"),
+        ("203.0.113.10 , 198.51.100.7", "203.0.113.10"),
+        ("2001:db8::1", "2001:db8::1"),
+    ):
+        headers = {"X-Forwarded-For": header, "X-Forwarded-Proto": "https"}
+        assert requests.post(url, json=body, headers=headers, timeout=60).status_code == 200
+        sent = last(passing)
+        assert [value for name, value in sent.all_headers if name == "x-forwarded-for"] == [address]
+        assert passing.mas.compat.address(sent) == address
+
+
+def test_a_client_s_own_header_gives_it_no_more_passwords_to_try(passing: MasDeployment) -> None:
+    body = {**password_login(passing, person(passing)), "password": "wrong"}
+    passing.mas.compat.limit = PasswordLimit(burst=3)
+    try:
+        statuses = [
+            post(passing, body, X_Forwarded_For=f"203.0.113.{number}").status_code
+            for number in range(5)
+        ]
+    finally:
+        passing.mas.compat.limit = PasswordLimit(burst=1e9)
+    assert statuses == [403, 403, 403, 429, 429]
 
 
 def test_refusals_of_mas_come_back_as_they_are(passing: MasDeployment) -> None:

@@ -83,7 +83,7 @@ class LogoutResource(DirectServeJsonResource):
                 request, "logout_all" if everywhere else "logout", raw, access_token=token
             )
         if result is None or result.kind == "unavailable":
-            reason = (result and result.reason) or "no answer in time"
+            reason = (result and result.reason) or "no answer in time, or too many requests at once"
             self._failures.log("A logout failed", reason)
             return answers.error(*answers.MAS_FAILED)
         return answers.error(*UNKNOWN_TOKEN)

@@ -83,6 +83,6 @@ class PassingOn:
         )
         if answer is not None and answer.status is not None:
             return answer
-        reason = (answer and answer.reason) or "no answer in time"
+        reason = (answer and answer.reason) or "no answer in time, or too many requests at once"
         self._failures.log("A request could not be passed on", reason)
         return None

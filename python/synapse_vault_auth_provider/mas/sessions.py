@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -17,11 +18,18 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+MOST_AT_ONCE = 200
+"""How many requests that nobody is known for are under way at once, of each kind.
+
+Anybody may send them, and each holds a connection to MAS until it is answered.
+"""
+
 
 class MasSessions:
     """Opens and ends sessions, and passes on what is not the module's.
 
-    What returns ``None`` was never answered by the core, which keeps to its time limits itself.
+    What returns ``None`` was never answered by the core, which keeps to its time limits itself; or
+    there were too many of its kind already.
     """
 
     def __init__(
@@ -34,6 +42,7 @@ class MasSessions:
         self._service = service
         self._logins = logins
         self._make_deferred_yieldable = make_deferred_yieldable
+        self._under_way: Counter[str] = Counter()
 
     async def open(
         self,
@@ -83,8 +92,9 @@ class MasSessions:
         self, access_token: str, seconds_left: float, *, everywhere: bool
     ) -> MasLogout | None:
         """End sessions; see `MasService.log_out`."""
-        return await self._result(
-            lambda number: self._service.log_out(number, access_token, everywhere, seconds_left)
+        return await self._one_of_many(
+            "log_out",
+            lambda number: self._service.log_out(number, access_token, everywhere, seconds_left),
         )
 
     async def pass_on(
@@ -98,7 +108,8 @@ class MasSessions:
         client_address: str | None,
     ) -> MasAnswer | None:
         """Pass a request on; see `MasService.pass_on`."""
-        return await self._result(
+        return await self._one_of_many(
+            "pass_on",
             lambda number: self._service.pass_on(
                 number,
                 endpoint,
@@ -107,8 +118,17 @@ class MasSessions:
                 authorization=authorization,
                 user_agent=user_agent,
                 client_address=client_address,
-            )
+            ),
         )
+
+    async def _one_of_many(self, kind: str, start: Callable[[int], T | None]) -> T | None:
+        if self._under_way[kind] >= MOST_AT_ONCE:
+            return None
+        self._under_way[kind] += 1
+        try:
+            return await self._result(start)
+        finally:
+            self._under_way[kind] -= 1
 
     async def _result(
         self,
