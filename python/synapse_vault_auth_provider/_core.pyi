@@ -728,7 +728,8 @@ class Provisioner:
             display_name: What others see the user called.
             avatar: An ``mxc://`` URI, or the path of an image file, which is uploaded.
             is_admin: Whether the user becomes a server administrator. `False` leaves one that is.
-            user_type: The account's type, such as ``bot``.
+            user_type: The account's type, such as ``bot``. Not where Matrix Authentication Service
+                signs users in, which has no types.
             external_id: The service's own id of the user. It is kept with the secret, and a call
                 with another one for the same account is a conflict.
             adopt: Whether to take an account that exists and was not created by us, or an entry
@@ -779,12 +780,15 @@ class Provisioner:
             matrix_user_id: The id, spelt as the homeserver spells it, or the localpart.
             device_id: The device to log in; a new one by default.
             device_name: What others see the device called.
-            logout_others: Whether all other devices of the account are logged out.
+            logout_others: Whether all other devices of the account are logged out. Where Matrix
+                Authentication Service signs users in, that takes a client of its admin API.
 
         Returns:
-            The session.
+            The session. Where Matrix Authentication Service signs users in and the module serves no
+            logins, one that its admin API has opened.
 
         Raises:
+            ConfigurationError: An argument is wrong, or a right is missing.
             VaultError: Vault holds no secret of this user, or does not show it.
             ConflictError: What Vault holds is of no use yet.
             HomeserverError: The homeserver refuses the login.
@@ -902,7 +906,9 @@ class Provisioner:
 
         With an admin token this works for every account, and also resets the password and removes
         e-mail addresses and telephone numbers. Without one it takes a login with the very secret;
-        where that fails, the secret is removed all the same and a warning says what is left.
+        where that fails, the secret is removed all the same and a warning says what is left. Where
+        Matrix Authentication Service signs users in, a client of its admin API is needed in place
+        of the admin token; it ends sessions of every kind, and deactivates the account there.
 
         Args:
             matrix_user_id: The id, or the localpart.
@@ -916,6 +922,7 @@ class Provisioner:
             `sessions_end_at` on, if that is set.
 
         Raises:
+            ConfigurationError: The account was to be deactivated, and there is no right to do so.
             VaultError: Vault refuses to write or to remove the entry.
             HomeserverError: The homeserver refuses.
             UnreachableError: One of them did not answer in time. Call again to do what is left.

@@ -81,9 +81,6 @@ const HOMESERVER: &[Matter] = &[
     Matter::of(&["timeout"], &[("SYNAPSE_VAULT_TIMEOUT", "timeout")]),
 ];
 
-/// How all keys of provisioning's settings begin that are about Matrix Authentication Service.
-const MAS_PREFIX: &str = "mas_";
-
 /// The keys of the module's `mas` that say where MAS is and who we are to it, and what they are
 /// called among provisioning's settings and in errors.
 const OF_MAS: &[(&str, &str, &str)] = &[
@@ -250,7 +247,7 @@ impl Merged {
                 SERVER_NAME.take(&mut homeserver, &mut merged.values);
             }
             if !of_mas.is_empty() {
-                merged.values.retain(|key, _| !key.starts_with(MAS_PREFIX));
+                merged.values.retain(|key, _| OF_MAS.iter().all(|(_, name, _)| name != key));
                 merged.values.extend(of_mas);
             }
             merged.fill_in(HOMESERVER, homeserver, &sources.environment);

@@ -30,15 +30,13 @@ MXC = "mxc://example.org/bot"
 @pytest.fixture(scope="module")
 def file_site(file_stack: Stack) -> MasSite:
     mas = file_stack.start_mas()
-    return MasSite.of(
-        file_stack.start_homeserver_under_mas("provisioned", mas, has_module=False)
-    )
+    return MasSite.of(file_stack.start_homeserver_under_mas("provisioned", mas, has_module=False))
 
 
 @pytest.fixture
 def site(file_site: MasSite) -> Iterator[MasSite]:
     yield file_site
-    file_site.mas.faults.clear()
+    file_site.mas.recover()
 
 
 def test_an_account_is_created_at_mas_and_opened(site: MasSite) -> None:
@@ -129,7 +127,14 @@ def test_logging_in_without_the_module(site: MasSite) -> None:
 
 @pytest.mark.parametrize(
     "device_id",
-    ["SHORT", "", "AAAAAAAAAA urn:synapse:admin:*", "AAAAAAAAAA\turn:mas:admin", "A" * 256, "ÄÄÄÄÄÄÄÄÄÄ"],
+    [
+        "SHORT",
+        "",
+        "AAAAAAAAAA urn:synapse:admin:*",
+        "AAAAAAAAAA\turn:mas:admin",
+        "A" * 256,
+        "ÄÄÄÄÄÄÄÄÄÄ",
+    ],
 )
 def test_a_device_that_is_none(site: MasSite, device_id: str) -> None:
     user_id = new_id("mas")
@@ -186,9 +191,7 @@ def test_without_a_client_it_is_said_what_is_missing(site: MasSite, rights: str 
     assert site.account(user_id) is None
 
     site.provisioner().provision_user(user_id, with_token=False)
-    error = site.error(
-        ConfigurationError, provisioner.revoke_user, user_id, deactivate=True
-    )
+    error = site.error(ConfigurationError, provisioner.revoke_user, user_id, deactivate=True)
     assert error.key == "mas_admin_api"
     assert site.entry(user_id)["login_secret"]
     refused = site.error(HomeserverError, provisioner.login, user_id)
@@ -210,7 +213,11 @@ def test_a_type_of_user_is_refused_before_anything_is_done(site: MasSite) -> Non
 @pytest.mark.parametrize(
     ("changes", "key", "message"),
     [
-        ({"server_name": "elsewhere.org"}, "mas_admin_api", f"belongs to the homeserver {SERVER_NAME}"),
+        (
+            {"server_name": "elsewhere.org"},
+            "mas_admin_api",
+            f"belongs to the homeserver {SERVER_NAME}",
+        ),
         ({"mas_client_secret": "wrong"}, None, "gives the client"),
         ({"mas_client_id": "01ARZ3NDEKTSV4RRFFQ69G5FAV"}, None, "gives the client"),
     ],
@@ -219,7 +226,7 @@ def test_a_type_of_user_is_refused_before_anything_is_done(site: MasSite) -> Non
 def test_a_client_that_is_not_right(
     site: MasSite, changes: dict[str, str], key: str | None, message: str
 ) -> None:
-    provisioner = Provisioner(**site.settings(**changes))
+    provisioner = Provisioner(**site.settings(None, **changes))
     with pytest.raises((ConfigurationError, HomeserverError)) as caught:
         provisioner.provision_user("mas-nobody")
     site.check_shown(caught.value)
@@ -310,9 +317,7 @@ def test_an_account_that_was_moved_to_mas(site: MasSite) -> None:
     )
     provisioner = site.provisioner()
     again = site.seen(
-        provisioner.provision_user(
-            user_id, external_id="7", user_type="bot", with_token=False
-        )
+        provisioner.provision_user(user_id, external_id="7", user_type="bot", with_token=False)
     )
     assert (again.already_exists, again.warnings) == (True, [])
     error = site.error(ConfigurationError, provisioner.login, user_id, device_id="SHORTDEV")
@@ -323,9 +328,7 @@ def test_an_account_that_was_moved_to_mas(site: MasSite) -> None:
     assert site.open_kinds(user_id) == ["personal"]
     # Somebody else's of the same name is not taken for it.
     user.created_at = site.mas.clock.now()
-    error_of_other = site.error(
-        ConflictError, provisioner.provision_user, user_id, external_id="7"
-    )
+    error_of_other = site.error(ConflictError, provisioner.provision_user, user_id, external_id="7")
     assert "is not the account that" in error_of_other.message
 
 

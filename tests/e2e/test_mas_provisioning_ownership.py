@@ -32,7 +32,7 @@ def file_site(file_stack: Stack) -> MasSite:
 @pytest.fixture
 def site(file_site: MasSite) -> Iterator[MasSite]:
     yield file_site
-    file_site.mas.faults.clear()
+    file_site.mas.recover()
 
 
 @pytest.fixture
@@ -59,9 +59,7 @@ def test_an_account_of_others_is_taken_only_if_that_is_said(site: MasSite) -> No
 def test_a_name_that_the_homeserver_keeps_back(site: MasSite) -> None:
     user_id = f"@12345678:{SERVER_NAME}"
     for adopt in (False, True):
-        error = site.error(
-            ConflictError, site.provisioner().provision_user, user_id, adopt=adopt
-        )
+        error = site.error(ConflictError, site.provisioner().provision_user, user_id, adopt=adopt)
         assert "keeps the name" in error.message
         assert "Username is reserved by the homeserver" in error.message
         assert error.advice == "choose another id"
@@ -81,9 +79,7 @@ def test_a_name_that_is_taken_in_another_case(site: MasSite) -> None:
     user_id = new_id("owned")
     site.mas.add_user(localpart_of(user_id).upper(), at_homeserver=False)
     for adopt in (False, True):
-        error = site.error(
-            ConflictError, site.provisioner().provision_user, user_id, adopt=adopt
-        )
+        error = site.error(ConflictError, site.provisioner().provision_user, user_id, adopt=adopt)
         assert "upper and lower case" in error.message
         assert "User already exists" in error.message
     assert site.newest(user_id) is None
@@ -104,9 +100,7 @@ def test_an_account_that_the_homeserver_has_and_mas_has_not(site: MasSite) -> No
     site.check_finished(user_id)
 
 
-def test_mas_drops_a_creation_after_it_has_told_the_homeserver(
-    site: MasSite, scaffold: MasScaffold
-) -> None:
+def test_mas_drops_a_creation_after_it_has_told_the_homeserver(site: MasSite) -> None:
     """It does so for a sender who is gone; what is left has no session at MAS."""
     user_id = new_id("owned")
 

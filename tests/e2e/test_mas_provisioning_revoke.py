@@ -30,7 +30,7 @@ def file_site(file_stack: Stack) -> MasSite:
 @pytest.fixture
 def site(file_site: MasSite) -> Iterator[MasSite]:
     yield file_site
-    file_site.mas.faults.clear()
+    file_site.mas.recover()
 
 
 @pytest.fixture
@@ -65,8 +65,12 @@ def test_sessions_of_every_kind_end(site: MasSite, user_id: str) -> None:
     assert account["deactivated_at"] is None
     # What else lets somebody in is gone too.
     assert site.user(user_id).password != "the password of somebody"
-    assert not [one for one in site.mas.database.emails.values() if one.user_id == site.user(user_id).id]
-    assert not [one for one in site.mas.database.links.values() if one.user_id == site.user(user_id).id]
+    assert not [
+        one for one in site.mas.database.emails.values() if one.user_id == site.user(user_id).id
+    ]
+    assert not [
+        one for one in site.mas.database.links.values() if one.user_id == site.user(user_id).id
+    ]
 
 
 def test_more_sessions_than_a_page_has(site: MasSite, user_id: str) -> None:

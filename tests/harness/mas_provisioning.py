@@ -54,7 +54,7 @@ class MasSite(Site):
 
     def settings_without_client(self, **changes: object) -> dict[str, Any]:
         """Return the arguments of a provisioner that has no client of MAS."""
-        return self.settings(**dict.fromkeys(self.client_settings), **changes)
+        return self.settings(None, **dict.fromkeys(self.client_settings), **changes)
 
     # What MAS has
 
@@ -112,7 +112,7 @@ class MasSite(Site):
     def open_kinds(self, user_id: str) -> list[str]:
         """Return the kinds of which a user has sessions that nobody has ended."""
         user_id, database = self.user(user_id).id, self.mas.database
-        kinds = {
+        kinds: dict[str, dict[str, Any]] = {
             "browser": database.user_sessions,
             "compat": database.compat_sessions,
             "oauth2": database.oauth2_sessions,

@@ -39,7 +39,12 @@ OF_A_FILE = ("workers", "failed_to", "dry_run")
 @click.option("--display-name", metavar="NAME", help="Name that others see.")
 @click.option("--avatar", metavar="FILE|MXC", help="Picture: a file, or an mxc:// address.")
 @click.option("--admin", "is_admin", is_flag=True, help="Make the user an administrator.")
-@click.option("--user-type", metavar="TYPE", help="Synapse's type of user, such as bot.")
+@click.option(
+    "--user-type",
+    metavar="TYPE",
+    help="Synapse's type of user, such as bot. "
+    "Not with Matrix Authentication Service, which has no types.",
+)
 @click.option(
     "--external-id",
     metavar="ID",

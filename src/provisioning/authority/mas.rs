@@ -244,11 +244,7 @@ impl<'a> Mas<'a> {
             return error;
         }
         let status = error.status;
-        let message = format!(
-            "Matrix Authentication Service does not take the name of {}: {error}",
-            self.id()
-        );
-        ProvisioningError { status, ..ProvisioningError::of_key("user_id", message) }
+        ProvisioningError { status, ..ProvisioningError::of_key("user_id", error.message) }
             .advise("choose another id: a name must not begin with an underscore, or be too long")
     }
 

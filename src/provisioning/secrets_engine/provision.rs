@@ -55,6 +55,9 @@ impl Provisioner {
         if request.external_id.is_some() {
             return Err(not_with_the_engine("external_id", "leave it out"));
         }
+        if request.reset_cross_signing {
+            return Err(not_with_the_engine("reset_cross_signing", "leave it out"));
+        }
         let mut operation = self.operation_for_new(&request.user_id)?;
         let user = place_of(&operation.account.user_id)?;
         operation.account.path = format!("{}/config/user/{user}", engine.mount());
@@ -79,6 +82,7 @@ impl Provisioner {
         let mut user = ProvisionedUser {
             matrix_user_id: operation.account.user_id.to_string(),
             token: None,
+            cross_signing_reset_until: None,
             already_exists: claimed.already_exists,
             cross_signing_reset_until,
             warnings: Vec::new(),
