@@ -8,6 +8,7 @@ import pytest
 from synapse_vault_auth_provider.provisioning import (
     ConfigurationError,
     ConflictError,
+    Provisioner,
     UndecidedError,
 )
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.harness.stack import Stack
-    from tests.servers.mas.http_types import Request
+    from tests.servers.mas.http_types import Answer, Request
 
 
 @pytest.fixture(scope="module")
@@ -104,17 +105,41 @@ def test_mas_drops_a_creation_after_it_has_told_the_homeserver(site: MasSite) ->
     """It does so for a sender who is gone; what is left has no session at MAS."""
     user_id = new_id("owned")
 
-    def tell_and_drop(_: Request) -> object:
+    def tell_and_drop(_: Request) -> Answer:
         site.mas.homeserver.provision_user(localpart_of(user_id))
         return mas_error(502, "gone")
 
-    site.mas.faults.run("POST", "/api/admin/v1/users$", tell_and_drop)  # type: ignore[arg-type]
+    site.mas.faults.run("POST", "/api/admin/v1/users$", tell_and_drop)
+    user = site.seen(site.provisioner().provision_user(user_id))
+    assert not user.already_exists
+    assert site.user_of(user.access_token or "") == user_id
+    assert site.entry(user_id)["provisioning"]["state"] == "done"
+    site.check_finished(user_id)
+
+
+@pytest.mark.parametrize("seconds", [0, 65])
+def test_what_mas_did_not_keep_of_a_killed_call(
+    site: MasSite, scaffold: MasScaffold, seconds: int
+) -> None:
+    user_id = new_id("owned")
+    scaffold.kill_at_creation(answered=False, user_id=user_id)
+    site.mas.homeserver.provision_user(localpart_of(user_id))
+    fields = site.entry(user_id)
+    assert fields["provisioning"]["free_at_homeserver"] is True
+    fields["provisioning"]["started"] -= seconds
+    site.put(user_id, fields)
+    secret = fields["provisioning"]["login_secret"]
     provisioner = site.provisioner()
-    for _ in range(2):
-        error = site.error(ConflictError, provisioner.provision_user, user_id)
-        assert "and Matrix Authentication Service has not" in error.message
-    secret = site.entry(user_id)["provisioning"]["login_secret"]
-    site.seen(provisioner.provision_user(user_id, adopt=True, with_token=False))
+    if seconds:
+        for _ in range(2):
+            error = site.error(UndecidedError, provisioner.provision_user, user_id)
+            assert "and Matrix Authentication Service has not" in error.message
+            assert site.account(user_id) is None
+        site.seen(provisioner.provision_user(user_id, adopt=True, with_token=False))
+    else:
+        user = site.seen(provisioner.provision_user(user_id))
+        assert not user.already_exists
+        assert site.user_of(user.access_token or "") == user_id
     assert site.secret(user_id) == secret
     site.check_finished(user_id)
 
@@ -242,7 +267,5 @@ def test_an_account_that_was_begun_before_mas_is_undecided(site: MasSite) -> Non
     error = site.error(UndecidedError, site.provisioner().provision_user, user_id)
     assert "before Matrix Authentication Service" in error.message
     without = site.settings_without_client(registration_shared_secret="anything")
-    from synapse_vault_auth_provider.provisioning import Provisioner
-
     refused = site.error(ConfigurationError, Provisioner(**without).provision_user, user_id)
     assert refused.key == "mas_admin_api"

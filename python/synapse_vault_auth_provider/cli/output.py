@@ -36,11 +36,14 @@ def show(fields: Mapping[str, object], *, as_json: bool) -> None:
     if as_json:
         show_json(fields)
     else:
-        shown = {name: value for name, value in fields.items() if name != "warnings"}
-        width = max(map(len, shown))
+        shown = {
+            name: value
+            for name, value in fields.items()
+            if name != "warnings" and value is not None
+        }
+        width = max(map(len, shown), default=0)
         for name, value in shown.items():
-            if value is not None:
-                click.echo(f"{name:<{width}}  {_text(value)}")
+            click.echo(f"{name:<{width}}  {_text(value)}")
     _warn_of(fields)
 
 

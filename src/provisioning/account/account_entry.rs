@@ -47,6 +47,10 @@ pub struct Intent {
     /// The homeserver's clock when the intent was first written, in seconds since 1970; `None` if
     /// the homeserver did not send it.
     pub started: Option<u64>,
+    /// Whether the homeserver had no account of the name either, where Matrix Authentication Service
+    /// has the accounts.
+    #[serde(rename = "free_at_homeserver", default, skip_serializing_if = "std::ops::Not::not")]
+    pub was_free_at_homeserver: bool,
     /// The attempts to create the account: those of this call, and of earlier ones that crashed.
     #[serde(rename = "tries")]
     pub attempts: Vec<CreationAttempt>,
@@ -335,6 +339,7 @@ mod tests {
             login_secret: "the secret".into(),
             password: "the password".into(),
             started: Some(1_700_000_000),
+            was_free_at_homeserver: false,
             attempts: vec![CreationAttempt { method: CreationMethod::SharedSecret, wanted: bot() }],
             earlier_versions: vec![3],
             external_id: Some("42".to_owned()),

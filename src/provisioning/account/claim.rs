@@ -17,7 +17,7 @@ use std::time::SystemTime;
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 
-use super::super::authority::{AccountLookup, Authority, Created, Creation, NewAccount};
+use super::super::authority::{AccountLookup, Authority, Created, Creation, LeftOver, NewAccount};
 use super::super::error::ProvisioningError;
 use super::account_entry::{AccountEntry, Intent, Record};
 use super::account_id::AccountId;
@@ -28,7 +28,7 @@ use super::conflict::{
 use super::creation_method::{CreatedAs, CreationAttempt};
 use super::creation_time;
 use super::entry_store::{Current, EntryStore};
-use super::ownership::Ownership;
+use super::ownership::{Ownership, is_left_over};
 use super::provision_request::ProvisionRequest;
 use super::sessions::{Freshness, Sessions};
 use crate::homeserver::{Profile, Session};
@@ -157,6 +157,7 @@ impl<'a> Claim<'a> {
             login_secret: new_secret()?,
             password: new_secret()?,
             started: found.date,
+            was_free_at_homeserver: found.is_at_homeserver == Some(false),
             attempts: vec![self.attempt()],
             earlier_versions: Vec::new(),
             external_id: self.request.external_id.clone(),
@@ -165,7 +166,8 @@ impl<'a> Claim<'a> {
             return Ok(Step::Again);
         };
         let version = written.version;
-        let (outcome, may_have_applied) = self.create(&intent.password).await;
+        let left_over = left_over_of_this_call(&found);
+        let (outcome, may_have_applied) = self.create(&intent.password, left_over).await;
         match outcome {
             Ok(Created::Ours { profile, creation_ts }) => {
                 let created_as = self.attempt().result();
@@ -209,17 +211,31 @@ impl<'a> Claim<'a> {
         check_owner(self.account, intent.external_id.as_deref(), external_id)?;
         let found = self.look_up().await?;
         if found.exists != Some(true) {
+            let left_over = if is_left_over(&intent, &found) {
+                LeftOver::OfEarlierCall
+            } else {
+                left_over_of_this_call(&found)
+            };
             intent = intent.with_attempt(self.attempt(), version);
-            if self.accounts.is_mas() {
+            let is_free = found.is_at_homeserver == Some(false);
+            if self.accounts.is_mas() && (is_free || left_over == LeftOver::Never) {
                 // Whose the account is depends on when the name was last free.
                 intent.started = found.date;
+                intent.was_free_at_homeserver = is_free;
             }
             let Some(written) = self.entry.write(intent.fields(), version).await? else {
                 return Ok(Step::Again);
             };
             version = written.version;
-            let (outcome, _) = self.create(&intent.password).await;
-            if let Created::Ours { profile, creation_ts } = outcome? {
+            let (outcome, _) = self.create(&intent.password, left_over).await;
+            let created = match outcome {
+                // It may be ours, and nothing tells.
+                Err(error) if found.is_at_homeserver == Some(true) && error.status == Some(409) => {
+                    return Err(undecided(self.account, &error.message));
+                }
+                outcome => outcome?,
+            };
+            if let Created::Ours { profile, creation_ts } = created {
                 let created_as = self.attempt().result();
                 let created = CreatedAccount { created_as, creation_ts, profile };
                 return self.promote(&intent, version, created).await;
@@ -300,7 +316,8 @@ impl<'a> Claim<'a> {
         &mut self,
         found: &AccountLookup,
     ) -> Result<Option<CreatedAccount>, ProvisioningError> {
-        let (outcome, may_have_applied) = self.create(&new_secret()?).await;
+        let left_over = left_over_of_this_call(found);
+        let (outcome, may_have_applied) = self.create(&new_secret()?, left_over).await;
         match outcome? {
             Created::Ours { profile, creation_ts } => {
                 let created_as = self.attempt().result();
@@ -414,6 +431,7 @@ impl<'a> Claim<'a> {
     async fn create(
         &mut self,
         password: &SecretString,
+        left_over: LeftOver,
     ) -> (Result<Created, ProvisioningError>, bool) {
         let new = NewAccount {
             password,
@@ -422,6 +440,7 @@ impl<'a> Claim<'a> {
             avatar_url: self.request.avatar.as_deref().filter(|uri| uri.starts_with("mxc://")),
             with_session: self.with_session,
             adopt: self.request.adopt,
+            left_over,
         };
         let Creation { outcome, session, may_have_applied } = self.accounts.create(&new).await;
         self.session = session;
@@ -433,4 +452,9 @@ impl<'a> Claim<'a> {
         let method = self.accounts.creation_method();
         CreationAttempt { method, wanted: self.request.wanted() }
     }
+}
+
+/// What a creation of this call may leave at the homeserver, if that had nothing just before.
+fn left_over_of_this_call(found: &AccountLookup) -> LeftOver {
+    if found.is_at_homeserver == Some(false) { LeftOver::OfThisCall } else { LeftOver::Never }
 }

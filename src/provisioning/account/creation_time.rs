@@ -11,6 +11,15 @@ use super::conflict::{replaced, shown_time};
 /// homeserver and of Vault may differ.
 const CLOCK_MARGIN: Duration = Duration::from_secs(60);
 
+/// How far apart the intent and the creation of its account may be where nothing proves whose the
+/// account is, in seconds. Both times are of the same clock, unless a proxy answers with its own.
+const LONGEST_DISTANCE: u64 = 60;
+
+/// Whether an account may be the one of an intent, by when they were created.
+pub fn is_of_the_same_minute(intended: u64, created: u64) -> bool {
+    intended.abs_diff(created) <= LONGEST_DISTANCE
+}
+
 /// What is to be kept of an account's creation, and said about it.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct CreationCheck {

@@ -64,8 +64,9 @@ impl MasAccount<'_> {
         let compat = self.retry(&action, || client.compat_sessions(&user.id, false)).await?;
         let is_known =
             compat.iter().any(|session| session.attributes.device_id.as_deref() == Some(wanted));
-        let device = DeviceId::parse(wanted, is_known)
-            .map_err(|error| wrong(error.to_string().trim_start_matches("device_id ").to_owned()))?;
+        let device = DeviceId::parse(wanted, is_known).map_err(|error| {
+            wrong(error.to_string().trim_start_matches("device_id ").to_owned())
+        })?;
         let ask = || client.has_oauth2_session_on(&user.id, &device);
         if self.retry(&action, ask).await? {
             return Err(wrong(format!(

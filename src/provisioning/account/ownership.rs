@@ -4,12 +4,24 @@
 //! that was created over the admin API, or at Matrix Authentication Service (MAS), has no password.
 //! It is ours if nothing speaks against it: see [`Authority::evidence`].
 
-use super::super::authority::{Authority, Evidence};
+use super::super::authority::{AccountLookup, Authority, Evidence};
 use super::super::error::ProvisioningError;
 use super::account_entry::Intent;
 use super::creation_method::{CreatedAs, CreationMethod};
+use super::creation_time::is_of_the_same_minute;
 use super::sessions::{PasswordLogin, Sessions};
 use crate::homeserver::Session;
+
+/// Whether an account that the homeserver has, and Matrix Authentication Service has not, is one that
+/// an attempt of this intent has left, or is leaving just now: neither had the name when the intent
+/// was written, and that was within the last minute.
+pub fn is_left_over(intent: &Intent, found: &AccountLookup) -> bool {
+    let is_new = intent
+        .started
+        .zip(found.date)
+        .is_some_and(|(started, now)| is_of_the_same_minute(started, now));
+    is_new && intent.was_free_at_homeserver && intent.was_attempted_by(CreationMethod::Mas)
+}
 
 /// Whose an account is.
 pub enum Ownership {
@@ -85,5 +97,52 @@ impl Ownership {
             Evidence::Of(evidence) => Self::Undecided(evidence),
             Evidence::Unknown => Self::Undecided("nothing tells".to_owned()),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::creation_method::CreationAttempt;
+    use super::*;
+    use crate::homeserver::Profile;
+
+    const STARTED: u64 = 1_700_000_000;
+
+    fn intent() -> Intent {
+        let wanted = CreatedAs::default();
+        Intent {
+            login_secret: "secret".into(),
+            password: "password".into(),
+            started: Some(STARTED),
+            was_free_at_homeserver: true,
+            attempts: vec![CreationAttempt { method: CreationMethod::Mas, wanted }],
+            earlier_versions: Vec::new(),
+            external_id: None,
+        }
+    }
+
+    fn found(date: Option<u64>) -> AccountLookup {
+        let (profile, is_at_homeserver) = (Profile::default(), Some(true));
+        AccountLookup { exists: Some(false), date, profile, details: None, is_at_homeserver }
+    }
+
+    #[test]
+    fn what_mas_did_not_keep_is_ours_for_a_minute() {
+        let here = |seconds| found(Some(STARTED + seconds));
+        assert!(is_left_over(&intent(), &here(0)));
+        assert!(is_left_over(&intent(), &here(60)));
+        assert!(!is_left_over(&intent(), &here(61)));
+    }
+
+    #[test]
+    fn without_a_look_before_it_is_not() {
+        assert!(!is_left_over(&intent(), &found(None)));
+        for other in [
+            Intent { was_free_at_homeserver: false, ..intent() },
+            Intent { started: None, ..intent() },
+            Intent { attempts: Vec::new(), ..intent() },
+        ] {
+            assert!(!is_left_over(&other, &found(Some(STARTED))));
+        }
     }
 }

@@ -45,6 +45,7 @@ impl<'a> AdminApi<'a> {
             date: answer.date,
             profile: profile.unwrap_or_default(),
             details: answer.value.as_ref().map(AccountDetails::from),
+            is_at_homeserver: None,
         })
     }
 

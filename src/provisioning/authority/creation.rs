@@ -20,6 +20,22 @@ pub struct NewAccount<'a> {
     pub with_session: bool,
     /// Whether an account is taken that others have created.
     pub adopt: bool,
+    /// When an account is ours that the homeserver has, and Matrix Authentication Service has not.
+    pub left_over: LeftOver,
+}
+
+/// When an account is ours that the homeserver has, and Matrix Authentication Service (MAS) has not.
+///
+/// MAS tells the homeserver of a new account and only then keeps it itself. If whoever wanted the
+/// account is gone by then, it keeps nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeftOver {
+    /// Nothing speaks for it.
+    Never,
+    /// If an answer to this call gets lost: the homeserver had none just before.
+    OfThisCall,
+    /// An earlier call has left it.
+    OfEarlierCall,
 }
 
 /// How the creation of an account ended.

@@ -16,6 +16,9 @@ pub struct AccountLookup {
     pub profile: Profile,
     /// What only an administrator is told.
     pub details: Option<AccountDetails>,
+    /// Whether the homeserver has an account of the name that Matrix Authentication Service has
+    /// not; `None` if that is not known.
+    pub is_at_homeserver: Option<bool>,
 }
 
 /// What an administrator is told of an account.

@@ -1,25 +1,25 @@
 //! The admin API of Matrix Authentication Service (MAS), by a client that may use it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::time::sleep;
 
 use super::super::account::account_entry::Intent;
 use super::super::account::attributes::Attributes;
 use super::super::account::creation_method::{CreatedAs, CreationMethod};
+use super::super::account::creation_time::is_of_the_same_minute;
 use super::super::account::mas_account::MasAccount;
 use super::super::error::{ErrorKind, ProvisioningError};
-use super::creation::{Created, Creation, Evidence, NewAccount};
+use super::creation::{Created, Creation, Evidence, LeftOver, NewAccount};
 use super::lookup::{AccountDetails, AccountLookup};
 use crate::homeserver::mas::{MasError, NewUser, Trace, User};
 use crate::homeserver::{Profile, PublicProfile};
 use crate::random::new_secret;
 use crate::retry::Backoff;
 
-/// How far apart the intent and the creation of its account may be, in seconds. Both times are MAS'
-/// own, unless a proxy answers with another clock.
-const LONGEST_DISTANCE: u64 = 60;
+/// How long after a look an account at the homeserver is taken for what a lost answer has left.
+const LONGEST_TIME_TO_LOSE: Duration = Duration::from_secs(60);
 
 /// Longest display name that an account is created with, in characters. Synapse takes no longer ones
 /// later, and says so.
@@ -53,18 +53,18 @@ impl<'a> Mas<'a> {
 
     pub async fn look_up(&self) -> Result<AccountLookup, ProvisioningError> {
         let answer = self.mas.look_up().await?;
-        let profile = match &answer.value {
-            Some(_) => match self.public_profile().await? {
-                PublicProfile::Profile(profile) => profile,
-                PublicProfile::Nothing | PublicProfile::Undisclosed => Profile::default(),
-            },
-            None => Profile::default(),
+        let is_at_mas = answer.value.is_some();
+        let (is_at_homeserver, profile) = match self.public_profile().await? {
+            PublicProfile::Profile(profile) => (Some(true), profile),
+            PublicProfile::Nothing => (Some(false), Profile::default()),
+            PublicProfile::Undisclosed => (None, Profile::default()),
         };
         Ok(AccountLookup {
-            exists: Some(answer.value.is_some()),
+            exists: Some(is_at_mas),
             date: answer.date,
             profile,
             details: answer.value.as_ref().map(details_of),
+            is_at_homeserver: is_at_homeserver.filter(|_| !is_at_mas),
         })
     }
 
@@ -79,6 +79,7 @@ impl<'a> Mas<'a> {
         new: &NewAccount<'_>,
         may_have_applied: &AtomicBool,
     ) -> Result<Created, ProvisioningError> {
+        let began = Instant::now();
         let user = NewUser {
             username: self.localpart(),
             display_name: new
@@ -105,12 +106,23 @@ impl<'a> Mas<'a> {
             return Err(self.other_case(&words));
         }
         let is_known = !matches!(self.public_profile().await?, PublicProfile::Nothing);
-        if !is_known || !new.adopt {
+        let is_ours = match new.left_over {
+            LeftOver::Never => false,
+            LeftOver::OfThisCall => {
+                may_have_applied.load(Ordering::Relaxed) && began.elapsed() < LONGEST_TIME_TO_LOSE
+            }
+            LeftOver::OfEarlierCall => true,
+        };
+        if !is_known || !(is_ours || new.adopt) {
             return Err(self.reserved(&words, is_known));
         }
         // The homeserver has the account and MAS has not: with it there, it can be used.
         let user = NewUser { skip_homeserver_check: true, ..user };
         match self.post(&user, may_have_applied).await? {
+            Answer::Created(created) if is_ours => Ok(Created::Ours {
+                profile: self.profile_once_known().await?,
+                creation_ts: Some(seconds(&created)),
+            }),
             Answer::Created(_) => Ok(Created::AlreadyThere),
             Answer::NotFree(words) => Err(self.reserved(&words, is_known)),
         }
@@ -136,7 +148,7 @@ impl<'a> Mas<'a> {
             }
         };
         let created = self.mas.retry(&format!("create {}", self.id()), create).await;
-        created.map_err(|error| self.explain(error))
+        created.map_err(explain)
     }
 
     /// What others see of an account that was just created, once the homeserver knows it.
@@ -238,16 +250,6 @@ impl<'a> Mas<'a> {
         self.mas.account.user_id.localpart()
     }
 
-    /// What to do about a refused creation.
-    fn explain(&self, error: ProvisioningError) -> ProvisioningError {
-        if error.status != Some(400) {
-            return error;
-        }
-        let status = error.status;
-        ProvisioningError { status, ..ProvisioningError::of_key("user_id", error.message) }
-            .advise("choose another id: a name must not begin with an underscore, or be too long")
-    }
-
     /// MAS ignores case, and the name is taken in another one.
     fn other_case(&self, words: &str) -> ProvisioningError {
         not_free(format!(
@@ -278,6 +280,16 @@ impl<'a> Mas<'a> {
         ))
         .advise("choose another id")
     }
+}
+
+/// What to do about a refused creation.
+fn explain(error: ProvisioningError) -> ProvisioningError {
+    if error.status != Some(400) {
+        return error;
+    }
+    let status = error.status;
+    ProvisioningError { status, ..ProvisioningError::of_key("user_id", error.message) }
+        .advise("choose another id: a name must not begin with an underscore, or be too long")
 }
 
 /// What MAS answers with 409.
@@ -312,7 +324,7 @@ fn evidence_in_user(user: &User, intent: &Intent) -> Option<&'static str> {
     let Some(started) = intent.started else {
         return Some("Matrix Authentication Service did not say when the work on it was begun");
     };
-    if seconds(user).abs_diff(started) > LONGEST_DISTANCE {
+    if !is_of_the_same_minute(started, seconds(user)) {
         Some("it was not created within a minute of the work on it")
     } else if user.is_deactivated {
         Some("it is deactivated")
@@ -364,6 +376,7 @@ mod tests {
             login_secret: "secret".into(),
             password: "password".into(),
             started,
+            was_free_at_homeserver: true,
             attempts: vec![CreationAttempt { method, wanted: CreatedAs::default() }],
             earlier_versions: Vec::new(),
             external_id: None,

@@ -21,7 +21,7 @@ use crate::credential::Credential;
 use crate::homeserver::AccessToken;
 use crate::notice::Notices;
 use admin_api::AdminApi;
-pub use creation::{Created, Creation, Evidence, NewAccount};
+pub use creation::{Created, Creation, Evidence, LeftOver, NewAccount};
 use credential_source::CredentialSource;
 pub use lookup::AccountLookup;
 use mas::Mas;

@@ -38,7 +38,13 @@ impl<'a> SharedSecret<'a> {
             PublicProfile::Nothing => (Some(false), Profile::default()),
             PublicProfile::Undisclosed => (None, Profile::default()),
         };
-        Ok(AccountLookup { exists, date: answer.date, profile, details: None })
+        Ok(AccountLookup {
+            exists,
+            date: answer.date,
+            profile,
+            details: None,
+            is_at_homeserver: None,
+        })
     }
 
     pub async fn create(&self, new: &NewAccount<'_>) -> Creation {

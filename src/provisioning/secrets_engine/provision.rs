@@ -14,7 +14,7 @@ use super::super::account::conflict::{deactivated, not_ours, overtaken};
 use super::super::account::creation_method::{CreatedAs, CreationAttempt};
 use super::super::account::provision_request::ProvisionRequest;
 use super::super::account::sessions::PasswordLogin;
-use super::super::authority::{Created, Creation, NewAccount, SetOutcome, no_user_types};
+use super::super::authority::{Created, Creation, LeftOver, NewAccount, SetOutcome, no_user_types};
 use super::super::error::ProvisioningError;
 use super::super::operation::Operation;
 use super::super::provision::{ProvisionedUser, Token};
@@ -185,6 +185,7 @@ async fn create(
         avatar_url: None,
         with_session: false,
         adopt: request.adopt,
+        left_over: LeftOver::Never,
     };
     let Creation { outcome, session, may_have_applied } = operation.accounts.create(&new).await;
     operation.sessions.end(session).await;
