@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyString;
 use serde_json::{Map, Value};
 use synapse_vault_auth_provider_core::notice::Level;
-use synapse_vault_auth_provider_core::settings::{SettingsError, parse_lifetime};
+use synapse_vault_auth_provider_core::settings::{SettingsError, parse_duration, parse_lifetime};
 
 /// The values of keys, each of which came as JSON.
 ///
@@ -40,10 +40,21 @@ pub fn text<'a>(value: &'a Bound<'_, PyAny>) -> Option<&'a str> {
 /// # Errors
 /// What is allowed.
 pub fn lifetime(value: &Bound<'_, PyAny>) -> Result<Duration, String> {
-    let json = match (text(value), value.extract::<f64>()) {
+    parse_lifetime(&number_or_text(value))
+}
+
+/// A duration: a number of seconds, or a string such as `5m`.
+///
+/// # Errors
+/// What is allowed.
+pub fn duration(value: &Bound<'_, PyAny>) -> Result<Duration, String> {
+    parse_duration(&number_or_text(value))
+}
+
+fn number_or_text(value: &Bound<'_, PyAny>) -> Value {
+    match (text(value), value.extract::<f64>()) {
         (Some(text), _) => Value::from(text),
         (None, Ok(seconds)) => Value::from(seconds),
         (None, Err(_)) => Value::Null,
-    };
-    parse_lifetime(&json)
+    }
 }

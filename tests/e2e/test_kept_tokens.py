@@ -286,7 +286,10 @@ def test_a_login_that_is_refused_leaves_what_was_there(site: Site, path: str) ->
     assert entry(site, path) == kept
 
 
-@pytest.mark.parametrize("answered", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize(
+    "answered",
+    [pytest.param(False, marks=pytest.mark.nightly, id="before"), pytest.param(True, id="after")],
+)
 @pytest.mark.parametrize("is_first", [True, False], ids=["first", "next"])
 def test_killed_at_every_request(site: Site, user_id: str, answered: bool, is_first: bool) -> None:
     with Scaffold(site) as scaffold:

@@ -56,7 +56,9 @@ def _number_of(_: click.Context, __: click.Parameter, name: str | None) -> signa
     help="Signal for the command after each new token, such as HUP or USR1; none if not given.",
 )  # fmt: skip
 @click.option(
-    "--lease", "by_lease", is_flag=True,
+    "--lease",
+    "by_lease",
+    is_flag=True,
     help="Take the token from the secrets engine (--engine), renew its lease while the command "
     "runs, and revoke it afterwards.",
 )
@@ -88,7 +90,9 @@ def exec_(
         raise click.UsageError("Give the command to run.")
     if by_lease:
         if number is not None:
-            raise click.UsageError("--signal has no meaning with --lease: the token stays the same.")
+            raise click.UsageError(
+                "--signal has no meaning with --lease: the token stays the same."
+            )
         if connection.engine is None:
             raise click.UsageError("--lease needs --engine, the mount of the secrets engine.")
         return run_with_lease(connection, user, command, _environment)

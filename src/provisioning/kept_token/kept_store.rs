@@ -39,9 +39,9 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// How long ago the version was written.
+    /// How long ago the version was written; zero if it was in the very second.
     pub fn age(&self) -> Option<Duration> {
-        self.now.duration_since(self.written?).ok()
+        self.written.map(|written| self.now.duration_since(written).unwrap_or_default())
     }
 
     /// An entry that was just written.

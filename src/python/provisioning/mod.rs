@@ -205,7 +205,7 @@ impl Provisioner {
             device_id,
             device_name,
             lifetime: lifetime_of("lifetime", lifetime.as_ref())?,
-            overlap: lifetime_of("overlap", overlap.as_ref())?.unwrap_or(OVERLAP),
+            overlap: duration_of("overlap", overlap.as_ref())?.unwrap_or(OVERLAP),
         };
         self.run(py, |core| verbs::keep_token(core, matrix_user_id, options))
     }
@@ -230,7 +230,7 @@ impl Provisioner {
             device_id,
             device_name,
             lifetime: lifetime_of("lifetime", lifetime.as_ref())?,
-            overlap: lifetime_of("overlap", overlap.as_ref())?.unwrap_or(OVERLAP),
+            overlap: duration_of("overlap", overlap.as_ref())?.unwrap_or(OVERLAP),
         };
         self.start(py, |core| verbs::keep_token(core, matrix_user_id, options))
     }
@@ -436,12 +436,25 @@ impl Provisioner {
     }
 }
 
-/// A time as Python gives it, in seconds or in words such as `7d`.
+/// A lifetime as Python gives it, in seconds or in words such as `30d`.
 fn lifetime_of(key: &str, value: Option<&Bound<'_, PyAny>>) -> PyResult<Option<Duration>> {
+    read_as(conversion::lifetime, key, value)
+}
+
+/// A time to wait.
+fn duration_of(key: &str, value: Option<&Bound<'_, PyAny>>) -> PyResult<Option<Duration>> {
+    read_as(conversion::duration, key, value)
+}
+
+fn read_as(
+    read: impl Fn(&Bound<'_, PyAny>) -> Result<Duration, String>,
+    key: &str,
+    value: Option<&Bound<'_, PyAny>>,
+) -> PyResult<Option<Duration>> {
     let Some(value) = value else { return Ok(None) };
-    conversion::lifetime(value).map(Some).map_err(|problem| {
-        error::of_settings(value.py(), SettingsError::new(key.to_owned(), &problem))
-    })
+    read(value)
+        .map(Some)
+        .map_err(|problem| error::of_settings(value.py(), SettingsError::new(key, problem)))
 }
 
 impl Drop for Provisioner {
