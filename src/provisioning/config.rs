@@ -21,6 +21,8 @@ pub struct Config {
     pub mas: Option<homeserver::mas::Config>,
     /// How long the sessions are that the module opens there, if its configuration says so.
     pub mas_session_lifetime: Option<Duration>,
+    /// Whether the module passes other logins on to it, if its configuration says so.
+    pub mas_passes_other_logins: bool,
     /// What Synapse shares with Matrix Authentication Service.
     pub mas_shared_secret: Option<Credential>,
     /// All that one verb may take, waits included that a server asks for.

@@ -1,5 +1,7 @@
 //! Checks one after the other what a login needs, and says how to fix what is wrong.
 
+mod homeserver;
+
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -9,7 +11,6 @@ use super::account::conflict::will_be_deleted;
 use super::account::sessions::{Freshness, LoginOptions};
 use super::findings::{Finding, Report};
 use super::provisioner::Provisioner;
-use crate::homeserver::LOGIN_TYPE;
 use crate::vault::{
     Client, Entry, KvReader, Mounted, Node, SecretsEngine, TokenState, VaultError, Version,
 };
@@ -53,6 +54,9 @@ impl Provisioner {
             report.skip_all(["secret", "login"], "name a user to check theirs");
             return report.0;
         };
+        if let Ok(user_id) = self.user_id(user_id) {
+            self.look_at_mas_account(&mut report, &user_id).await;
+        }
         if !has_token {
             report.skip_all(["secret", "login"], NO_TOKEN);
         } else if let Some(secret) = self.look_at_secret(&mut report, user_id).await {
@@ -242,41 +246,6 @@ impl Provisioner {
             "check vault_path_root and vault_kv_mount_point; \
              `synapse-vault policy --for module` prints the policy that they need",
         );
-    }
-
-    async fn look_at_homeserver(&self, report: &mut Report) -> bool {
-        let url = self.homeserver_url();
-        match self.homeserver.versions().await {
-            Ok(_) => {
-                let software = self.homeserver.software().await.ok().flatten();
-                let software = software.map(|it| format!(" ({it})")).unwrap_or_default();
-                report.ok("homeserver", format!("{url} answers{software}"));
-            }
-            Err(error) => {
-                report.failed("homeserver", error.to_string(), "check its URL, and that it runs");
-                report.skipped("login type", "the homeserver has to answer first");
-                return false;
-            }
-        }
-        match self.homeserver.login_types().await {
-            Ok(types) if types.iter().any(|offered| offered == LOGIN_TYPE) => {
-                report.ok("login type", format!("{LOGIN_TYPE} is offered"));
-                true
-            }
-            Ok(_) => {
-                report.failed(
-                    "login type",
-                    format!("{LOGIN_TYPE} is not offered"),
-                    "add the module to modules: in homeserver.yaml and restart the homeserver; \
-                     if it is there, the worker that answers /login may not have it",
-                );
-                false
-            }
-            Err(error) => {
-                report.failed("login type", error.to_string(), "see the homeserver's own log");
-                false
-            }
-        }
     }
 
     /// Looks at a secret as the module does; `None` if it is of no use.

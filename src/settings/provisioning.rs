@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::environment::Environment;
 use super::error::{Lacking, SettingsError, in_key};
 use super::proxies::checked_proxy;
@@ -51,6 +53,7 @@ pub fn parse(sources: &Sources, precedence: Precedence) -> Result<Config, Settin
     Ok(Config {
         login_times: login_times(sources).unwrap_or_default(),
         mas_session_lifetime: mas_session_lifetime(sources),
+        mas_passes_other_logins: of_mas(sources, "pass_other_logins") == Some(&Value::Bool(true)),
         ..config
     })
 }
@@ -127,6 +130,7 @@ fn read(merged: &Merged, environment: &Environment) -> Result<Config, SettingsEr
         admin_access_token: section.credential(ADMIN_ACCESS_TOKEN)?,
         mas: mas_client(&mut section)?,
         mas_session_lifetime: None,
+        mas_passes_other_logins: false,
         mas_shared_secret: section.credential(MAS_SHARED_SECRET)?,
         timeout: section.timeout(TIMEOUT, Duration::from_secs(60))?,
         vault: {
@@ -152,8 +156,12 @@ fn mas_client(section: &mut Section<'_>) -> Result<Option<homeserver::mas::Confi
 /// How long the sessions are that the module opens at Matrix Authentication Service, if its
 /// configuration says so.
 fn mas_session_lifetime(sources: &Sources) -> Option<Duration> {
-    let mas = sources.module.as_ref()?.get("mas")?;
-    parse_lifetime(mas.get("session_lifetime")?).ok()
+    parse_lifetime(of_mas(sources, "session_lifetime")?).ok()
+}
+
+/// What the module's configuration says of MAS.
+fn of_mas<'a>(sources: &'a Sources, key: &str) -> Option<&'a Value> {
+    sources.module.as_ref()?.get("mas")?.get(key)
 }
 
 /// How long the module goes on accepting what Vault no longer holds, if its configuration is known.
