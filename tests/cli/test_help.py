@@ -119,6 +119,19 @@ def test_options_of_the_other_form_may_stand_in_the_environment(
     command("provision", "alice").check_refused("error: ")
 
 
+@pytest.mark.parametrize("name", ["IS_ADMIN", "ADMIN", "ADOPT", "RESET_CROSS_SIGNING"])
+def test_nobody_becomes_an_administrator_or_is_taken_over_by_the_environment(
+    command: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "users.csv").write_text("user_id\nbot\n")
+    from_file = ["provision", "--from", "users.csv"]
+    # With a file, these options are refused, as its columns say that of each user.
+    option = f"--{name.removeprefix('IS_').lower().replace('_', '-')}"
+    command(*from_file, option).check_refused("Usage: synapse-vault", code=2)
+    monkeypatch.setenv(f"SYNAPSE_VAULT_PROVISION_{name}", "1")
+    command(*from_file).check_refused("error: homeserver: required")
+
+
 def test_json_may_be_asked_for_before_the_verb_behind_it_and_in_the_environment(
     command: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -38,7 +38,13 @@ OF_A_FILE = ("workers", "failed_to", "dry_run")
 )
 @click.option("--display-name", metavar="NAME", help="Name that others see.")
 @click.option("--avatar", metavar="FILE|MXC", help="Picture: a file, or an mxc:// address.")
-@click.option("--admin", "is_admin", is_flag=True, help="Make the user an administrator.")
+@click.option(
+    "--admin",
+    "is_admin",
+    is_flag=True,
+    allow_from_autoenv=False,
+    help="Make the user an administrator.",
+)
 @click.option(
     "--user-type",
     metavar="TYPE",
@@ -51,11 +57,15 @@ OF_A_FILE = ("workers", "failed_to", "dry_run")
     help="Your own id of the user. An account with another id is refused.",
 )
 @click.option(
-    "--adopt", is_flag=True, help="Take over an account that exists and has no secret in Vault."
+    "--adopt",
+    is_flag=True,
+    allow_from_autoenv=False,
+    help="Take over an account that exists and has no secret in Vault.",
 )
 @click.option(
     "--reset-cross-signing",
     is_flag=True,
+    allow_from_autoenv=False,
     help="Let the user replace lost cross-signing keys for ten minutes, where Matrix "
     "Authentication Service signs users in. Its secret is read with -c.",
 )
