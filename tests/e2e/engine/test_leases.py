@@ -79,7 +79,7 @@ def test_a_dead_token_is_not_renewed(engine_site: EngineSite) -> None:
     lease = engine.lease(engine_site.new_bot())
     engine_site.log_out(lease.access_token)
     text = engine.errors(engine.renew(lease.lease_id), 400)
-    assert "M_UNKNOWN_TOKEN" in text
+    assert "has ended" in text
     # There is nothing left to end, which is no error.
     engine.revoke(lease.lease_id)
     assert engine.names("pending/") == []
@@ -278,7 +278,7 @@ def test_a_wrapped_lease_ends_like_any_other(engine_site: EngineSite) -> None:
 
 
 def test_two_mounts_in_one_process_know_nothing_of_each_other(engine_site: EngineSite) -> None:
-    other = Engine.enable(engine_site.openbao, engine_site.confidential, "matrix/two")
+    other = Engine.enable(engine_site.openbao, engine_site.confidential, "matrix-two")
     try:
         bot = engine_site.new_bot()
         assert other.names("config/user/") == []
@@ -289,7 +289,7 @@ def test_two_mounts_in_one_process_know_nothing_of_each_other(engine_site: Engin
         leases = [other.lease(bot), engine_site.engine.lease(bot)]
         assert all(engine_site.is_alive(lease) for lease in leases)
     finally:
-        engine_site.openbao.cli("secrets", "disable", "matrix/two")
+        engine_site.openbao.cli("secrets", "disable", "matrix-two")
     assert [engine_site.is_alive(lease) for lease in leases] == [False, True]
 
 

@@ -89,12 +89,12 @@ def test_what_cannot_be_moved_is_said_and_the_rest_is_moved(
     old.users = {
         f"@empty:{SERVER_NAME}": "",
         f"@full:{SERVER_NAME}": engine_site.confidential.add("a-secret-of-the-engine-of-2018"),
-        "@elsewhere:unknown.example.org": "another-secret-of-the-engine",
+        "@a b:unknown.example.org:port": "another-secret-of-the-engine",
     }
     ended = run(old, new)
     assert ended.returncode == 1
     assert f"user @empty:{SERVER_NAME}: failed" in ended.stdout
-    assert "user @elsewhere:unknown.example.org: failed: POST" in ended.stdout
+    assert "user @a b:unknown.example.org:port: failed: " in ended.stdout
     assert f"user @full:{SERVER_NAME}: moved" in ended.stdout
 
 

@@ -131,7 +131,6 @@ REFUSED: list[tuple[str, str, Any, int]] = [
     ("GET", "user/nobody/example.org", None, 400),
     ("GET", "user/nobody/unknown.example.org", None, 400),
     ("GET", "static/nobody/example.org", None, 400),
-    ("POST", "config/user/a/unknown.example.org", {}, 400),
     ("POST", f"config/homeserver/{OTHER}", {}, 400),
     ("POST", f"config/homeserver/{OTHER}", {"cs_url": "no url"}, 400),
     ("POST", f"config/homeserver/{OTHER}", {"cs_url": 5}, 400),
@@ -142,7 +141,6 @@ REFUSED: list[tuple[str, str, Any, int]] = [
     ("POST", "config/user/a/example.org", {"ttl": "2h", "max_ttl": "1h"}, 400),
     ("POST", "config/user/a/example.org", {"login_secret": ""}, 400),
     ("POST", "config/user/a/example.org", {"login_secret": 5}, 400),
-    ("POST", "config/user/a/example.org", {"login_secret": None}, 400),
     ("POST", "config/user/a/example.org", {"create_only": "perhaps"}, 400),
     ("POST", "config/user/example.org", {}, 404),
     ("GET", "", None, 404),
@@ -151,14 +149,14 @@ REFUSED: list[tuple[str, str, Any, int]] = [
     ("GET", "user/example.org", None, 404),
     ("POST", "user/a/example.org", {}, 405),
     ("DELETE", "user/a/example.org", None, 405),
-    ("LIST", "user/", None, 405),
+    ("LIST", "user/", None, 404),
     ("GET", "rotate/a/example.org", None, 405),
     ("POST", "login/@a:example.org", {}, 405),
     ("DELETE", "login/@a:example.org", None, 405),
-    ("LIST", "login/", None, 405),
+    ("LIST", "login/", None, 404),
     ("POST", "static/a/example.org", {}, 405),
     ("GET", "login/@a:example.org", None, 404),
-    ("GET", "login/alice", None, 404),
+    ("GET", "login/alice", None, 400),
     ("GET", "pending/nothing", None, 404),
     ("POST", "pending/nothing", {}, 404),
 ]
@@ -182,6 +180,14 @@ def test_a_patch_is_an_unknown_operation(engine: Engine) -> None:
     engine.delete(f"config/user/patched/{SERVER_NAME}")
 
 
+def test_a_user_of_a_homeserver_that_is_not_known_yet_is_a_warning(engine: Engine) -> None:
+    path = "config/user/early/unknown.example.org"
+    answer = engine.write(path)
+    assert "config/homeserver/unknown.example.org" in "\n".join(answer.json()["warnings"])
+    engine.errors(engine.ask("GET", "user/early/unknown.example.org"), 400)
+    engine.delete(path)
+
+
 def test_fields_are_taken_as_the_command_line_sends_them(engine: Engine) -> None:
     openbao, path = engine.openbao, f"{MOUNT}/config/user/typed/{SERVER_NAME}"
     openbao.cli("write", path, "ttl=90", "max_ttl=1h", "create_only=true", "device_name=x=y")
@@ -199,7 +205,7 @@ def test_unknown_fields_and_those_of_2018_are_a_warning(engine: Engine) -> None:
     warnings = "\n".join(answer.json()["warnings"])
     assert "colour" in warnings
     assert "logout_other_devices" in warnings
-    assert f"lease revoke -prefix {MOUNT}/user/odd/{SERVER_NAME}" in warnings
+    assert "lease revoke -prefix" in warnings
     engine.delete(path)
 
 
