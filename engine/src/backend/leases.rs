@@ -89,7 +89,10 @@ pub async fn renew(mount: Arc<Mount>, request: Request) -> Result<Response, Logi
     let data = LeaseData::of(&request)?;
     let lease = data.to_lease()?;
     if has_ended(&mount, &data.session).await? {
-        let message = format!("the session of {} has ended; read another", data.session.user_id);
+        let message = format!(
+            "the session of {} has ended (M_UNKNOWN_TOKEN); read another",
+            data.session.user_id
+        );
         return Err(LogicalError::status(400, message));
     }
     // An answer replaces what the lease holds, the data that its holder was given included.

@@ -5,9 +5,11 @@
 //!   goes wrong there into words.
 //! * `users`: what must not happen to one user at once.
 //! * [`sessions`]: opening and ending sessions. `ttl` is how long they last.
-//! * [`leases`]: renewing and revoking. [`pending`]: ends that are not confirmed.
+//! * [`leases`]: renewing and revoking. [`pending`]: ends that are not confirmed, and
+//!   `attempts` when they are tried.
 //! * [`tick`]: clears up what nobody holds.
 
+pub mod attempts;
 pub mod clock;
 pub mod failure;
 pub mod homeservers;

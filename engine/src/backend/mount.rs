@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use super::attempts::Attempts;
 use super::homeservers::Homeservers;
-use super::pending::Attempts;
 use super::sessions::UnderWay;
 use super::users::Users;
 use crate::logical::{Host, LogicalError};

@@ -1,53 +1,13 @@
 //! Sessions whose end the homeserver has not confirmed: they are ended when it answers.
 
-use std::collections::{HashMap, HashSet};
-use std::time::Duration;
+use std::collections::HashSet;
 
-use synapse_vault_auth_provider_core::retry::Backoff;
 use synapse_vault_auth_provider_core::sync::Mutex;
-use tokio::time::Instant;
 
 use super::Mount;
 use super::sessions::{Ending, end};
 use crate::logical::LogicalError;
 use crate::storage::PendingSession;
-
-/// The wait after the first attempt that fails, at most. It doubles up to [`LONGEST_WAIT`].
-const SHORTEST_WAIT: Duration = Duration::from_secs(60);
-const LONGEST_WAIT: Duration = Duration::from_secs(3600);
-
-/// When sessions are tried next. What is not here is tried at once.
-#[derive(Default)]
-pub struct Attempts(Mutex<HashMap<String, Attempt>>);
-
-struct Attempt {
-    backoff: Backoff,
-    next: Instant,
-}
-
-impl Attempts {
-    fn is_due(&self, id: &str) -> bool {
-        self.0.lock().get(id).is_none_or(|attempt| attempt.next <= Instant::now())
-    }
-
-    fn failed(&self, id: &str) {
-        let mut attempts = self.0.lock();
-        let attempt = attempts.entry(id.to_owned()).or_insert_with(|| Attempt {
-            backoff: Backoff::new(SHORTEST_WAIT, LONGEST_WAIT).with_jitter(0.5),
-            next: Instant::now(),
-        });
-        attempt.next = Instant::now() + attempt.backoff.next_wait();
-    }
-
-    /// Forgets a session that is pending no more.
-    pub fn forget(&self, id: &str) {
-        self.0.lock().remove(id);
-    }
-
-    fn keep_only(&self, ids: &HashSet<&str>) {
-        self.0.lock().retain(|id, _| ids.contains(id.as_str()));
-    }
-}
 
 /// The homeservers that did not answer in this tick. None is asked twice.
 #[derive(Default)]

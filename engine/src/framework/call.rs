@@ -29,6 +29,12 @@ impl Call {
         captured.map_or("", |(_, text)| text)
     }
 
+    /// Whether a field was sent as `null`, which otherwise is as if it was not sent.
+    #[must_use]
+    pub fn is_null(&self, name: &str) -> bool {
+        self.request.data.get(name).is_some_and(Value::is_null)
+    }
+
     /// Text that was sent.
     ///
     /// # Errors
@@ -94,7 +100,8 @@ impl Call {
             match fields.iter().find(|field| field.name == name) {
                 None => unknown.push(name),
                 Some(field) if field.is_deprecated => {
-                    warnings.push(format!("the field {name:?} is ignored: {}", field.description));
+                    let why = self.with_names(field.description);
+                    warnings.push(format!("the field {name:?} is ignored: {why}"));
                 }
                 Some(_) => {}
             }
@@ -104,6 +111,14 @@ impl Call {
             warnings.push(format!("fields that are unknown here are ignored: {unknown:?}"));
         }
         warnings
+    }
+
+    /// A description with the mount, and what the path has captured, in the place of their names in
+    /// capitals.
+    fn with_names(&self, description: &str) -> String {
+        let named = description.replace("MOUNT/", &self.request.mount_point);
+        let captures = self.captures.iter();
+        captures.fold(named, |named, (name, text)| named.replace(&name.to_uppercase(), text))
     }
 
     /// What was sent for a field. What the path says is not asked for in the fields.

@@ -145,6 +145,9 @@ async fn delete(mount: Arc<Mount>, call: Call) -> Outcome {
 
 /// What is configured after this call.
 fn changed(call: &Call, before: Option<UserConfig>) -> Result<UserConfig, LogicalError> {
+    if call.is_null("login_secret") {
+        return Err(LogicalError::invalid("login_secret must be a string, or left out"));
+    }
     let given = call.secret("login_secret")?;
     if given.as_ref().is_some_and(|secret| secret.expose_secret().is_empty()) {
         return Err(LogicalError::invalid("login_secret must not be empty"));

@@ -11,7 +11,7 @@ use crate::logical::{LogicalError, Operation};
 /// Another secret for a user.
 pub static PATH: Path<Mount> = Path {
     pattern: Pattern { prefix: "rotate/", captures: USER },
-    synopsis: "Make up another secret for a user.",
+    synopsis: "Make up another login_secret for a user.",
     description: "Logins from now on are made with it. Those that are under way are waited for, \
                   and sessions that are open go on.",
     fields: &[LOCALPART_FIELD, SERVER_FIELD],

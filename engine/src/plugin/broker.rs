@@ -12,9 +12,9 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 use tonic::{Request, Response, Status, Streaming, async_trait};
 
+use super::presence::HostPresence;
 use super::proto::ConnInfo;
 use super::proto::grpc_broker_server::GrpcBroker;
-use super::server::HostPresence;
 
 /// How long the host may take to tell where it serves.
 const WAIT: Duration = Duration::from_secs(5);

@@ -2,9 +2,9 @@
 
 use tonic::{Request, Response, Status, async_trait};
 
+use super::presence::HostPresence;
 use super::proto::Empty;
 use super::proto::grpc_controller_server::GrpcController;
-use super::server::HostPresence;
 
 /// The controller as a service.
 pub struct ControllerService {

@@ -6,7 +6,7 @@
 //!
 //! * `handshake`: what the host says in the environment, and the one line that answers it.
 //! * `tls`: two certificates that nobody else knows. `socket`: where we listen.
-//! * `server`: serves until the host goes. `broker`, `controller`, `stdio`, `health`, `version` and
+//! * `server`: serves until the host goes, which `presence` knows. `broker`, `controller`, `stdio`, `health`, `version` and
 //!   `multiplexing` are the services of every plugin.
 //! * `backend_service`: the mounts. `host_client` asks the host for storage and for what it tells
 //!   about itself. `convert` turns messages into what backends speak in.
@@ -21,6 +21,7 @@ mod health;
 mod host_client;
 mod log;
 mod multiplexing;
+mod presence;
 mod server;
 mod socket;
 mod stdio;
