@@ -178,7 +178,7 @@ def test_a_session_that_cannot_be_ended_now_is_ended_when_the_homeserver_answers
     assert pending["user_id"] == f"@{bot}:{SERVER_NAME}"
     assert pending["device_id"] == lease.device_id
     assert pending["since"]
-    assert pending["error"]
+    assert pending["reason"]
     assert "access_token" not in pending
     # Trying now is refused while nothing answers, and works then.
     engine.errors(engine.ask("POST", f"pending/{name}", {}), 503)

@@ -289,7 +289,7 @@ def test_the_servers_description_of_its_api_knows_the_mount(engine: Engine) -> N
         ("config/user", ["user"]),
         (f"user/a/{SERVER_NAME}", ["lease"]),
         (f"static/a/{SERVER_NAME}", ["session"]),
-        (f"rotate/a/{SERVER_NAME}", ["login_secret"]),
+        (f"rotate/a/{SERVER_NAME}", ["another secret"]),
         (f"login/@a:{SERVER_NAME}", ["sudo"]),
         ("pending/a", ["homeserver"]),
         ("pending", ["homeserver"]),
