@@ -108,7 +108,7 @@ def demo(cleanup: contextlib.ExitStack, *, keep: bool) -> None:
     shell.run(f"bao lease renew {lease_id}")
 
     say("8. Revoke it, and the token is dead:")
-    shell.run(f"bao lease revoke -sync {lease_id}")
+    shell.run(f"bao write sys/leases/revoke lease_id={lease_id} sync=true")
     shell.run(whoami)
     if keep:
         print_commands(bao, synapse, bot_token, directory)

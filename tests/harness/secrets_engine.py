@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 MOUNT = "matrix"
 """Where the engine is mounted."""
 
-MODULE_POLICY = f'path "{MOUNT}/login/*" {{ capabilities = ["read", "sudo"] }}'
+MODULE_POLICY = f'path "{MOUNT}/login/*" {{ capabilities = ["read", "sudo"] }}\n'
 """The policy of the module's token."""
 
 SECRETS = ("access_token", "login_secret")

@@ -62,7 +62,9 @@ def shared_engine_site(
 
 def deploy(stack: Stack, engine: Engine, relay: Relay, **homeserver: object) -> EngineSite:
     """Start a homeserver whose module reads its secrets from an engine, and tell the engine."""
-    token = engine.confidential.add(engine.openbao.create_token("module", MODULE_POLICY))
+    # With what the policy "default" has of it, which a doctor asks.
+    policy = MODULE_POLICY + 'path "sys/capabilities-self" { capabilities = ["update"] }\n'
+    token = engine.confidential.add(engine.openbao.create_token("module", policy))
     deployment = stack.start_homeserver(
         "engine",
         openbao=engine.openbao,

@@ -67,7 +67,8 @@ def agent(engine_site: EngineSite, tmp_path: Path) -> Iterator[tuple[str, Path]]
             stderr=output,
         )
     try:
-        wait_until("the file is there", file.exists)
+        wait_until("the file is there", lambda: file.exists() or process.poll() is not None)
+        assert process.poll() is None, (tmp_path / "agent.out").read_text()
         yield bot, file
     finally:
         process.terminate()

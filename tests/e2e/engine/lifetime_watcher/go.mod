@@ -1,6 +1,6 @@
 module lifetime_watcher
 
-go 1.24
+go 1.24.0
 
 require github.com/hashicorp/vault/api v1.23.0
 
