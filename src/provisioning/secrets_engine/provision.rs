@@ -82,7 +82,6 @@ impl Provisioner {
         let mut user = ProvisionedUser {
             matrix_user_id: operation.account.user_id.to_string(),
             token: None,
-            cross_signing_reset_until: None,
             already_exists: claimed.already_exists,
             cross_signing_reset_until,
             warnings: Vec::new(),
