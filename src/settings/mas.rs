@@ -95,7 +95,7 @@ pub fn read_server(
     checked_proxy(&proxies, &admin_api)?;
     let servers = [Some(&admin_api), token_endpoint.as_ref()];
     let is_https = servers.into_iter().flatten().any(BaseUrl::is_https);
-    let tls = lacking.put_off(tls::read_trust(section, names.ca_cert, is_https))?;
+    let tls = lacking.put_off(tls::read_trust(section, names.ca_cert, is_https, true))?;
     let (Some(client_secret), Some(tls)) = (client_secret, tls) else { return Ok(None) };
     Ok(Some(mas::Config {
         admin_api,

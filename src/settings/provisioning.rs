@@ -121,7 +121,7 @@ fn read(merged: &Merged, environment: &Environment) -> Result<Config, SettingsEr
     checked_proxy(&proxies, url.base())?;
     Ok(Config {
         homeserver: ConnectionConfig {
-            tls: tls::read_trust(&mut section, CA_CERT, url.base().is_https())?,
+            tls: tls::read_trust(&mut section, CA_CERT, url.base().is_https(), false)?,
             proxies,
             url,
         },

@@ -776,6 +776,15 @@ fn matrix_authentication_service() {
 }
 
 #[test]
+fn authorities_of_the_environment_are_for_addresses_that_mas_names() {
+    let variables = [("SSL_CERT_FILE", "/etc/authorities.pem")];
+    let mut config = with("mas", mas());
+    config["vault_url"] = json!("http://localhost:8200");
+    let mas = parse_with(config, &variables).unwrap().login.mas.unwrap();
+    assert!(format!("{:?}", mas.server.tls).contains("/etc/authorities.pem"));
+}
+
+#[test]
 fn a_process_may_lack_the_secret_of_the_client() {
     let mut mas = mas();
     mas.as_object_mut().unwrap().remove("client_secret");

@@ -92,14 +92,17 @@ fn can_be_opened(tls: &Tls) -> bool {
 }
 
 /// Reads whom to trust as a server that is not Vault, from the key that names a file with that.
+///
+/// `names_others` says whether the server may name others, which may be encrypted where it is not.
 pub fn read_trust(
     section: &mut Section<'_>,
     key: &str,
     is_https: bool,
+    names_others: bool,
 ) -> Result<Tls, SettingsError> {
     let (trusted, authorities) = match section.sourced(key)? {
         Some(Sourced { key, value }) => (Some(key), Authorities::File(value.into())),
-        None if is_https => of_environment(section.environment()),
+        None if is_https || names_others => of_environment(section.environment()),
         None => (None, Authorities::System),
     };
     let tls = Tls { authorities, ..Tls::default() };

@@ -368,6 +368,19 @@ def test_registration_at_mas(other: MasDeployment) -> None:
     other.log_in(account.user_id, account.token_hash).check_accepted(account.user_id)
 
 
+def test_registration_at_a_mas_that_knows_no_display_names(other: MasDeployment) -> None:
+    account = other.put_secret(f"@registered-at-old-mas:{SERVER_NAME}")
+    other.put(account.user_id, {"login_secret": account.login_secret, "display_name": "A new bot"})
+    other.mas.users.takes_displayname = False
+    try:
+        attempt = other.log_in(account.user_id, account.token_hash)
+    finally:
+        other.mas.users.takes_displayname = True
+    assert attempt.outcome == "registered"
+    found = other.mas.homeserver.query_user("registered-at-old-mas")
+    assert found["display_name"] == "A new bot"
+
+
 def test_registration_that_mas_refuses(other: MasDeployment) -> None:
     for name in ("12345", "_odd"):
         account = other.put_secret(f"@{name}:{SERVER_NAME}")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from synapse.module_api import UserID
+
 from ..log import logger
 
 if TYPE_CHECKING:
@@ -62,6 +64,17 @@ class Accounts:
             return transaction.fetchone() is not None
 
         return await self._api.run_db_interaction("vault_auth_device", select)
+
+    async def name_user(self, user_id: str, name: str) -> None:
+        """Say what a new user is called, of which MAS before 1.18 does not tell Synapse."""
+        try:
+            user = UserID.from_string(user_id)
+            profile = await self._api.get_profile_for_user(user.localpart)
+            if profile.display_name != name:
+                await self._api.set_displayname(user, name)
+        except Exception:  # noqa: BLE001 (whatever Synapse raises)
+            # The account is there, and works without.
+            logger.warning("A new user could not be given its name", exc_info=True)
 
     async def name_device(self, user_id: str, device_id: str, name: str) -> None:
         """Say what a new device is called, of which MAS does not tell Synapse."""

@@ -107,6 +107,8 @@ class SessionOpener:
                     reason = "MAS has the account, and the homeserver does not know it yet"
                     return outcome.becoming("mas_unavailable", reason)
                 await self._sleep(POLL_INTERVAL)
+        if registered.outcome.wants_registration and outcome.display_name is not None:
+            await self._accounts.name_user(user_id, outcome.display_name)
         return registered.outcome
 
     def _left(self, started: float) -> float:
