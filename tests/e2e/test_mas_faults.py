@@ -30,7 +30,7 @@ def shared_faulty(file_stack: Stack) -> MasDeployment:
         "faulty",
         file_stack.start_mas(),
         request_timeout="2s",
-        login_timeout="6s",
+        login_timeout="4s",
         vault_kv_version=2,
         health_endpoint=True,
     )

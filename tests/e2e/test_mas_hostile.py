@@ -44,7 +44,7 @@ def check_answered(attempt: Attempt) -> None:
 
 
 @settings(
-    max_examples=CASES or 150,
+    max_examples=CASES or 100,
     derandomize=not CASES,
     database=None,
     deadline=None,

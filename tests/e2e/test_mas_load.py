@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.long
 
-BURST = 300
+BURST = 200
 """Logins of one bot at once."""
 
 MANY = 100

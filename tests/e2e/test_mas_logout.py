@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -162,3 +163,18 @@ def test_of_several_pages_all_end(under_mas: MasDeployment) -> None:
     token = open_session(under_mas, account, "LASTDEVICE")
     assert under_mas.log_out(token, everywhere=True).status_code == 200
     assert active(under_mas, account) == []
+
+
+@pytest.mark.nightly
+def test_how_long_a_token_works_after_its_end(under_mas: MasDeployment) -> None:
+    """Synapse remembers for two minutes what MAS said, unless the device goes."""
+    account = under_mas.new_account()
+    token = open_session(under_mas, account, "SHAREDDEVICE")
+    personal_session(under_mas, account, "SHAREDDEVICE", under_mas.mas.add_client())
+    assert under_mas.whoami(token).status_code == 200
+    ended = time.monotonic()
+    assert under_mas.log_out(token).status_code == 200
+    while under_mas.whoami(token).status_code == 200:
+        assert time.monotonic() - ended < 130
+        time.sleep(1)
+    assert time.monotonic() - ended > 60
