@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,13 +17,17 @@ from synapse_vault_auth_provider.provisioning import (
 
 from tests.harness.mas_provisioning import MasSite
 from tests.harness.provisioning import PNG, localpart_of, new_id
+from tests.harness.waiting import wait_until
+from tests.servers import Relay
+from tests.servers.mas.admin import single
 from tests.servers.synapse import SERVER_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.harness.stack import Stack
+    from tests.servers.mas.http_types import Answer, Request
 
 MXC = "mxc://example.org/bot"
 
@@ -270,12 +275,80 @@ def test_mas_stumbles_and_goes_on(site: MasSite, status: int) -> None:
     site.check_finished(user_id)
 
 
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/oauth2/token$"),
+        ("GET", "/site-config$"),
+        ("GET", "/users/by-username/"),
+        ("POST", "/admin/v1/users$"),
+        ("POST", "/users/[^/]+/set-admin$"),
+        ("POST", "/personal-sessions$"),
+    ],
+)
+def test_any_answer_of_mas_may_get_lost(site: MasSite, method: str, path: str) -> None:
+    user_id = new_id("mas")
+    lost = site.mas.faults.lose_answer(method, path)
+    user = site.seen(site.provisioner().provision_user(user_id, is_admin=True))
+    assert lost.met == 1
+    assert not user.already_exists
+    account = site.account(user_id)
+    assert account is not None
+    assert account["admin"] is True
+    (session,) = site.deployment.sessions(user_id)
+    assert session.token == user.access_token
+    site.check_finished(user_id)
+
+
 def test_a_token_that_mas_has_forgotten_is_fetched_again(site: MasSite) -> None:
     provisioner = site.provisioner()
     provisioner.provision_user(new_id("mas"), with_token=False)
     site.mas.forget_tokens()
     user = site.seen(provisioner.provision_user(new_id("mas")))
     assert site.user_of(user.access_token or "")
+
+
+def created_without_the_homeserver(site: MasSite, user_id: str) -> Callable[[Request], Answer]:
+    """Return what creates an account at MAS of which the homeserver is not told."""
+
+    def create(_: Request) -> Answer:
+        return single(201, site.mas.add_user(localpart_of(user_id), at_homeserver=False))
+
+    return create
+
+
+def test_the_homeserver_is_told_late(site: MasSite) -> None:
+    user_id = new_id("mas")
+    site.mas.faults.run("POST", "/users$", created_without_the_homeserver(site, user_id))
+    with Relay(site.synapse.url) as relay:
+
+        def looks() -> int:
+            return sum("/profile/" in request.path for request in relay.requests)
+
+        def tell() -> None:
+            # The first look is that before the creation.
+            wait_until("two looks after the creation", lambda: looks() >= 3)
+            site.mas.homeserver.provision_user(localpart_of(user_id))
+
+        teller = threading.Thread(target=tell)
+        teller.start()
+        user = site.seen(site.provisioner(homeserver=relay.url).provision_user(user_id))
+        teller.join()
+    assert site.user_of(user.access_token or "") == user_id
+    site.check_finished(user_id)
+
+
+def test_the_homeserver_is_not_told(site: MasSite) -> None:
+    user_id = new_id("mas")
+    site.mas.faults.run("POST", "/users$", created_without_the_homeserver(site, user_id))
+    provisioner = Provisioner(**site.settings(timeout=8))
+    error = site.error(UnreachableError, provisioner.provision_user, user_id)
+    assert "the homeserver does not know it yet" in error.message
+    assert "login_secret" not in site.entry(user_id)
+    site.mas.homeserver.provision_user(localpart_of(user_id))
+    user = site.seen(provisioner.provision_user(user_id))
+    assert not user.already_exists
+    site.check_finished(user_id)
 
 
 def test_locked_and_deactivated_accounts_are_named(site: MasSite) -> None:

@@ -13,17 +13,28 @@ from tests.harness.provisioning import new_id
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.harness.mas_deployment import MasDeployment
     from tests.harness.stack import Stack
 
 pytestmark = pytest.mark.long
 
-answered_or_not = pytest.mark.parametrize("answered", [False, True], ids=["before", "after"])
+
+@pytest.fixture(scope="module")
+def without_module(file_stack: Stack) -> MasSite:
+    """Return a site where tokens are had of MAS' admin API."""
+    mas = file_stack.start_mas()
+    return MasSite.of(file_stack.start_homeserver_under_mas("killed", mas, has_module=False))
 
 
 @pytest.fixture(scope="module")
-def site(file_stack: Stack) -> MasSite:
-    mas = file_stack.start_mas()
-    return MasSite.of(file_stack.start_homeserver_under_mas("killed", mas, has_module=False))
+def with_module(shared_under_mas: MasDeployment) -> MasSite:
+    return MasSite.of(shared_under_mas)
+
+
+@pytest.fixture
+def site(request: pytest.FixtureRequest) -> MasSite:
+    site: MasSite = request.getfixturevalue(getattr(request, "param", "without_module"))
+    return site
 
 
 @pytest.fixture
@@ -32,9 +43,21 @@ def scaffold(site: MasSite) -> Iterator[MasScaffold]:
         yield scaffold
 
 
-@answered_or_not
-def test_provisioning(site: MasSite, scaffold: MasScaffold, answered: bool) -> None:
-    site.mas.users.takes_displayname = False
+@pytest.mark.parametrize(
+    ("site", "answered"),
+    [
+        ("without_module", True),
+        ("with_module", False),
+        pytest.param("without_module", False, marks=pytest.mark.nightly),
+        pytest.param("with_module", True, marks=pytest.mark.nightly),
+    ],
+    indirect=["site"],
+)
+def test_provisioning(
+    site: MasSite, scaffold: MasScaffold, answered: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The name and the picture take a session then.
+    monkeypatch.setattr(site.mas.users, "takes_displayname", False)
     arguments: dict[str, Any] = {
         "display_name": "Finished",
         "avatar": "mxc://example.org/finished",
@@ -63,7 +86,9 @@ def test_provisioning(site: MasSite, scaffold: MasScaffold, answered: bool) -> N
     assert len(scaffold.requests) >= 15
 
 
-@answered_or_not
+@pytest.mark.parametrize(
+    "answered", [pytest.param(False, marks=pytest.mark.nightly), True], ids=["before", "after"]
+)
 def test_revoking(site: MasSite, scaffold: MasScaffold, answered: bool) -> None:
     provisioner = site.provisioner()
     for number in itertools.count(1):

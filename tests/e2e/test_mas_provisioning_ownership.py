@@ -126,8 +126,10 @@ def test_what_mas_did_not_keep_of_a_killed_call(
     site.mas.homeserver.provision_user(localpart_of(user_id))
     fields = site.entry(user_id)
     assert fields["provisioning"]["free_at_homeserver"] is True
-    fields["provisioning"]["started"] -= seconds
-    site.put(user_id, fields)
+    if seconds:
+        fields["provisioning"]["started"] -= seconds
+        fields["provisioning"]["former"] = [1]
+        site.put(user_id, fields)
     secret = fields["provisioning"]["login_secret"]
     provisioner = site.provisioner()
     if seconds:

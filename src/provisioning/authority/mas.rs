@@ -124,7 +124,11 @@ impl<'a> Mas<'a> {
                 creation_ts: Some(seconds(&created)),
             }),
             Answer::Created(_) => Ok(Created::AlreadyThere),
-            Answer::NotFree(words) => Err(self.reserved(&words, is_known)),
+            // This answer may have got lost as well, and then it is there now.
+            Answer::NotFree(words) => match self.mas.look_up().await?.value {
+                Some(_) => Ok(Created::AlreadyThere),
+                None => Err(self.reserved(&words, is_known)),
+            },
         }
     }
 

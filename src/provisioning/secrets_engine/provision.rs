@@ -55,9 +55,6 @@ impl Provisioner {
         if request.external_id.is_some() {
             return Err(not_with_the_engine("external_id", "leave it out"));
         }
-        if request.reset_cross_signing {
-            return Err(not_with_the_engine("reset_cross_signing", "leave it out"));
-        }
         let mut operation = self.operation_for_new(&request.user_id)?;
         let user = place_of(&operation.account.user_id)?;
         operation.account.path = format!("{}/config/user/{user}", engine.mount());
