@@ -47,21 +47,25 @@ def agent(engine_site: EngineSite, tmp_path: Path) -> Iterator[tuple[str, Path]]
     )
     (tmp_path / "token").write_text(token)
     file = tmp_path / "access-token"
-    template = f'{{{{ with secret "{path}" }}}}{{{{ .Data.access_token }}}}{{{{ end }}}}'
-    config = {
-        "vault": {"address": engine_site.openbao.url},
-        "auto_auth": {
-            "method": {
-                "type": "token_file",
-                "config": {"token_file_path": str(tmp_path / "token")},
-            }
-        },
-        "template": [{"contents": template, "destination": str(file)}],
-    }
-    (tmp_path / "agent.json").write_text(json.dumps(config))
+    config = f"""
+vault {{ address = "{engine_site.openbao.url}" }}
+auto_auth {{
+  method {{
+    type = "token_file"
+    config = {{ token_file_path = "{tmp_path / "token"}" }}
+  }}
+}}
+template {{
+  destination = "{file}"
+  contents = <<EOT
+{{{{ with secret "{path}" }}}}{{{{ .Data.access_token }}}}{{{{ end }}}}
+EOT
+}}
+"""
+    (tmp_path / "agent.hcl").write_text(config)
     with (tmp_path / "agent.out").open("wb") as output:
         process = subprocess.Popen(
-            [bao_command(), "agent", f"-config={tmp_path / 'agent.json'}"],
+            [bao_command(), "agent", f"-config={tmp_path / 'agent.hcl'}"],
             env={"HOME": str(tmp_path), "PATH": os.environ["PATH"]},
             stdout=output,
             stderr=output,
@@ -84,7 +88,7 @@ def test_the_token_in_an_agents_file_works_at_every_moment(
     dead_since: float | None = None
     longest = 0.0
     while time.monotonic() < end:
-        token = engine_site.confidential.add(file.read_text())
+        token = engine_site.confidential.add(file.read_text().strip())
         if token not in tokens:
             tokens.append(token)
         if engine_site.user_of(token) == f"@{bot}:{SERVER_NAME}":
