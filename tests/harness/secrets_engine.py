@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import itertools
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import requests
 
+from tests.servers.relay import LONGEST_HOLD
 from tests.servers.synapse import SERVER_NAME
 
 if TYPE_CHECKING:
     from tests.servers import OpenBao, Relay, Synapse
+    from tests.servers.relay import Reply
 
     from .confidential import Confidential
     from .deployment import Deployment
@@ -249,6 +252,18 @@ class EngineSite:
     def is_alive(self, leased: Leased) -> bool:
         """Whether the session is open."""
         return self.user_of(leased.access_token) == leased.user_id
+
+    def hold_logins(self) -> threading.Event:
+        """Hold back the answers to all logins, which are done, until the event is set."""
+        released = threading.Event()
+
+        def edit(reply: Reply) -> Reply:
+            if isinstance(reply.body, bytes) and b"access_token" in reply.body:
+                released.wait(LONGEST_HOLD)
+            return reply
+
+        self.relay.edit = edit
+        return released
 
     def devices(self, bot: str) -> list[str]:
         """Return the devices of a user, as the homeserver's database has them."""

@@ -87,8 +87,9 @@ def test_no_standby_ends_what_the_active_node_has_under_way(
 ) -> None:
     bot = site.new_bot()
     site.configure(request_timeout="60s")
+    released = threading.Event()
     try:
-        site.relay.hold_answers()
+        released = site.hold_logins()
         seen = len(site.relay.requests)
         answers: list[requests.Response] = []
         reading = threading.Thread(
@@ -103,7 +104,8 @@ def test_no_standby_ends_what_the_active_node_has_under_way(
         paths = [request.path for request in list(site.relay.requests)[seen:]]
         assert paths.count("/_matrix/client/v3/logout") == 0
     finally:
-        site.relay.release()
+        released.set()
+        site.relay.edit = None
     reading.join(60)
     assert answers[0].status_code == 200, answers[0].text
     lease = leased(answers[0])

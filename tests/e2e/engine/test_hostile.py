@@ -14,12 +14,16 @@ if TYPE_CHECKING:
     from tests.harness.secrets_engine import EngineSite
     from tests.servers.relay import Request
 
-PATHS = (
-    f"config/homeserver/{SERVER_NAME}",
-    f"config/user/hostile/{SERVER_NAME}",
-    f"rotate/hostile/{SERVER_NAME}",
-    "pending/hostile",
-)
+HOMESERVER_FIELDS = ("cs_url", "ca_cert", "request_timeout", "ttl", "max_ttl", "colour")
+
+USER_FIELDS = ("login_secret", "device_name", "create_only", "ttl", "")
+
+FIELDS = {
+    f"config/homeserver/{SERVER_NAME}": HOMESERVER_FIELDS,
+    f"config/user/hostile/{SERVER_NAME}": USER_FIELDS,
+    f"rotate/hostile/{SERVER_NAME}": ("colour",),
+    "pending/hostile": ("colour",),
+}
 
 VALUES: list[Any] = [
     None,
@@ -62,7 +66,7 @@ def test_no_json_breaks_a_path(engine_site: EngineSite, path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"{", b"[]", b"5", b'"text"', b"\xff\xfe", b"{} {}"], ids=lambda body: repr(body)
+    "body", [b"{", b"[]", b"5", b'"text"', b"\xff\xfe"], ids=lambda body: repr(body)
 )
 def test_bodies_that_are_no_json_object_are_refused(engine_site: EngineSite, body: bytes) -> None:
     answer = engine_site.engine.ask("POST", f"config/user/hostile/{SERVER_NAME}", body)

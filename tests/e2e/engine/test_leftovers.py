@@ -16,7 +16,7 @@ import requests
 from tests.harness.waiting import wait_until
 from tests.servers import Relay
 from tests.servers.plugin import PLUGIN
-from tests.servers.relay import Reset
+from tests.servers.relay import Reset, Silence
 from tests.servers.synapse import SERVER_NAME
 
 from .conftest import deploy
@@ -67,21 +67,24 @@ def test_a_plugin_that_is_killed_during_a_login_leaves_no_session(
     site: EngineSite, answered: bool
 ) -> None:
     engine, bot = site.engine, site.new_bot()
-    if answered:
-        site.relay.hold_answers()
-    else:
-        site.relay.hold()
+    released = site.hold_logins()
+    if not answered:
+        site.relay.meddle = lambda request: Silence() if is_login(request) else None
     seen = len(site.relay.requests)
-    reading = threading.Thread(
-        target=lambda: engine.ask("GET", f"user/{bot}/{SERVER_NAME}"), daemon=True
-    )
+
+    def read() -> None:
+        with suppress(requests.RequestException):
+            engine.ask("GET", f"user/{bot}/{SERVER_NAME}")
+
+    reading = threading.Thread(target=read, daemon=True)
     reading.start()
-    wait_until("a login is under way", lambda: any(map(is_login, list(site.relay.requests)[seen:])))
+    wait_until("a login is under way", lambda: any(map(is_login, site.relay.requests[seen:])))
     if answered:
         wait_until("the session is open", lambda: site.devices(bot))
     for process in plugin_processes(site.openbao):
         os.kill(process, signal.SIGKILL)
-    site.relay.release()
+    site.relay.meddle = None
+    released.set()
     reading.join(60)
     # The server repeats the request once, whose lease is known. Everything else goes.
     leases = [name for name in engine.leases() if f"/{bot}/" in name]
@@ -108,11 +111,11 @@ def test_a_killed_plugin_is_started_again_and_ends_what_it_opened_before(site: E
 
 def test_a_client_that_hangs_up_leaves_no_session(site: EngineSite) -> None:
     engine, bot = site.engine, site.new_bot()
-    site.relay.hold_answers()
+    released = site.hold_logins()
     with pytest.raises(requests.RequestException):
         engine.ask("GET", f"user/{bot}/{SERVER_NAME}", timeout=1)
     wait_until("the session is open", lambda: site.devices(bot))
-    site.relay.release()
+    released.set()
     wait_until("the session has ended", lambda: site.devices(bot) == [])
     assert [name for name in engine.leases() if f"/{bot}/" in name] == []
 

@@ -49,12 +49,14 @@ def own_site(file_stack: Stack, plugins: Path, confidential: Confidential) -> It
 @pytest.fixture
 def site(own_site: EngineSite) -> Iterator[EngineSite]:
     yield own_site
-    own_site.relay.release()
+    own_site.relay.edit = None
 
 
-def read_while_it_hangs(site: EngineSite, bot: str) -> list[threading.Thread]:
+def read_while_it_hangs(
+    site: EngineSite, bot: str
+) -> tuple[threading.Event, list[threading.Thread]]:
     """Begin reads whose logins the homeserver has done and does not answer."""
-    site.relay.hold_answers()
+    released = site.hold_logins()
     seen = len(site.relay.requests)
 
     def read() -> None:
@@ -68,7 +70,7 @@ def read_while_it_hangs(site: EngineSite, bot: str) -> list[threading.Thread]:
         "all logins are under way",
         lambda: sum(map(is_login, list(site.relay.requests)[seen:])) >= READERS,
     )
-    return threads
+    return released, threads
 
 
 def seconds_until(answers: Callable[[], bool]) -> float:
@@ -78,9 +80,11 @@ def seconds_until(answers: Callable[[], bool]) -> float:
     return time.monotonic() - began
 
 
-def finish(site: EngineSite, bot: str, threads: list[threading.Thread]) -> None:
+def finish(
+    site: EngineSite, bot: str, released: threading.Event, threads: list[threading.Thread]
+) -> None:
     """Let the homeserver answer; no session may be left that has no lease."""
-    site.relay.release()
+    released.set()
     for thread in threads:
         thread.join(60)
 
@@ -93,7 +97,7 @@ def finish(site: EngineSite, bot: str, threads: list[threading.Thread]) -> None:
 
 def test_a_reload_of_the_plugin_waits_no_longer_than_a_request(site: EngineSite) -> None:
     bot = site.new_bot()
-    threads = read_while_it_hangs(site, bot)
+    released, threads = read_while_it_hangs(site, bot)
     began = time.monotonic()
     reload = threading.Thread(
         target=lambda: site.openbao.cli("plugin", "reload", f"-plugin={PLUGIN}")
@@ -104,29 +108,29 @@ def test_a_reload_of_the_plugin_waits_no_longer_than_a_request(site: EngineSite)
     assert took < REQUEST_TIMEOUT + SPARE
     assert time.monotonic() - began < REQUEST_TIMEOUT + SPARE + 1
     assert site.engine.names("config/homeserver/") == [SERVER_NAME]
-    finish(site, bot, threads)
+    finish(site, bot, released, threads)
 
 
 def test_a_step_down_blocks_nobody_for_longer_than_a_request(site: EngineSite) -> None:
     bot = site.new_bot()
-    threads = read_while_it_hangs(site, bot)
+    released, threads = read_while_it_hangs(site, bot)
     began = time.monotonic()
     site.openbao.cli("operator", "step-down")
     wait_until("the node is active again", lambda: is_active(site.openbao))
     # The node elects itself again, which takes a while of its own after it has stepped down.
     assert time.monotonic() - began < REQUEST_TIMEOUT + SPARE + 12
-    finish(site, bot, threads)
+    finish(site, bot, released, threads)
 
 
 def test_a_seal_waits_no_longer_than_a_request(site: EngineSite) -> None:
     bot = site.new_bot()
-    threads = read_while_it_hangs(site, bot)
+    released, threads = read_while_it_hangs(site, bot)
     began = time.monotonic()
     site.openbao.cli("operator", "seal")
     assert time.monotonic() - began < REQUEST_TIMEOUT + SPARE
     assert isinstance(site.openbao, DurableOpenBao)
     site.openbao.unseal()
-    finish(site, bot, threads)
+    finish(site, bot, released, threads)
 
 
 def is_active(openbao: object) -> bool:
