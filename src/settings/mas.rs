@@ -36,13 +36,12 @@ const IN_MAS: Names = Names {
     trust_setting: "mas.ca_cert",
 };
 
-/// Reads `mas`, if it is there. `None` within `Some` if this process lacks something, which is put
-/// off.
+/// Reads `mas`. `None` if it is not there, or if this process lacks something, which is put off.
 pub fn read(
     section: &mut Section<'_>,
     request_timeout: Duration,
     lacking: &mut Lacking,
-) -> Result<Option<Option<MasConfig>>, SettingsError> {
+) -> Result<Option<MasConfig>, SettingsError> {
     let Some(mut section) = section.section_unless_absent("mas", keys::MAS)? else {
         return Ok(None);
     };
@@ -50,12 +49,7 @@ pub fn read(
     let session_lifetime = section.lifetime("session_lifetime")?;
     let admin_scope = section.boolean("admin_scope")?.unwrap_or(false);
     let pass_other_logins = section.boolean("pass_other_logins")?.unwrap_or(false);
-    Ok(Some(server.map(|server| MasConfig {
-        server,
-        session_lifetime,
-        admin_scope,
-        pass_other_logins,
-    })))
+    Ok(server.map(|server| MasConfig { server, session_lifetime, admin_scope, pass_other_logins }))
 }
 
 /// Reads where MAS is and who we are to it. `None` if this process lacks a file, which is put off.

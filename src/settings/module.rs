@@ -48,7 +48,6 @@ impl Settings {
         let request_timeout = vault.as_ref().map(|vault| vault.connection.request_timeout);
         let mas = mas::read(&mut section, request_timeout.unwrap_or_default(), &mut lacking)?;
         let vault = lacking.complete(vault)?;
-        let mas = mas.flatten();
         Ok(Self {
             warnings: vault::odd_path_root(&vault.mount, &vault.path_root).into_iter().collect(),
             login: login::Config {

@@ -777,11 +777,13 @@ fn matrix_authentication_service() {
 
 #[test]
 fn authorities_of_the_environment_are_for_addresses_that_mas_names() {
-    let variables = [("SSL_CERT_FILE", "/etc/authorities.pem")];
+    let scratch = Scratch::new("mas-authorities");
+    let authorities = scratch.file("a.pem", include_str!("../../tests/vectors/tls/first.pem"));
     let mut config = with("mas", mas());
     config["vault_url"] = json!("http://localhost:8200");
-    let mas = parse_with(config, &variables).unwrap().login.mas.unwrap();
-    assert!(format!("{:?}", mas.server.tls).contains("/etc/authorities.pem"));
+    let settings = parse_with(config, &[("SSL_CERT_FILE", &authorities)]).unwrap();
+    let mas = settings.login.mas.unwrap();
+    assert!(mas.server.tls.has_files() && !settings.login.vault.connection.tls.has_files());
 }
 
 #[test]

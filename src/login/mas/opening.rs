@@ -18,6 +18,7 @@ use crate::homeserver::mas::{
     User,
 };
 use crate::login::outcome::Code;
+use crate::random::RandomError;
 use crate::retry::{Deadline, Transient, retry};
 use crate::user_id::UserId;
 
@@ -101,7 +102,7 @@ pub async fn open(logins: &Arc<MasLogins>, number: u64, request: SessionRequest)
 async fn create(logins: &Arc<MasLogins>, request: &SessionRequest) -> Result<Opened, Refusal> {
     let deadline = request.deadline;
     let wishes = &request.wishes;
-    let wanted = match &wishes.device_id {
+    let chosen = match &wishes.device_id {
         None => None,
         Some(text) => Some(
             DeviceId::parse(text, wishes.is_device_known)
@@ -116,7 +117,7 @@ async fn create(logins: &Arc<MasLogins>, request: &SessionRequest) -> Result<Ope
         return Err(Failure::Overloaded.into());
     }
     let user = account_of(logins, &request.user_id, deadline).await?;
-    let (device, replaced) = match wanted {
+    let (device, replaced) = match chosen {
         None => (DeviceId::random().map_err(unsent)?, Replaced::default()),
         Some(device) => match holders(&logins.client, &user, &device, deadline, backoff).await? {
             Holders::Replaced(replaced) => (device, replaced),
@@ -254,6 +255,6 @@ async fn clean_up(logins: Arc<MasLogins>, opened: Opened) {
     logins.lost.look_for(lost);
 }
 
-fn unsent(error: impl ToString) -> Failure {
+fn unsent(error: RandomError) -> Failure {
     Failure::Failed(MasError::Unexpected { what: error.to_string(), may_have_applied: false })
 }
