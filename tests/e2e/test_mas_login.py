@@ -160,7 +160,9 @@ def check_deactivated(homeserver: MasDeployment, account: Account) -> None:
 
 def test_locked_and_deactivated_at_the_homeserver_alone(under_mas: MasDeployment) -> None:
     locked, deactivated = under_mas.new_account(), under_mas.new_account()
-    under_mas.mas.homeserver.provision_user(localpart(locked.user_id), is_locked=True)
+    with under_mas.synapse.database() as database:
+        database.execute("UPDATE users SET locked = 1 WHERE name = ?", (locked.user_id,))
+        database.commit()
     under_mas.mas.homeserver.delete_user(localpart(deactivated.user_id), erase=False)
     check_locked(under_mas, locked)
     check_deactivated(under_mas, deactivated)
