@@ -827,6 +827,7 @@ class Provisioner:
         renew_before: float | str | None = None,
         device_id: str | None = None,
         device_name: str | None = None,
+        homeserver_url: str | None = None,
         lifetime: float | str | None = None,
         overlap: float | str | None = None,
     ) -> KeptToken:
@@ -843,6 +844,7 @@ class Provisioner:
                 ``"7d"``, or works no more. A token without an end is left.
             device_id: The device of the first token; a new one by default.
             device_name: What others see the device called, if it is new.
+            homeserver_url: Where the program reaches the homeserver; where this does by default.
             lifetime: How long the token works, where Matrix Authentication Service (MAS) signs
                 users in; the module's ``mas.session_lifetime`` if that is known, else for ever.
             overlap: How long the earlier token goes on working there; five minutes by default. The
@@ -868,6 +870,7 @@ class Provisioner:
         renew_before: float | str | None = None,
         device_id: str | None = None,
         device_name: str | None = None,
+        homeserver_url: str | None = None,
         lifetime: float | str | None = None,
         overlap: float | str | None = None,
     ) -> Coroutine[Any, Any, KeptToken]:

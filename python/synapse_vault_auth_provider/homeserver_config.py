@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ._core import Settings
+from .delegation import mismatch
 from .log import logger
 
 if TYPE_CHECKING:
@@ -68,33 +69,33 @@ def mas_endpoint(config: HomeServerConfig) -> str | None:
     return str(older.issuer) if older is not None and older.enabled else None
 
 
-def refuse_wrong_authority(settings: Settings, endpoint: str | None) -> None:
+def delegates_by_experiment(config: HomeServerConfig) -> bool:
+    """Tell whether logins are delegated as they were before there was `mas_endpoint`."""
+    # Synapse from 1.157 on has it no more.
+    msc3861 = getattr(getattr(config, "experimental", None), "msc3861", None)
+    return bool(getattr(msc3861, "enabled", False))
+
+
+def refuse_wrong_authority(settings: Settings, config: HomeServerConfig) -> None:
     """Refuse settings that do not fit who decides who users are.
 
     Args:
         settings: The module's.
-        endpoint: What `mas_endpoint` returned.
+        config: Synapse's.
 
     Raises:
         synapse.module_api.errors.ConfigError: Says what to write.
     """
-    if (endpoint is None) == (settings.mas is None):
+    wrong = mismatch(
+        delegates=mas_endpoint(config) is not None,
+        has_mas=settings.mas is not None,
+        is_experimental=delegates_by_experiment(config),
+    )
+    if wrong is None:
         return
     from synapse.module_api.errors import ConfigError
 
-    if settings.mas is None:
-        message = (
-            "is missing: homeserver.yaml delegates logins to Matrix Authentication Service (MAS), "
-            "the server that then decides who users are, and Synapse loads no password providers "
-            "beside it; with the key mas, {admin_api, client_id, client_secret_file}, this module "
-            "serves its login itself"
-        )
-    else:
-        message = (
-            "is of use only where homeserver.yaml has matrix_authentication_service with "
-            "enabled: true; here Synapse itself decides who users are: remove the key mas"
-        )
-    raise ConfigError(f"mas: {message}", path=("mas",))
+    raise ConfigError(f"{wrong.key}: {wrong.what}; {wrong.advice}", path=(wrong.key,))
 
 
 def login_rates(config: HomeServerConfig) -> LoginRates:

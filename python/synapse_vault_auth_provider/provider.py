@@ -75,7 +75,7 @@ class VaultAuthProvider:
             self._takes_passwords = False
             return
         endpoint = mas_endpoint(synapse_config)
-        refuse_wrong_authority(config, endpoint)
+        refuse_wrong_authority(config, synapse_config)
         has_clients = serves_clients(synapse_config)
         if has_clients:
             refuse_duplicates(config, synapse_config, VaultAuthProvider)

@@ -220,6 +220,7 @@ class Provisioner(_core.Provisioner):
         renew_before: float | str | None = None,
         device_id: str | None = None,
         device_name: str | None = None,
+        homeserver_url: str | None = None,
         lifetime: float | str | None = None,
         overlap: float | str | None = None,
     ) -> KeptToken:
@@ -230,6 +231,7 @@ class Provisioner(_core.Provisioner):
             renew_before=renew_before,
             device_id=device_id,
             device_name=device_name,
+            homeserver_url=homeserver_url,
             lifetime=lifetime,
             overlap=overlap,
         )

@@ -156,27 +156,40 @@ def test_the_doctor_misses_a_module(configured: Callable[..., Ended]) -> None:
     assert ended.out.startswith("FAILED   configuration: homeserver.yaml does not name the module")
 
 
+MAS = {"matrix_authentication_service": {"enabled": True}}
+
+
 @pytest.mark.parametrize(
-    ("delegates", "section", "mas", "said"),
+    ("synapses", "section", "mas", "said"),
     [
-        (True, "modules", None, ["mas: required", "loads no password providers", "set mas"]),
-        (True, "password_providers", None, ["password_providers: ", "write the module under mod"]),
-        (False, "modules", {}, ["mas: ", "is not enabled in homeserver.yaml", "take mas away"]),
+        (MAS, "modules", None, ["mas: is missing", "no password providers", "with the key mas"]),
+        (MAS, "password_providers", None, ["password_providers: is refused", "under modules"]),
+        ({}, "modules", {}, ["mas: is of use only where", "remove the key mas"]),
+        (
+            {"experimental_features": {"msc3861": {"enabled": True}}},
+            "modules",
+            None,
+            ["experimental_features.msc3861: ", "use matrix_authentication_service"],
+        ),
     ],
 )
-def test_the_doctor_knows_who_signs_users_in(
-    configured: Callable[..., Ended], delegates: bool, section: str, mas: object, said: list[str]
+def test_the_doctor_knows_who_decides_who_users_are(
+    configured: Callable[..., Ended],
+    synapses: dict[str, object],
+    section: str,
+    mas: object,
+    said: list[str],
 ) -> None:
     config = {**MODULE, **({} if mas is None else {"mas": mas})}
     synapse = {
         "server_name": "example.org",
         "public_baseurl": "http://127.0.0.1:1",
-        "matrix_authentication_service": {"enabled": delegates},
         section: [{"module": "synapse_vault_auth_provider.VaultAuthProvider", "config": config}],
+        **synapses,
     }
     configuration = configured("doctor", "--timeout=0.1", synapse=synapse).out.splitlines()[0]
     assert configuration.startswith("FAILED   configuration: ")
-    for text in said:
+    for text in [*said, "Synapse does not start"]:
         assert text in configuration
 
 

@@ -278,6 +278,16 @@ def test_a_token_that_the_homeserver_does_not_take_replaces_none(
     assert [one.id for one in kept_sessions(site, user_id)] == [kept["session_id"]]
 
 
+def test_a_device_whose_token_is_kept_elsewhere(site: MasSite, user_id: str, path: str) -> None:
+    device_id = keep(site, user_id, path, device_id="ABOTSDEVICE").device_id
+    error = site.error(
+        ConfigurationError, keep, site, user_id, f"{path}-other", device_id=device_id
+    )
+    assert error.key == "device_id"
+    check_kept(site, user_id, path)
+    assert entry(site, f"{path}-other") == {}
+
+
 def test_it_takes_a_client_of_mas(site: MasSite, user_id: str, path: str) -> None:
     provisioner = Provisioner(**site.settings_without_client())
     error = site.error(ConfigurationError, provisioner.keep_token, user_id, path)

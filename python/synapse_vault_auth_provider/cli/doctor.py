@@ -95,10 +95,11 @@ def _configured(connection: Connection) -> dict[str, Any]:
             delegates=connection.synapse.delegates,
             has_mas=module.get("mas") is not None,
             is_legacy=connection.synapse.is_legacy,
+            is_experimental=connection.synapse.delegates_by_experiment,
         )
         if wrong:
-            advice = f"In {files}, {wrong.advice}."
-            raise CommandError(f"{wrong.key}: {wrong.what}, so Synapse does not start", advice)
+            advice = f"In {files}: {wrong.advice}."
+            raise CommandError(f"{wrong.key}: {wrong.what}. Synapse does not start.", advice)
         settings = Settings.parse(to_json(module), environment())
     except CommandError as error:
         return _failed(error.message, error.advice)

@@ -76,6 +76,13 @@ class HomeserverYaml:
         return self._mas.get("enabled") is True
 
     @property
+    def delegates_by_experiment(self) -> bool:
+        """Whether it does so as Synapse had it before 1.157."""
+        experimental = self._values.get("experimental_features")
+        msc3861 = experimental.get("msc3861") if isinstance(experimental, dict) else None
+        return isinstance(msc3861, dict) and msc3861.get("enabled") is True
+
+    @property
     def mas_shared_secret(self) -> str | None:
         """What Synapse and Matrix Authentication Service know each other by."""
         secret = self._mas.get("secret")

@@ -69,6 +69,8 @@ def token(
                 renew_before=renew_before,
                 device_id=device_id,
                 device_name=device_name,
+                # The program may be on another machine. What is given is meant.
+                homeserver_url=connection.homeserver or connection.synapse.public_url,
                 lifetime=lifetime,
                 overlap=overlap,
             )

@@ -34,6 +34,8 @@ pub struct KeepOptions {
     pub device_id: Option<String>,
     /// What others see the device called.
     pub device_name: Option<String>,
+    /// Where the program reaches the homeserver, if not where we do.
+    pub homeserver_url: Option<String>,
     /// How long the token works, where Matrix Authentication Service opens the session.
     pub lifetime: Option<Duration>,
     /// How long the earlier token goes on working there.
@@ -152,7 +154,7 @@ impl Provisioner {
             operation: self.operation_on(user_id.clone(), deadline),
             store: KeptStore::new(place, user_id, deadline),
             options,
-            homeserver_url: self.homeserver_url(),
+            homeserver_url: options.homeserver_url.clone().unwrap_or_else(|| self.homeserver_url()),
             default_lifetime: self.config.mas_session_lifetime,
             warnings: Vec::new(),
         }

@@ -48,6 +48,25 @@ impl<'a> MasDevice<'a> {
         Ok(Self { mas, user, device })
     }
 
+    /// Refuses a device that another entry has a token of: one of the two would end the other's
+    /// session.
+    ///
+    /// # Errors
+    /// When there is a kept session on it, and what kept MAS from answering.
+    pub async fn refuse_kept(&self) -> Result<(), ProvisioningError> {
+        let client = self.mas.client().await?;
+        let action = format!("list the sessions on the device {}", self.device);
+        let filter = PersonalSessionFilter::OnDevice(&self.device);
+        let list = || client.personal_sessions(&self.user.id, filter);
+        let found = self.mas.retry(&action, list).await?;
+        if found.iter().all(|session| session.purpose() != Some(SessionPurpose::Kept)) {
+            return Ok(());
+        }
+        let message = format!("a token of the device {} is kept elsewhere", self.device);
+        Err(ProvisioningError::of_key("device_id", message)
+            .advise("give each entry a device of its own, or revoke the session first"))
+    }
+
     /// The device's id.
     pub fn id(&self) -> &str {
         self.device.as_str()

@@ -49,6 +49,9 @@ impl Keeper<'_> {
         let (opener, device_id) = match self.operation.sessions.at_mas("to keep a token").await? {
             Some(mas) => {
                 let device = MasDevice::find(mas, wanted.map(String::as_str)).await?;
+                if seen.entry.device_id.is_none() && wanted.is_some() {
+                    device.refuse_kept().await?;
+                }
                 let id = device.id().to_owned();
                 (Opener::Mas(device), id)
             }

@@ -186,7 +186,7 @@ impl Provisioner {
     }
 
     #[pyo3(signature = (matrix_user_id, keep_in, *, renew_before=None, device_id=None,
-        device_name=None, lifetime=None, overlap=None))]
+        device_name=None, homeserver_url=None, lifetime=None, overlap=None))]
     #[allow(clippy::too_many_arguments)]
     fn keep_token(
         &self,
@@ -196,6 +196,7 @@ impl Provisioner {
         renew_before: Option<Bound<'_, PyAny>>,
         device_id: Option<String>,
         device_name: Option<String>,
+        homeserver_url: Option<String>,
         lifetime: Option<Bound<'_, PyAny>>,
         overlap: Option<Bound<'_, PyAny>>,
     ) -> PyResult<Py<PyAny>> {
@@ -204,6 +205,7 @@ impl Provisioner {
             renew_before: lifetime_of("renew_before", renew_before.as_ref())?,
             device_id,
             device_name,
+            homeserver_url,
             lifetime: lifetime_of("lifetime", lifetime.as_ref())?,
             overlap: duration_of("overlap", overlap.as_ref())?.unwrap_or(OVERLAP),
         };
@@ -211,7 +213,7 @@ impl Provisioner {
     }
 
     #[pyo3(signature = (matrix_user_id, keep_in, *, renew_before=None, device_id=None,
-        device_name=None, lifetime=None, overlap=None))]
+        device_name=None, homeserver_url=None, lifetime=None, overlap=None))]
     #[allow(clippy::too_many_arguments)]
     fn keep_token_async<'py>(
         &self,
@@ -221,6 +223,7 @@ impl Provisioner {
         renew_before: Option<Bound<'py, PyAny>>,
         device_id: Option<String>,
         device_name: Option<String>,
+        homeserver_url: Option<String>,
         lifetime: Option<Bound<'py, PyAny>>,
         overlap: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
@@ -229,6 +232,7 @@ impl Provisioner {
             renew_before: lifetime_of("renew_before", renew_before.as_ref())?,
             device_id,
             device_name,
+            homeserver_url,
             lifetime: lifetime_of("lifetime", lifetime.as_ref())?,
             overlap: duration_of("overlap", overlap.as_ref())?.unwrap_or(OVERLAP),
         };
