@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import select
 import socket
+import ssl
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,10 +21,32 @@ class Listener(ThreadingHTTPServer):
     block_on_close = False
     request_queue_size = 512
 
-    def __init__(self, port: int, answer: Callable[[Request], Answer]) -> None:
+    def __init__(
+        self,
+        port: int,
+        answer: Callable[[Request], Answer],
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.answer = answer
         self.open: set[socket.socket] = set()
         super().__init__(("127.0.0.1", port), _Handler)
+        if tls is not None:
+            # The handshake is each connection's own, so that none holds the others up.
+            self.socket = tls.wrap_socket(
+                self.socket, server_side=True, do_handshake_on_connect=False
+            )
+
+    def serve(self) -> None:
+        """Serve on a thread of its own."""
+        threading.Thread(
+            target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
+        ).start()
+
+    def end(self) -> None:
+        """Listen no more, and end the connections that there are."""
+        self.shutdown()
+        self.server_close()
+        self.drop_connections()
 
     def drop_connections(self) -> None:
         for connection in list(self.open):

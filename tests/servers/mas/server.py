@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import secrets
-import threading
+import ssl
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from typing_extensions import Self
@@ -96,6 +97,7 @@ class Mas:
             ("GET", SSO_REDIRECT): self.compat.sso_redirect,
         }
         self._server: Listener | None = None
+        self._secure: Listener | None = None
 
     # What tests ask for
 
@@ -205,22 +207,29 @@ class Mas:
         if self._server is not None:
             return
         self._server = Listener(self.port, self.answer)
-        threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
-        ).start()
+        self._server.serve()
+
+    def listen_with_tls(self, certificate: Path, key: Path) -> str:
+        """Listen at another address as well, which is returned, with TLS."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        port = ReservedPort()
+        self._secure = Listener(port, self.answer, context)
+        self._secure.serve()
+        return f"https://127.0.0.1:{port}"
 
     def refuse_connections(self) -> None:
         """Listen no more, and end the connections that there are."""
         server, self._server = self._server, None
         if server is not None:
-            server.shutdown()
-            server.server_close()
-            server.drop_connections()
+            server.end()
 
     def stop(self) -> None:
         """Listen no more."""
         self.faults.clear()
         self.refuse_connections()
+        if self._secure is not None:
+            self._secure.end()
         self.jobs.stop()
 
     def answer(self, request: Request) -> Answer:
