@@ -9,6 +9,8 @@ mod creation;
 mod credential_source;
 mod lookup;
 mod mas;
+mod mas_creation;
+mod mas_evidence;
 mod shared_secret;
 
 use super::account::account_entry::Intent;
