@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 OPTIONS = {
     "provision": [
         "--from", "--display-name", "--avatar", "--admin", "--user-type", "--external-id",
-        "--adopt", "--reset-cross-signing", "--with-token", "--no-token", "--workers", "--failed-to",
-        "--dry-run", "--json",
+        "--adopt", "--reset-cross-signing", "--with-token", "--no-token", "--workers",
+        "--failed-to", "--dry-run", "--json",
     ],
     "login": ["--device-id", "--device-name", "--logout-others", "--json"],
     "exec": ["--signal", "USER -- COMMAND..."],

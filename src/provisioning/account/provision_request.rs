@@ -8,6 +8,7 @@ const LONGEST_EXTERNAL_ID: usize = 1024;
 
 /// The account that is wanted.
 #[derive(Clone, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a wish of its own")]
 pub struct ProvisionRequest {
     /// Its id, or its localpart.
     pub user_id: String,

@@ -14,7 +14,7 @@ use super::kept_entry::KeptEntry;
 use super::kept_store::Seen;
 use super::mas_sessions::{Earlier, MasDevice};
 use crate::homeserver::AccessToken;
-use crate::homeserver::mas::Ulid;
+use crate::homeserver::mas::{Timestamp, Ulid};
 use crate::random::new_device_id;
 
 /// Who opens sessions.
@@ -22,7 +22,7 @@ enum Opener<'a> {
     /// The homeserver, for the secret in Vault.
     Login(SecretString),
     /// MAS, for the client of its admin API.
-    Mas(MasDevice<'a>),
+    Mas(Box<MasDevice<'a>>),
 }
 
 /// A session that was opened.
@@ -46,20 +46,18 @@ impl Keeper<'_> {
     ) -> Result<Option<Seen>, ProvisioningError> {
         let secret = self.operation.entry.secret().await?;
         let wanted = seen.entry.device_id.as_ref().or(self.options.device_id.as_ref());
-        let (opener, device_id) = match self.operation.sessions.at_mas("to keep a token").await? {
-            Some(mas) => {
-                let device = MasDevice::find(mas, wanted.map(String::as_str)).await?;
-                if seen.entry.device_id.is_none() && wanted.is_some() {
-                    device.refuse_kept().await?;
-                }
-                let id = device.id().to_owned();
-                (Opener::Mas(device), id)
+        let mas = self.operation.sessions.at_mas("to keep a token").await?;
+        let (opener, device_id) = if let Some(mas) = mas {
+            let device = MasDevice::find(mas, wanted.map(String::as_str)).await?;
+            if seen.entry.device_id.is_none() && wanted.is_some() {
+                device.refuse_kept().await?;
             }
-            None => {
-                self.refuse_lifetime()?;
-                let id = wanted.map_or_else(new_device_id, |wanted| Ok(wanted.clone()))?;
-                (Opener::Login(secret), id)
-            }
+            let id = device.id().to_owned();
+            (Opener::Mas(Box::new(device)), id)
+        } else {
+            self.refuse_lifetime()?;
+            let id = wanted.map_or_else(new_device_id, |wanted| Ok(wanted.clone()))?;
+            (Opener::Login(secret), id)
         };
         let former = seen.entry;
         let begun = KeptEntry {
@@ -70,8 +68,8 @@ impl Keeper<'_> {
             ..former.clone()
         };
         let Some(claim) = self.store.write(begun, seen.version).await? else { return Ok(None) };
-        let opened = match self.open(&opener, device_id, claim.written).await {
-            Ok(opened) => opened,
+        let session = match self.open(&opener, device_id, claim.written).await {
+            Ok(session) => session,
             Err(error) => {
                 // What may have been done is left for the next run to finish.
                 if error.is_refusal() {
@@ -81,22 +79,22 @@ impl Keeper<'_> {
             }
         };
         let has_earlier = former.access_token.is_some() && works;
-        let earlier = match (&opener, &opened.session_id) {
+        let earlier = match (&opener, &session.session_id) {
             (Opener::Mas(device), Some(id)) => device.before(id).await?,
             _ => Vec::new(),
         };
         let next = KeptEntry {
-            device_id: Some(opened.device_id.clone()),
-            access_token: Some(opened.access_token.secret().clone()),
-            expires_at: opened.end.map(|end| humantime::format_rfc3339_seconds(end).to_string()),
-            session_id: opened.session_id.as_ref().map(Ulid::to_string),
+            device_id: Some(session.device_id.clone()),
+            access_token: Some(session.access_token.secret().clone()),
+            expires_at: session.end.map(|end| humantime::format_rfc3339_seconds(end).to_string()),
+            session_id: session.session_id.as_ref().map(Ulid::to_string),
             earlier_session_id: newest(&earlier, former.session_id.as_deref())
                 .filter(|_| has_earlier),
             renewal: None,
             ..claim.entry.clone()
         };
         let Some(written) = self.store.write(next, claim.version).await? else {
-            self.warnings.extend(give_up(&opener, opened).await);
+            self.warnings.extend(give_up(&opener, session).await);
             return Ok(None);
         };
         match &opener {
@@ -119,9 +117,17 @@ impl Keeper<'_> {
         device_id: String,
         now: Option<SystemTime>,
     ) -> Result<Opened, ProvisioningError> {
-        let Opener::Mas(device) = opener else {
-            return self.log_in(opener, device_id, now).await;
-        };
+        match opener {
+            Opener::Login(secret) => self.log_in(secret, device_id, now).await,
+            Opener::Mas(device) => self.open_at_mas(device, device_id).await,
+        }
+    }
+
+    async fn open_at_mas(
+        &self,
+        device: &MasDevice<'_>,
+        device_id: String,
+    ) -> Result<Opened, ProvisioningError> {
         let name = self.options.device_name.as_deref();
         let lifetime = self.options.lifetime.or(self.default_lifetime);
         let created = device.open(name, lifetime).await?;
@@ -151,7 +157,7 @@ impl Keeper<'_> {
         }
         Ok(Opened {
             device_id,
-            end: created.session.expires_at.as_ref().map(|end| end.time()),
+            end: created.session.expires_at.as_ref().map(Timestamp::time),
             session_id: Some(created.session.id),
             access_token: created.access_token,
         })
@@ -159,13 +165,10 @@ impl Keeper<'_> {
 
     async fn log_in(
         &self,
-        opener: &Opener<'_>,
+        secret: &SecretString,
         device_id: String,
         now: Option<SystemTime>,
     ) -> Result<Opened, ProvisioningError> {
-        let Opener::Login(secret) = opener else {
-            return Err(ProvisioningError::new(ErrorKind::Homeserver, "there is no secret"));
-        };
         let options = LoginOptions {
             device_id: Some(device_id),
             device_name: self.options.device_name.clone(),
@@ -206,8 +209,8 @@ impl Keeper<'_> {
 }
 
 /// Ends a session for which another run has kept one meanwhile, or says that it goes on.
-async fn give_up(opener: &Opener<'_>, opened: Opened) -> Option<String> {
-    if let (Opener::Mas(device), Some(id)) = (opener, opened.session_id) {
+async fn give_up(opener: &Opener<'_>, session: Opened) -> Option<String> {
+    if let (Opener::Mas(device), Some(id)) = (opener, session.session_id) {
         // What fails here is ended by the next run that opens a session.
         let _ = device.end(&Earlier::Kept(id)).await;
         return None;
