@@ -49,6 +49,7 @@ def homeserver(
     provider: Provider,
     config: Mapping[str, Any],
     inside: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Any] | None = None,
 ) -> Synapse:
     """Configure a homeserver, without starting it.
 
@@ -57,6 +58,7 @@ def homeserver(
         provider: Who decides its logins.
         config: The provider's configuration.
         inside: Configurations of our module by names, to be measured from inside; see `inside`.
+        settings: More of Synapse's own configuration.
     """
     modules = [{"module": MODULES[provider], "config": dict(config)}]
     if inside is not None:
@@ -64,7 +66,7 @@ def homeserver(
     synapse = Synapse(
         directory,
         None,
-        settings={"modules": modules, "bcrypt_rounds": BCRYPT_ROUNDS},
+        settings={"modules": modules, "bcrypt_rounds": BCRYPT_ROUNDS, **(settings or {})},
         environment={"PYTHONPATH": str(Path(__file__).parents[1])},
     )
     synapse.log_config_path.write_text(json.dumps(log_config(synapse.log_path)))

@@ -19,6 +19,7 @@ BENCHMARKS = (
     "reactor_cpu",
     "whole_logins",
     "slow_vault",
+    "mas_logins",
     "cache_hit",
     "memory_use",
     "footprint",

@@ -15,7 +15,7 @@ from tests.harness.confidential import Confidential
 from tests.harness.stack import Stack
 from tests.servers.synapse import SERVER_NAME
 
-from .far_vault import FarVault
+from .far_server import FarServer
 from .homeservers import Provider, homeserver
 
 if TYPE_CHECKING:
@@ -93,9 +93,9 @@ class Stage:
         return self.stack.module_config(self.openbao, **settings)
 
     @functools.cached_property
-    def far_vault(self) -> FarVault:
+    def far_vault(self) -> FarServer:
         """The same Vault, `FAR` away."""
-        far_vault = FarVault(self.directory / "far", self.openbao, FAR)
+        far_vault = FarServer(self.directory / "far", self.openbao.port, FAR, "/v1/sys/health")
         self._servers.callback(far_vault.stop)
         return far_vault.start()
 

@@ -1,8 +1,8 @@
-"""A Vault that is far away: a relay whose answers take their time.
+"""A server that is far away: a relay whose answers take their time.
 
-Run by ``python -m benches.far_vault PORT TARGET_PORT DELAY``, in a process of its own so that it
+Run by ``python -m benches.far_server PORT TARGET_PORT DELAY``, in a process of its own so that it
 takes no time from those who measure. It hands on bytes as they come, and holds back only those
-that come from Vault.
+that come from that server.
 """
 
 from __future__ import annotations
@@ -19,23 +19,32 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class FarVault(Server):
+class FarServer(Server):
     """Stands in front of a server on this machine, and is `delay` seconds away."""
 
-    def __init__(self, directory: Path, near: Server, delay: float) -> None:
-        super().__init__("far-vault", directory)
-        self.near = near
-        self.delay = delay
+    def __init__(self, directory: Path, near_port: int, delay: float, probe: str) -> None:
+        """Start nothing yet.
+
+        Args:
+            directory: For its output.
+            near_port: Where the server listens.
+            delay: How late its answers are, in seconds.
+            probe: A path at which it answers 200.
+        """
+        super().__init__("far-server", directory)
+        self._near_port = near_port
+        self._delay = delay
+        self._probe = probe
 
     def start(self) -> Self:
         """Start the process and wait until the server answers through it."""
-        command = [sys.executable, "-m", "benches.far_vault"]
-        arguments = [str(self.port), str(self.near.port), str(self.delay)]
+        command = [sys.executable, "-m", "benches.far_server"]
+        arguments = [str(self.port), str(self._near_port), str(self._delay)]
         environment = {
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(Path(__file__).parents[1]),
         }
-        self._start([*command, *arguments], environment, "/v1/sys/health")
+        self._start([*command, *arguments], environment, self._probe)
         return self
 
 
