@@ -84,9 +84,11 @@ def prepare(stage: Stage, stack: ExitStack, size: int) -> Callable[[], float]:
 
 def time_batch(service: LoginService, users: list[User]) -> float:
     """Log in with each, one after the other, and return how long each took, in seconds."""
-    begin = service.begin
+    begin, decide = service.begin, service.decide
     started = time.perf_counter()
-    outcomes = [begin(0, user.user_id, True, user.token_hash) for user in users]
+    outcomes = [
+        begin(0, user.user_id, user.token_hash)[1] or decide(0, user.user_id) for user in users
+    ]
     took = (time.perf_counter() - started) / len(users)
     if not all(outcome is not None and outcome.accepted for outcome in outcomes):
         raise RuntimeError("a login was not answered in the call")

@@ -20,7 +20,7 @@ from synapse_vault_auth_provider import token_hash
 from synapse_vault_auth_provider._core import Outcome
 from synapse_vault_auth_provider.reactor import ReactorLogins
 
-from tests.harness.login_service import login_service
+from tests.harness.login_service import decide, login_service
 
 from .stage import CONFIG, LOGIN_SECRET, User
 
@@ -50,7 +50,7 @@ class Loop:
         self._left -= 1
         self._under_way += 1
         started = time.perf_counter()
-        deciding = self._logins.decide(user.user_id, True, user.token_hash)
+        deciding = decide(self._logins, user.user_id, user.token_hash)
         if isinstance(deciding, Outcome):
             raise TypeError(f"a login was decided without a look into Vault: {deciding!r}")
         deciding.addCallback(self._decided, user, started).addErrback(fail)

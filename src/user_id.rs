@@ -116,6 +116,17 @@ impl UserId {
         &self.0
     }
 
+    /// The same id with no capital letters of ASCII in its localpart, as accounts of today have it.
+    #[must_use]
+    pub fn in_lower_case(&self) -> Self {
+        match self.0.split_once(':') {
+            Some((localpart, server_name)) => {
+                Self(format!("{}:{server_name}", localpart.to_ascii_lowercase()))
+            }
+            None => self.clone(),
+        }
+    }
+
     /// The part between the `@` and the first colon.
     #[must_use]
     pub fn localpart(&self) -> &str {
@@ -233,5 +244,12 @@ mod tests {
         ] {
             assert_eq!(UserId::parse(id, "example.org"), Err(error), "{id:?}");
         }
+    }
+
+    #[test]
+    fn only_the_localpart_has_lower_case() {
+        let lowered = |text, server_name| UserId::parse(text, server_name).unwrap().in_lower_case();
+        assert_eq!(lowered("@Al/ICE:Example.org", "Example.org").as_str(), "@al/ice:Example.org");
+        assert_eq!(lowered("@ÄB:x", "x").as_str(), "@Äb:x");
     }
 }

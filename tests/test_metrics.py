@@ -57,7 +57,7 @@ def shown() -> Metrics:
 @pytest.fixture
 def refuse() -> Callable[[LoginMetrics, str], None]:
     def refuse_one(metrics: LoginMetrics, user_id: str) -> None:
-        _, outcome = service().screen(user_id, "0" * 64)
+        _, outcome = service().begin(0, user_id, "0" * 64)
         assert outcome is not None
         metrics.record(outcome, 0.02)
 

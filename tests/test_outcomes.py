@@ -66,7 +66,7 @@ def service() -> LoginService:
 
 def starting() -> Outcome:
     """Return the trouble of a service that was not started."""
-    outcome = service().begin(0, ALICE, True, HASH)
+    _, outcome = service().begin(0, ALICE, HASH)
     assert outcome is not None
     return outcome
 
@@ -75,7 +75,10 @@ def unreachable(user_id: str = ALICE) -> Outcome:
     """Return the trouble of a service that cannot reach Vault."""
     logins = service()
     logins.start()
-    assert logins.begin(0, user_id, False, HASH) is None
+    _, refusal = logins.begin(0, user_id, HASH)
+    if refusal is not None:
+        return refusal
+    assert logins.decide(0, None) is None
     with closing(select.epoll()) as epoll:
         epoll.register(logins.fileno(), select.EPOLLIN)
         decided: list[tuple[int, Outcome]] = []
@@ -88,7 +91,7 @@ def unreachable(user_id: str = ALICE) -> Outcome:
 
 
 def refusal(user_id: object, token_hash: object) -> Outcome:
-    _, outcome = service().screen(user_id, token_hash)
+    _, outcome = service().begin(0, user_id, token_hash)
     assert outcome is not None
     return outcome
 
@@ -186,7 +189,7 @@ def test_what_would_break_a_line_is_escaped(
     record: Callable[..., list[logging.LogRecord]], separator: str
 ) -> None:
     user_id = f"@alice{separator}ERROR forged:example.org"
-    outcome = service().screen(user_id, HASH)[1] or unreachable(user_id)
+    outcome = unreachable(user_id)
     (line,) = record(outcome, user_id)
     message = line.getMessage()
     assert message.isprintable()

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
 
-from tests.harness.login_service import login_service
+from tests.harness.login_service import decide, login_service
 
 if TYPE_CHECKING:
     from synapse_vault_auth_provider._core import LoginService, Outcome
@@ -133,7 +133,7 @@ class Paced:
         user_id, token_hash = self._chance.choice(self._users)
         is_right = self._chance.randrange(MOSTLY_RIGHT) > 0
         self._in_flight += 1
-        login = self._logins.decide(user_id, True, token_hash if is_right else WRONG_HASH)
+        login = decide(self._logins, user_id, token_hash if is_right else WRONG_HASH)
         hash_was = "right" if is_right else "wrong"
         if isinstance(login, Deferred):
             login.addCallback(self._end, hash_was)

@@ -373,29 +373,34 @@ class LoginService:
     def fileno(self) -> int:
         """Return the descriptor that is readable when `drain` has something, -1 if stopped."""
 
-    def screen(self, user: object, token_hash: object) -> tuple[Any, Outcome | None]:
-        """Refuse what is lost whatever the homeserver and Vault would say.
+    def begin(self, number: int, user: object, token_hash: object) -> tuple[Any, Outcome | None]:
+        """Begin a login: read the user's entry while the homeserver looks for the account.
+
+        Call `decide` or `abandon` after it, unless there is an outcome already.
 
         Args:
+            number: Under which `drain` will return the outcome.
             user: Who wants to log in: the whole id that the client sent, or the localpart alone.
             token_hash: What the client sent as such, of any type.
 
         Returns:
-            The whole id, or what was sent in its place if that is no text; and the refusal, or
-            ``None`` if the login is to go on.
+            The whole id, or what was sent in its place if that is no text; and the outcome of a
+            login that is lost whatever the homeserver and Vault would say, or ``None`` if it is to
+            go on.
+
+        Raises:
+            RuntimeError: The process forked since `start`.
         """
 
-    def begin(
-        self, number: int, user_id: object, is_registered: bool, token_hash: object
-    ) -> Outcome | None:
-        """Start to decide a login.
+    def decide(self, number: int, canonical_id: str | None) -> Outcome | None:
+        """Decide a login that was begun.
+
+        What was read counts if the account has the id with which the login was begun, or if there
+        is no account. Otherwise the entry of the account's id is read.
 
         Args:
-            number: Under which `drain` will return the outcome.
-            user_id: The canonical id; for an unknown user, who is looked up all the same so that
-                the answer takes as long, the id that was sent.
-            is_registered: Whether the homeserver has the user.
-            token_hash: What the client sent as such, of any type.
+            number: That of `begin`.
+            canonical_id: The id that the homeserver has for the user; ``None`` if it has none.
 
         Returns:
             The outcome if it is known without waiting for Vault, else ``None``.
@@ -403,6 +408,9 @@ class LoginService:
         Raises:
             RuntimeError: The process forked since `start`.
         """
+
+    def abandon(self, number: int) -> None:
+        """Give up a login that was begun: read no further, and return no outcome."""
 
     def counts(self) -> Counts:
         """Return what has been counted since `start`. May be called on any thread."""

@@ -37,7 +37,6 @@ class LoginDecider:
             make_deferred_yieldable: Synapse's function of that name.
         """
         self._api = api
-        self._service = service
         self._logins = logins
         self._make_deferred_yieldable = make_deferred_yieldable
         self._log = OutcomeLog()
@@ -54,15 +53,19 @@ class LoginDecider:
             The user id, canonical if there is one, and the outcome.
         """
         # Before the database hears of it: it fails on some of what clients may send.
-        user_id, refusal = self._service.screen(username, token_hash)
-        if refusal is not None:
-            return user_id, refusal
-        canonical_id = await self._api.check_user_exists(user_id)
-        user_id = canonical_id or user_id
-        outcome = self._logins.decide(user_id, canonical_id is not None, token_hash)
+        user_id, login = self._logins.begin_login(username, token_hash)
+        if isinstance(login, Outcome):
+            return user_id, login
+        try:
+            # Vault is asked meanwhile.
+            canonical_id = await self._api.check_user_exists(user_id)
+        except BaseException:
+            self._logins.abandon(login)
+            raise
+        outcome = self._logins.decide(login, canonical_id)
         if not isinstance(outcome, Outcome):
             outcome = await self._make_deferred_yieldable(outcome)
-        return user_id, outcome
+        return canonical_id or user_id, outcome
 
     def record(
         self, user: object, outcome: Outcome, seconds: float, *, as_password: bool = False

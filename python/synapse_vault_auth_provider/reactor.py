@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NewType, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReadDescriptor
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 U = TypeVar("U")
+
+LoginNumber = NewType("LoginNumber", int)
+"""A login that was begun and not decided yet."""
 
 MARGIN = 2.0
 """How much later than `login_timeout` the reactor ends a login by itself, in seconds."""
@@ -79,24 +82,41 @@ class ReactorLogins:
         self._is_timer_set = False
         reactor.callWhenRunning(self._start)
 
-    def decide(
-        self, user_id: str, is_registered: bool, token_hash: object
-    ) -> Outcome | Deferred[Outcome]:
-        """Start to decide a login. Knows nothing of logcontexts.
+    def begin_login(self, user: object, token_hash: object) -> tuple[Any, Outcome | LoginNumber]:
+        """Begin a login: the user's entry is read while the homeserver looks for the account.
 
         Args:
-            user_id: The canonical id, or the one that was sent if there is no such user.
-            is_registered: Whether the homeserver has the user.
+            user: The user id or its localpart, as the client sent it; of any type.
             token_hash: What the client sent, of any type.
 
         Returns:
-            The outcome, if it is known without waiting for Vault; else a deferred of it, which is
-            not called back once the reactor stops.
+            The whole id, or what was sent if that is no text; and the outcome of a login that is
+            lost whatever the homeserver says, else what to go on with: `decide` or `abandon`.
         """
-        return self.begin(
-            lambda number: self._service.begin(number, user_id, is_registered, token_hash),
-            lambda _: Outcome.unanswered(),
-        )
+        number = next(self._numbers)
+        user_id, refusal = self._service.begin(number, user, token_hash)
+        return user_id, LoginNumber(number) if refusal is None else refusal
+
+    def decide(self, login: LoginNumber, canonical_id: str | None) -> Outcome | Deferred[Outcome]:
+        """Decide a login. Knows nothing of logcontexts.
+
+        Args:
+            login: What `begin_login` returned.
+            canonical_id: The id that the homeserver has for the user; ``None`` if it has none.
+
+        Returns:
+            The outcome, if it is known without waiting for Vault; else a deferred of it, which is
+            not called back once the reactor stops. Who cancels it gives the login up.
+        """
+        outcome = self._service.decide(login, canonical_id)
+        if outcome is not None:
+            return outcome
+        return self._wait(login, lambda _: Outcome.unanswered(), lambda: self.abandon(login))
+
+    def abandon(self, login: LoginNumber) -> None:
+        """Give up a login that was begun. What is read for nobody else is read no further."""
+        self._forget(login)
+        self._service.abandon(login)
 
     def check(self) -> Deferred[Health]:
         """Start to find out whether logins could be decided now.
@@ -123,10 +143,17 @@ class ReactorLogins:
         """
         number = next(self._numbers)
         result = start(number)
-        return self._wait(number, unanswered) if result is None else result
+        if result is not None:
+            return result
+        return self._wait(number, unanswered, lambda: self._forget(number))
 
-    def _wait(self, number: int, unanswered: Callable[[int], object]) -> Deferred[Any]:
-        deferred: Deferred[Any] = Deferred(canceller=lambda _: self._forget(number))
+    def _wait(
+        self,
+        number: int,
+        unanswered: Callable[[int], object],
+        give_up: Callable[[], None],
+    ) -> Deferred[Any]:
+        deferred: Deferred[Any] = Deferred(canceller=lambda _: give_up())
         deadline = time.monotonic() + self._time_limit
         self._waiting[number] = _Waiting(deferred, deadline, unanswered)
         self._set_timer()

@@ -84,15 +84,18 @@ impl SecretCache {
         self.kept().remove(user_id.as_str());
     }
 
-    /// Whether `fits` holds for a secret that is young enough not to ask Vault. Counts the answer.
+    /// Whether `fits` holds for a secret that is young enough not to ask Vault.
     pub fn fresh(&self, user_id: &UserId, fits: impl FnOnce(&SecretString) -> bool) -> bool {
-        let is_hit = self.check(user_id, self.config.ttl, fits);
+        self.check(user_id, self.config.ttl, fits)
+    }
+
+    /// Counts a login that such a secret has let in, or for which there was none.
+    pub fn count(&self, is_hit: bool) {
         if is_hit {
             self.uses.hits.count();
         } else if !self.config.ttl.is_zero() {
             self.uses.misses.count();
         }
-        is_hit
     }
 
     /// Whether `fits` holds for a secret that is young enough to serve while Vault is away.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::config::Config;
@@ -13,6 +14,7 @@ use super::rotation::Rotation;
 use super::single_flight::{Found, ReadKey, SharedRead};
 use crate::notice::Notices;
 use crate::retry::{Backoff, Deadline};
+use crate::user_id::UserId;
 use crate::vault::{Entry, VaultError};
 
 /// The bounds of the wait before the second read and of all later ones.
@@ -77,19 +79,70 @@ impl LoginDecider {
         &self.reader
     }
 
-    /// Accepts a login by a secret in memory, without asking Vault; `None` if there is none, or
-    /// not one that fits.
-    pub fn accept_from_memory(&self, attempt: &LoginAttempt) -> Option<Outcome> {
-        self.reader
-            .fits_fresh(attempt)
-            .then(|| Outcome::new(Code::Ok, "the token hash is right (from memory)"))
+    /// Whether the login may be decided by a secret in memory, without asking Vault, if the
+    /// homeserver has the user.
+    pub fn fits_memory(&self, attempt: &LoginAttempt) -> bool {
+        self.reader.fits_fresh(attempt)
+    }
+
+    /// Accepts a login that [`fits_memory`](Self::fits_memory).
+    pub fn accept_from_memory(&self) -> Outcome {
+        self.reader.count_memory_use(true);
+        Outcome::new(Code::Ok, "the token hash is right (from memory)")
     }
 
     /// Decides a login within `login_timeout`.
     pub async fn decide(&self, attempt: &LoginAttempt) -> Outcome {
-        let mut progress = Progress::new(self.login_timeout);
+        self.decide_from(attempt, None, Progress::new(self.login_timeout)).await
+    }
+
+    /// Decides a login of which nothing was read, and for which memory holds nothing that fits.
+    pub async fn decide_new(&self, attempt: LoginAttempt) -> (LoginAttempt, Outcome) {
+        if attempt.is_registered {
+            self.reader.count_memory_use(false);
+        }
+        let outcome = self.decide(&attempt).await;
+        (attempt, outcome)
+    }
+
+    /// Reads a user's entry while the homeserver looks for the account, and decides by it once
+    /// `attempt` says what it found. `None` if it never does: the read is dropped then.
+    ///
+    /// Vault is asked once before the homeserver has answered. Only the time in which Vault was
+    /// waited for counts for `login_timeout`.
+    pub async fn decide_ahead(
+        &self,
+        user_id: UserId,
+        mut attempt: oneshot::Receiver<LoginAttempt>,
+    ) -> Option<(LoginAttempt, Outcome)> {
+        let began = Instant::now();
+        let read = self.reader.read(&ReadKey { user_id, number: None });
+        let (attempt, spent) = tokio::select! {
+            biased;
+            attempt = &mut attempt => (attempt.ok()?, began.elapsed()),
+            _ = read.found.clone() => {
+                let spent = began.elapsed();
+                (attempt.await.ok()?, spent)
+            }
+        };
+        if attempt.is_registered {
+            self.reader.count_memory_use(false);
+        }
+        let left = self.login_timeout.saturating_sub(spent);
+        let progress = Progress { began, ..Progress::new(left) };
+        let outcome = self.decide_from(&attempt, Some(read), progress).await;
+        Some((attempt, outcome))
+    }
+
+    /// Decides a login; `ahead` is a read of the newest version that was begun already.
+    async fn decide_from(
+        &self,
+        attempt: &LoginAttempt,
+        mut ahead: Option<SharedRead>,
+        mut progress: Progress,
+    ) -> Outcome {
         let newest = ReadKey { user_id: attempt.user_id.clone(), number: None };
-        let newest = match self.ask(attempt, &newest, &mut progress).await {
+        let newest = match self.ask(attempt, &newest, &mut progress, &mut ahead).await {
             Answer::Entry(newest) => newest,
             Answer::FitsStale => return fits_stale(),
             Answer::FitsElsewhere => return fits_elsewhere(),
@@ -120,7 +173,7 @@ impl LoginDecider {
         let number = Some(previous.map_or(1, |previous| previous.number));
         let key = ReadKey { user_id: attempt.user_id.clone(), number };
         progress.last_error = None;
-        match (self.ask(attempt, &key, progress).await, previous) {
+        match (self.ask(attempt, &key, progress, &mut None).await, previous) {
             (Answer::FitsStale, _) => fits_stale(),
             (Answer::FitsElsewhere, _) => fits_elsewhere(),
             (Answer::Entry(entry), Some(previous)) => {
@@ -133,10 +186,17 @@ impl LoginDecider {
         }
     }
 
-    /// Reads one version of an entry until there is an answer to judge by.
-    async fn ask(&self, attempt: &LoginAttempt, key: &ReadKey, progress: &mut Progress) -> Answer {
+    /// Reads one version of an entry until there is an answer to judge by. `ahead` is a read of it
+    /// that was begun already.
+    async fn ask(
+        &self,
+        attempt: &LoginAttempt,
+        key: &ReadKey,
+        progress: &mut Progress,
+        ahead: &mut Option<SharedRead>,
+    ) -> Answer {
         loop {
-            let read = self.reader.read(key);
+            let read = ahead.take().unwrap_or_else(|| self.reader.read(key));
             if read.is_new && progress.last_error.is_some() {
                 self.reader.kv().client().metrics().retries.count();
             }

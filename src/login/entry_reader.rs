@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use secrecy::SecretString;
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
@@ -119,9 +120,15 @@ impl EntryReader {
 
     /// Whether the hash is that of a secret in memory that is young enough not to ask Vault.
     pub fn fits_fresh(&self, attempt: &LoginAttempt) -> bool {
-        self.cache.as_ref().is_some_and(|cache| {
-            attempt.is_registered && cache.fresh(&attempt.user_id, |secret| attempt.fits(secret))
-        })
+        let fits = |secret: &SecretString| attempt.fits(secret);
+        self.cache.as_ref().is_some_and(|cache| cache.fresh(&attempt.user_id, fits))
+    }
+
+    /// Counts a login that such a secret has let in, or for which there was none.
+    pub fn count_memory_use(&self, is_hit: bool) {
+        if let Some(cache) = &self.cache {
+            cache.count(is_hit);
+        }
     }
 
     /// Whether the hash is that of a secret in memory that is young enough to serve while Vault

@@ -7,6 +7,7 @@
 //! * [`single_flight`] has logins share reads, [`cache`] keeps secrets, and [`outage`] knows whether
 //!   Vault answers.
 //! * [`entry_reader`] reads an entry once, and [`decider`] reads until it can decide a login.
+//! * [`under_way`] reads an entry while the homeserver looks for the account, and decides then.
 //! * [`mas`] opens the session where Matrix Authentication Service has the accounts.
 //! * [`start`] says in the log whether the module works.
 //! * [`completion_queue`] hands results to another thread, and [`service`] runs all of it, with
@@ -28,6 +29,7 @@ mod rotation;
 mod service;
 mod single_flight;
 mod start;
+mod under_way;
 
 pub use cache::CacheUses;
 pub use config::{CacheConfig, Config};

@@ -16,8 +16,9 @@ use super::entry_reader::EntryReader;
 use super::health::Health;
 use super::mas::{MasEvent, MasLogins};
 use super::metrics::Metrics;
-use super::outcome::{Code, Outcome};
+use super::outcome::Outcome;
 use super::start;
+use super::under_way::{LoginsUnderWay, not_running};
 use crate::homeserver::mas::{MasClient, MasError};
 use crate::http::BaseUrl;
 use crate::notice::{Notice, Notices};
@@ -81,15 +82,10 @@ pub struct LoginService {
 
 pub(super) struct Running {
     pub(super) runtime: Runtime,
-    decider: Arc<LoginDecider>,
+    reader: Arc<EntryReader>,
+    logins: LoginsUnderWay,
     pub(super) mas: Option<Arc<MasLogins>>,
     pub(super) completion_queue: Arc<CompletionQueue<Event>>,
-}
-
-/// What a login is decided from, once nothing is wrong with it that Vault need not be asked about.
-struct Screened {
-    user_id: UserId,
-    presented: PresentedHash,
 }
 
 impl LoginService {
@@ -148,8 +144,11 @@ impl LoginService {
         };
         let (config, server_name) = (self.config.clone(), self.server_name.clone());
         let reader = Arc::new(EntryReader::new(client, config, server_name, notices.clone()));
-        let decider =
-            Arc::new(LoginDecider::new(Arc::clone(&reader), &self.config, notices.clone()));
+        let decider = LoginDecider::new(Arc::clone(&reader), &self.config, notices.clone());
+        let logins = LoginsUnderWay::new(Arc::new(decider), runtime.get()?.handle().clone(), {
+            let completion_queue = Arc::clone(&completion_queue);
+            move |number, outcome| completion_queue.post(Event::Decided(number, outcome))
+        });
         runtime.get()?.spawn(keep_running("the Vault token", notices.clone(), {
             let reader = Arc::clone(&reader);
             move || Arc::clone(&reader).keep_token_alive()
@@ -158,10 +157,11 @@ impl LoginService {
             let (reader, notices) = (Arc::clone(&reader), notices.clone());
             runtime.get()?.spawn(async move { start::announce(&reader, &notices).await });
         }
-        runtime.get()?.spawn(keep_running("the cache", notices, move || {
-            Arc::clone(&reader).keep_cache_clean()
+        runtime.get()?.spawn(keep_running("the cache", notices, {
+            let reader = Arc::clone(&reader);
+            move || Arc::clone(&reader).keep_cache_clean()
         }));
-        let running_now = |runtime| Running { runtime, decider, mas, completion_queue };
+        let running_now = |runtime| Running { runtime, reader, logins, mas, completion_queue };
         *running = Some(runtime.map(running_now)?);
         Ok(())
     }
@@ -180,59 +180,79 @@ impl LoginService {
         self.if_running(|running| running.completion_queue.descriptor())
     }
 
-    /// The whole id of the user who wants to log in, who may be named by the localpart alone, and
-    /// the refusal of a login that is lost whatever the homeserver and Vault would say.
+    /// Begins a login, and reads the user's entry while the homeserver looks for the account. Then
+    /// call [`decide`](Self::decide) or [`abandon`](Self::abandon).
     ///
-    /// A `token_hash` of `None` stands for one that is no string.
-    #[must_use]
-    pub fn screen(&self, user: &str, token_hash: Option<&str>) -> (String, Option<Outcome>) {
-        let user_id = UserId::complete(user, &self.server_name);
-        let refusal = self.parse(Some(&user_id), token_hash).err();
-        (user_id, refusal)
-    }
-
-    /// Starts to decide a login; its outcome comes out of [`drain`](Self::drain) under `number`.
-    ///
-    /// `user_id` is the canonical id if `is_registered`, else the one that was sent: an unknown
-    /// user is looked up all the same, and gets the same answer at the same time as a known one.
-    ///
-    /// Returns the outcome of a login that need not wait for Vault.
+    /// `user` is the whole id or the localpart alone; a `token_hash` of `None` stands for one that is
+    /// no string. Returns the whole id, and the outcome of a login that is lost whatever the
+    /// homeserver and Vault would say.
     ///
     /// # Errors
     /// When the process has forked since the start.
     pub fn begin(
         &self,
         number: u64,
-        user_id: Option<&str>,
-        is_registered: bool,
+        user: &str,
         token_hash: Option<&str>,
-    ) -> Result<Option<Outcome>, ServiceError> {
-        let Screened { user_id, presented } = match self.parse(user_id, token_hash) {
-            Ok(screened) => screened,
-            Err(refusal) => return Ok(Some(refusal)),
+    ) -> Result<(String, Option<Outcome>), ServiceError> {
+        let whole = UserId::complete(user, &self.server_name);
+        let (user_id, presented) = match self.parse(&whole, token_hash) {
+            Ok(parsed) => parsed,
+            Err(refusal) => return Ok((whole, Some(refusal))),
         };
         let running = self.running();
         let Some(running) = running.as_ref().map(ProcessLocal::get).transpose()? else {
-            let reason = "the homeserver is starting or stopping";
-            return Ok(Some(Outcome::new(Code::VaultUnavailable, reason)));
+            return Ok((whole, Some(not_running())));
         };
         let may_register = self.config.allow_registration;
-        let attempt = LoginAttempt { user_id, is_registered, may_register, presented };
-        let decider = Arc::clone(&running.decider);
-        if let Some(outcome) = decider.accept_from_memory(&attempt) {
-            return Ok(Some(outcome));
-        }
-        let completion_queue = Arc::clone(&running.completion_queue);
-        running.runtime.spawn(async move {
-            // Whatever happens, the homeserver waits for an answer.
-            let deciding = AssertUnwindSafe(decider.decide(&attempt)).catch_unwind();
-            let mut outcome = deciding.await.unwrap_or_else(|_| {
-                Outcome::new(Code::VaultError, "the login service failed; please report this")
-            });
-            outcome.path = Some(decider.reader().path_of(&attempt.user_id));
-            completion_queue.post(Event::Decided(number, outcome));
-        });
-        Ok(None)
+        // The homeserver finds accounts whatever the case, and those of today have no capitals. So an
+        // id with capitals takes as long whether there is an account or not. A user who may be
+        // registered is looked up under the id that was sent.
+        let user_id = if may_register { user_id } else { user_id.in_lower_case() };
+        let attempt = LoginAttempt { user_id, is_registered: true, may_register, presented };
+        running.logins.begin(number, attempt);
+        Ok((whole, None))
+    }
+
+    /// Decides a login that was begun under `number`; its outcome comes out of
+    /// [`drain`](Self::drain) under the same.
+    ///
+    /// `canonical_id` is the id that the homeserver has for the user; `None` if it has none. Such a
+    /// user is looked up all the same, and gets the same answer at the same time as a known one.
+    ///
+    /// Returns the outcome of a login that need not wait for Vault.
+    ///
+    /// # Errors
+    /// When the process has forked since the start.
+    pub fn decide(
+        &self,
+        number: u64,
+        canonical_id: Option<&str>,
+    ) -> Result<Option<Outcome>, ServiceError> {
+        let running = self.running();
+        let Some(running) = running.as_ref().map(ProcessLocal::get).transpose()? else {
+            return Ok(Some(not_running()));
+        };
+        let begun_as = running.logins.begun_as(number);
+        let another = match canonical_id {
+            Some(id) if begun_as.is_none_or(|begun_as| begun_as.as_str() != id) => {
+                match UserId::parse(id, &self.server_name) {
+                    Ok(user_id) => Some(user_id),
+                    Err(error) => {
+                        running.logins.abandon(number);
+                        return Ok(Some(error.into()));
+                    }
+                }
+            }
+            _ => None,
+        };
+        Ok(running.logins.decide(number, canonical_id.is_some(), another))
+    }
+
+    /// Gives up a login that was begun under `number`: its outcome does not come out any more, and
+    /// what is read for nobody else is read no further.
+    pub fn abandon(&self, number: u64) {
+        self.if_running(|running| running.logins.abandon(number));
     }
 
     /// Starts to find out whether logins could be decided now; what is found comes out of
@@ -245,7 +265,7 @@ impl LoginService {
         let Some(running) = ours(running.as_ref()) else {
             return Some(Health::not_running());
         };
-        let reader = Arc::clone(running.decider.reader());
+        let reader = Arc::clone(&running.reader);
         let mas = running.mas.clone();
         let completion_queue = Arc::clone(&running.completion_queue);
         running.runtime.spawn(async move {
@@ -265,16 +285,22 @@ impl LoginService {
     /// there is more.
     #[must_use]
     pub fn drain(&self) -> Vec<Event> {
-        let drained = self.if_running(|running| running.completion_queue.take(DRAINED_AT_ONCE));
+        let drained = self.if_running(|running| {
+            let drained = running.completion_queue.take(DRAINED_AT_ONCE);
+            for event in &drained {
+                if let Event::Decided(number, _) = event {
+                    running.logins.end(*number);
+                }
+            }
+            drained
+        });
         drained.unwrap_or_default()
     }
 
     /// What has been counted since the start; `None` unless started.
     #[must_use]
     pub fn metrics(&self) -> Option<Metrics> {
-        self.if_running(|running| {
-            Metrics::new(Arc::clone(running.decider.reader()), running.mas.clone())
-        })
+        self.if_running(|running| Metrics::new(Arc::clone(&running.reader), running.mas.clone()))
     }
 
     pub(super) fn if_running<T>(&self, read: impl FnOnce(&Running) -> T) -> Option<T> {
@@ -286,12 +312,15 @@ impl LoginService {
         &self.server_name
     }
 
-    fn parse(&self, user_id: Option<&str>, token_hash: Option<&str>) -> Result<Screened, Outcome> {
-        let malformed = crate::user_id::UserIdError::Malformed;
-        let user_id = UserId::parse(user_id.ok_or(malformed)?, &self.server_name)?;
+    fn parse(
+        &self,
+        user_id: &str,
+        token_hash: Option<&str>,
+    ) -> Result<(UserId, PresentedHash), Outcome> {
+        let user_id = UserId::parse(user_id, &self.server_name)?;
         let presented =
             token_hash.and_then(PresentedHash::parse).ok_or_else(Outcome::malformed_hash)?;
-        Ok(Screened { user_id, presented })
+        Ok((user_id, presented))
     }
 
     pub(super) fn running(&self) -> MutexGuard<'_, Option<ProcessLocal<Running>>> {

@@ -114,31 +114,32 @@ impl LoginService {
         self.0.wakeup().unwrap_or(-1)
     }
 
-    fn screen<'py>(
-        &self,
-        user: Bound<'py, PyAny>,
-        token_hash: &Bound<'py, PyAny>,
-    ) -> (Bound<'py, PyAny>, Option<Outcome>) {
-        let Some(name) = text(&user) else {
-            let malformed = login::Outcome::from(UserIdError::Malformed);
-            return (user, Some(Outcome(malformed)));
-        };
-        let (user_id, refusal) = self.0.screen(name, text(token_hash));
-        let user_id = PyString::new(user.py(), &user_id).into_any();
-        (user_id, refusal.map(Outcome))
-    }
-
-    fn begin(
+    fn begin<'py>(
         &self,
         number: u64,
-        user_id: &Bound<'_, PyAny>,
-        is_registered: bool,
-        token_hash: &Bound<'_, PyAny>,
-    ) -> PyResult<Option<Outcome>> {
+        user: Bound<'py, PyAny>,
+        token_hash: &Bound<'py, PyAny>,
+    ) -> PyResult<(Bound<'py, PyAny>, Option<Outcome>)> {
+        let Some(name) = text(&user) else {
+            let malformed = login::Outcome::from(UserIdError::Malformed);
+            return Ok((user, Some(Outcome(malformed))));
+        };
+        let begun = self.0.begin(number, name, text(token_hash));
+        let (user_id, refusal) = begun.map_err(|error| runtime_error(&error))?;
+        let user_id = PyString::new(user.py(), &user_id).into_any();
+        Ok((user_id, refusal.map(Outcome)))
+    }
+
+    #[pyo3(signature = (number, canonical_id))]
+    fn decide(&self, number: u64, canonical_id: Option<&str>) -> PyResult<Option<Outcome>> {
         self.0
-            .begin(number, text(user_id), is_registered, text(token_hash))
+            .decide(number, canonical_id)
             .map(|outcome| outcome.map(Outcome))
             .map_err(|error| runtime_error(&error))
+    }
+
+    fn abandon(&self, number: u64) {
+        self.0.abandon(number);
     }
 
     fn counts(&self, py: Python<'_>) -> Counts {

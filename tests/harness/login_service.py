@@ -12,14 +12,16 @@ import select
 import time
 from typing import TYPE_CHECKING
 
-from synapse_vault_auth_provider._core import LoginService, Settings
+from synapse_vault_auth_provider._core import LoginService, Outcome, Settings
 
 from .waiting import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from synapse_vault_auth_provider._core import Counts, Health, Outcome
+    from synapse_vault_auth_provider._core import Counts, Health
+    from synapse_vault_auth_provider.reactor import ReactorLogins
+    from twisted.internet.defer import Deferred
     from typing_extensions import Self
 
 
@@ -38,6 +40,12 @@ def login_service(
     """
     written = {key: json.dumps(value) for key, value in config.items() if value is not None}
     return LoginService(Settings.parse(written, environment or {}), server_name)
+
+
+def decide(logins: ReactorLogins, user_id: str, token_hash: str) -> Outcome | Deferred[Outcome]:
+    """Decide a login whose account the homeserver finds at once."""
+    user_id, login = logins.begin_login(user_id, token_hash)
+    return login if isinstance(login, Outcome) else logins.decide(login, user_id)
 
 
 class LoginDriver:
@@ -72,7 +80,9 @@ class LoginDriver:
     def begin(self, user_id: str, token_hash: str, *, is_registered: bool = True) -> int:
         """Begin to log in; return the number of the login."""
         number = next(self._numbers)
-        outcome = self.service.begin(number, user_id, is_registered, token_hash)
+        _, outcome = self.service.begin(number, user_id, token_hash)
+        if outcome is None:
+            outcome = self.service.decide(number, user_id if is_registered else None)
         if outcome is not None:
             self._decided[number] = outcome
         return number

@@ -72,10 +72,10 @@ impl Site {
         async move {
             let attempt =
                 LoginAttempt { user_id, is_registered: true, may_register: false, presented };
-            match decider.accept_from_memory(&attempt) {
-                Some(outcome) => outcome,
-                None => decider.decide(&attempt).await,
+            if decider.fits_memory(&attempt) {
+                return decider.accept_from_memory();
             }
+            decider.decide(&attempt).await
         }
     }
 
