@@ -141,7 +141,7 @@ optimized: $(BENCH_VENV)/stamp wheel
 
 # `make test` does less of the same. Symbols tell Valgrind what to count in the code as released.
 fuzz: install ## Look for trouble by the million: CASES and RUNS for each part, LOGINS over HTTP
-	PROPTEST_CASES=$(CASES) cargo test --locked --lib fuzz::
+	PROPTEST_CASES=$(CASES) cargo test --locked --package synapse-vault-auth-provider-core --package $(ENGINE) --lib fuzz::
 	$(MAKE) fuzz-guided
 	WRONG_DOORS_CASES=$(LOGINS) $(BIN)/python -m pytest tests/e2e/test_wrong_doors.py
 	CARGO_PROFILE_RELEASE_STRIP=none cargo test --locked --release --test constant_time -- --nocapture

@@ -1,5 +1,10 @@
 //! The engine: what a host makes of each mount.
 
+#[cfg(test)]
+mod fake_homeserver;
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
@@ -57,7 +62,11 @@ impl Backend for Engine {
                 Operation::Renew => leases::renew(mount, request).await.map(Some),
                 Operation::Revoke => leases::revoke(mount, request).await.map(|()| None),
                 Operation::Rollback => {
-                    tick::begin(mount);
+                    if mount.host.system.is_tainted().await? {
+                        tick::leave(&mount).await;
+                    } else {
+                        tick::begin(mount);
+                    }
                     Ok(None)
                 }
                 _ => ROUTER.handle(mount, request).await,

@@ -13,6 +13,8 @@
 pub mod backend;
 pub mod engine;
 pub mod framework;
+#[cfg(test)]
+mod fuzz;
 pub mod logical;
 pub mod paths;
 pub mod plugin;

@@ -50,11 +50,25 @@ impl Homeserver {
         request_timeout: Duration,
         notices: Notices,
     ) -> Result<Self, HomeserverError> {
+        let trust_setting = "--ca-cert or SYNAPSE_VAULT_CA_CERT";
+        Self::with_trust_setting(connection, request_timeout, trust_setting, notices)
+    }
+
+    /// The same where an administrator names authorities to trust elsewhere, which messages say.
+    ///
+    /// # Errors
+    /// Those of [`new`](Self::new).
+    pub fn with_trust_setting(
+        connection: ConnectionConfig,
+        request_timeout: Duration,
+        trust_setting: &'static str,
+        notices: Notices,
+    ) -> Result<Self, HomeserverError> {
         let ConnectionConfig { url, tls, proxies } = connection;
         let config = ClientConfig {
             addresses: vec![url.base().clone()],
             tls,
-            trust_setting: "--ca-cert or SYNAPSE_VAULT_CA_CERT",
+            trust_setting,
             proxies,
             request_timeout,
         };

@@ -25,9 +25,6 @@ const HANGING_TIME: Duration = Duration::from_secs(10);
 /// How many clients are kept before those that nobody uses are dropped.
 const MOST_IDLE: usize = 64;
 
-/// How long it is remembered where a homeserver takes token hashes.
-const ENDPOINT_TIME: Duration = Duration::from_secs(600);
-
 /// The homeservers of a mount.
 pub struct Homeservers {
     clients: Mutex<HashMap<(HomeserverAddress, Duration), Arc<HomeserverClient>>>,
@@ -39,7 +36,7 @@ pub struct HomeserverClient {
     homeserver: Homeserver,
     slots: Semaphore,
     last_timeout: Mutex<Option<Instant>>,
-    endpoint: Mutex<Option<(LoginEndpoint, Instant)>>,
+    endpoint: Mutex<Option<LoginEndpoint>>,
 }
 
 /// Leave to send a request.
@@ -95,8 +92,10 @@ impl HomeserverClient {
         let tls = Tls { authorities, ..Tls::default() };
         // The environment is the host's own: no proxy of it is meant for us.
         let connection = ConnectionConfig { url, tls, proxies: Proxies::default() };
-        let homeserver = Homeserver::new(connection, request_timeout, notices)
-            .map_err(|error| LogicalError::invalid(error.to_string()))?;
+        let trust = "ca_cert of config/homeserver";
+        let homeserver =
+            Homeserver::with_trust_setting(connection, request_timeout, trust, notices)
+                .map_err(|error| LogicalError::invalid(error.to_string()))?;
         Ok(Self {
             homeserver,
             slots: Semaphore::new(MOST_REQUESTS),
@@ -131,25 +130,22 @@ impl HomeserverClient {
         }
     }
 
-    /// Where the homeserver takes token hashes.
+    /// Where the homeserver took token hashes last. Most do so in Matrix's own way, so that it is
+    /// tried first, and the others are found by what they answer.
+    #[must_use]
+    pub fn endpoint(&self) -> LoginEndpoint {
+        self.endpoint.lock().unwrap_or(LoginEndpoint::Matrix)
+    }
+
+    /// Asks the homeserver where it takes token hashes, and remembers it.
     ///
     /// # Errors
     /// What kept the homeserver from answering.
-    pub async fn endpoint(&self, slot: &Slot<'_>) -> Result<LoginEndpoint, HomeserverError> {
-        if let Some((endpoint, at)) = *self.endpoint.lock()
-            && at.elapsed() < ENDPOINT_TIME
-        {
-            return Ok(endpoint);
-        }
+    pub async fn find_endpoint(&self, slot: &Slot<'_>) -> Result<LoginEndpoint, HomeserverError> {
         let result = slot.homeserver.login_endpoint().await;
         self.note(&result);
         let endpoint = result?;
-        *self.endpoint.lock() = Some((endpoint, Instant::now()));
+        *self.endpoint.lock() = Some(endpoint);
         Ok(endpoint)
-    }
-
-    /// The homeserver may have moved to Matrix Authentication Service, or away from it.
-    pub fn forget_endpoint(&self) {
-        *self.endpoint.lock() = None;
     }
 }

@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use tokio::time::timeout;
 
 use super::attempts::Attempts;
 use super::homeservers::Homeservers;
@@ -9,6 +12,9 @@ use super::sessions::UnderWay;
 use super::users::Users;
 use crate::logical::{Host, LogicalError};
 use crate::storage::Store;
+
+/// How long a mount that goes waits for the logins that are under way.
+const CLOSE_TIME: Duration = Duration::from_millis(500);
 
 /// What a mount knows while it runs.
 pub struct Mount {
@@ -46,8 +52,8 @@ impl Mount {
         })
     }
 
-    /// Refuses what only the active node of the primary cluster can do, in the words by which a
-    /// standby forwards it.
+    /// Refuses what only the active node of a cluster can do, in the words by which a standby
+    /// forwards it.
     ///
     /// # Errors
     /// On a standby.
@@ -58,8 +64,21 @@ impl Mount {
         Ok(())
     }
 
-    /// Waits for the logins that are under way: their time is short.
+    /// The same for what is written to storage that the primary cluster replicates to others.
+    ///
+    /// # Errors
+    /// On a standby, and on a secondary cluster.
+    pub async fn check_primary(&self) -> Result<(), LogicalError> {
+        let state = self.host.system.replication_state().await?;
+        if state.is_standby() || state.is_performance_secondary() {
+            return Err(LogicalError::read_only());
+        }
+        Ok(())
+    }
+
+    /// Gives the logins that are under way a moment to end. What is left the tick ends, once the
+    /// mount is there again: the host answers nobody while it waits for this.
     pub async fn close(&self) {
-        self.under_way.finish().await;
+        let _ = timeout(CLOSE_TIME, self.under_way.finish()).await;
     }
 }

@@ -62,6 +62,38 @@ pub async fn clear_up(mount: &Mount) -> Result<(), LogicalError> {
     .await
 }
 
+/// Ends what a mount holds that is about to go: the host revokes its leases after this, and wipes
+/// what is left. What cannot be ended now goes into the log: nobody will know of it any more.
+pub async fn leave(mount: &Mount) {
+    if let Err(error) = give_back(mount).await {
+        mount.host.notices.error(format!("cannot end all sessions before the mount goes: {error}"));
+    }
+}
+
+async fn give_back(mount: &Mount) -> Result<(), LogicalError> {
+    clear_up(mount).await?;
+    let away = Away::default();
+    each(mount.store.all_pending().await?, |id| {
+        let away = &away;
+        async move {
+            let reason = pending::try_one(mount, &id, away).await?;
+            reason.map_or(Ok(()), |reason| Err(LogicalError::status(503, reason)))
+        }
+    })
+    .await?;
+    for user_id in mount.store.static_users().await? {
+        let Some(session) = mount.store.static_session(&user_id).await? else { continue };
+        match end(mount, &session).await {
+            Ending::Confirmed => mount.store.delete_static_session(&user_id).await?,
+            Ending::Unconfirmed { reason, .. } => {
+                let notice = format!("the session of {user_id} that stays goes on: {reason}");
+                mount.host.notices.error(notice);
+            }
+        }
+    }
+    Ok(())
+}
+
 /// A login that is not known to have been answered.
 async fn end_opening(
     mount: &Mount,

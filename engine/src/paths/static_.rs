@@ -39,7 +39,7 @@ pub static PATH: Path<Mount> = Path {
 async fn read(mount: Arc<Mount>, call: Call) -> Outcome {
     let user = names::user(&call)?;
     // Before anything is read: what a standby reads may be old.
-    mount.check_active().await?;
+    mount.check_primary().await?;
     let _one_at_a_time = mount.static_users.change(&user.id, sessions::CHANGE_TIME).await?;
     let kept = mount.store.static_session(&user.id).await?;
     let warning = match kept {
@@ -63,7 +63,7 @@ async fn read(mount: Arc<Mount>, call: Call) -> Outcome {
 
 async fn delete(mount: Arc<Mount>, call: Call) -> Outcome {
     let user = names::user(&call)?;
-    mount.check_active().await?;
+    mount.check_primary().await?;
     let _one_at_a_time = mount.static_users.change(&user.id, sessions::CHANGE_TIME).await?;
     let warning = sessions::end_static(&mount, &user).await?;
     Ok(warning.map(|warning| Response::default().warn(warning)))

@@ -147,3 +147,12 @@ pub fn special_paths(paths: SpecialPaths) -> proto::Paths {
         seal_wrap_storage: owned(paths.seal_wrap_storage),
     }
 }
+
+/// What a backend would make of these bytes of a host's; `None` if they are no request.
+#[cfg(test)]
+pub fn decoded(bytes: &[u8]) -> Option<Result<Request, LogicalError>> {
+    use prost::Message;
+
+    let args = proto::HandleRequestArgs::decode(bytes).ok()?;
+    Some(request(args.request))
+}

@@ -26,6 +26,8 @@ mod server;
 mod socket;
 mod stdio;
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
 mod tls;
 mod version;
@@ -38,6 +40,8 @@ mod proto {
 
 use std::process::ExitCode;
 
+#[cfg(test)]
+pub(crate) use convert::decoded;
 use handshake::Invitation;
 
 use crate::logical::BackendType;

@@ -19,6 +19,10 @@ use rustls::{
     ServerConfig, SignatureScheme,
 };
 
+fn failed(error: rcgen::Error) -> String {
+    format!("cannot make a certificate: {error}")
+}
+
 /// The name in the certificates of both sides.
 const NAME: &str = "localhost";
 
@@ -34,8 +38,17 @@ impl Identity {
     /// # Errors
     /// When the operating system has no random bytes to give.
     pub fn new() -> Result<Self, String> {
-        let failed = |error: rcgen::Error| format!("cannot make a certificate: {error}");
         let key = KeyPair::generate().map_err(failed)?;
+        Self::with(&key)
+    }
+
+    /// Makes up those of a host, whose key is of another kind.
+    #[cfg(test)]
+    pub fn of_a_host() -> Self {
+        Self::with(&KeyPair::generate_for(&rcgen::PKCS_ECDSA_P521_SHA512).unwrap()).unwrap()
+    }
+
+    fn with(key: &KeyPair) -> Result<Self, String> {
         let mut params = CertificateParams::new([NAME.to_owned()]).map_err(failed)?;
         params.distinguished_name = DistinguishedName::new();
         params.distinguished_name.push(DnType::CommonName, NAME);
@@ -49,7 +62,7 @@ impl Identity {
         // We serve at our own socket, and are the client at the host's.
         params.extended_key_usages =
             vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
-        let certificate = params.self_signed(&key).map_err(failed)?;
+        let certificate = params.self_signed(key).map_err(failed)?;
         let key = PrivateKeyDer::try_from(key.serialize_der()).map_err(ToOwned::to_owned)?;
         Ok(Self { certificate: certificate.der().clone(), key })
     }

@@ -19,8 +19,6 @@ mod pending_session;
 mod session;
 mod static_session;
 mod store;
-#[cfg(test)]
-mod tests;
 mod user_config;
 
 pub use homeserver_config::{HomeserverAddress, HomeserverConfig};

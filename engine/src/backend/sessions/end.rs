@@ -141,7 +141,14 @@ async fn by_device(mount: &Mount, client: &HomeserverClient, session: &HeldSessi
     if client.is_hanging() {
         return Ending::hanging();
     }
-    match log_in(client, &session.user_id, &user, &session.device_id).await {
+    let slot = client.slot().await;
+    if client.is_hanging() {
+        return Ending::hanging();
+    }
+    let result = log_in(client, &slot, &session.user_id, &user, &session.device_id).await;
+    // The logout waits for one of its own.
+    drop(slot);
+    match result {
         // The sessions of an account that was closed ended with it.
         Err(error) if error.errcode() == Some("M_USER_DEACTIVATED") => Ending::Confirmed,
         Err(error) => Ending::of::<()>(Err(error)),

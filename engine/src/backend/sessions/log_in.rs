@@ -7,7 +7,7 @@ use synapse_vault_auth_provider_core::homeserver::{
 use synapse_vault_auth_provider_core::token_hash::token_hash;
 use zeroize::Zeroizing;
 
-use crate::backend::homeservers::HomeserverClient;
+use crate::backend::homeservers::{HomeserverClient, Slot};
 use crate::storage::UserConfig;
 
 /// Logs a user in with this device, where the homeserver takes token hashes.
@@ -16,12 +16,12 @@ use crate::storage::UserConfig;
 /// What the homeserver has against it, and what kept it from answering.
 pub async fn log_in(
     client: &HomeserverClient,
+    slot: &Slot<'_>,
     user_id: &str,
     user: &UserConfig,
     device_id: &str,
 ) -> Result<(Session, LoginEndpoint), HomeserverError> {
-    let slot = client.slot().await;
-    let endpoint = client.endpoint(&slot).await?;
+    let endpoint = client.endpoint();
     let hash = Zeroizing::new(token_hash(user.login_secret.expose_secret(), user_id));
     let login = Login {
         user_id,
@@ -33,8 +33,7 @@ pub async fn log_in(
     client.note(&result);
     match result {
         Err(error) if is_elsewhere(&error) => {
-            client.forget_endpoint();
-            let other = client.endpoint(&slot).await?;
+            let other = client.find_endpoint(slot).await?;
             if other == endpoint {
                 return Err(error);
             }

@@ -15,7 +15,7 @@ use super::log_in::log_in;
 use crate::backend::Mount;
 use crate::backend::clock::now_ms;
 use crate::backend::failure::of_homeserver;
-use crate::backend::homeservers::HomeserverClient;
+use crate::backend::homeservers::{HomeserverClient, Slot};
 use crate::backend::names::User;
 use crate::backend::ttl::{LeaseTimes, Limits};
 use crate::logical::LogicalError;
@@ -109,7 +109,7 @@ impl Work {
             }
         };
         let _under_way = self.mount.under_way.begin(&id);
-        let result = self.open(&id).await;
+        let result = self.open(&id, || !asker.is_closed()).await;
         let is_open = result.is_ok();
         match asker.send(result) {
             Err(Ok(opened)) if self.purpose == Purpose::Lease => self.undo(&id, &opened).await,
@@ -119,9 +119,13 @@ impl Work {
         }
     }
 
-    async fn open(&self, id: &str) -> Result<Opened, LogicalError> {
+    async fn open(&self, id: &str, is_wanted: impl Fn() -> bool) -> Result<Opened, LogicalError> {
         let limit = self.homeserver.request_timeout();
         let login_under_way = self.mount.users.log_in(&self.user.id, limit).await?;
+        let slot = self.client.slot().await;
+        if !is_wanted() {
+            return Err(LogicalError::status(503, "nobody waits for the session any more"));
+        }
         let user = self.user_config().await?;
         let opening = Opening {
             user_id: self.user.id.clone(),
@@ -132,8 +136,8 @@ impl Work {
             began_ms: now_ms(),
         };
         self.mount.store.put_opening(id, &opening).await?;
-        let (session, endpoint, user) = self.log_in(id, &opening, user).await?;
-        drop(login_under_way);
+        let (session, endpoint, user) = self.log_in(id, &slot, &opening, user).await?;
+        drop((login_under_way, slot));
         self.write_down(id, opening, session, endpoint, &user).await
     }
 
@@ -141,17 +145,18 @@ impl Work {
     async fn log_in(
         &self,
         id: &str,
+        slot: &Slot<'_>,
         opening: &Opening,
         mut user: UserConfig,
     ) -> Result<(Session, LoginEndpoint, UserConfig), LogicalError> {
         let device_id = &opening.device_id;
-        let mut result = log_in(&self.client, &self.user.id, &user, device_id).await;
+        let mut result = log_in(&self.client, slot, &self.user.id, &user, device_id).await;
         let since = Duration::from_millis(now_ms().saturating_sub(user.secret_changed_ms));
         if result.as_ref().is_err_and(|error| error.status() == Some(403)) && since < CHANGE_IS_NEW
         {
             sleep(SECOND_TRY).await;
             user = self.user_config().await?;
-            result = log_in(&self.client, &self.user.id, &user, device_id).await;
+            result = log_in(&self.client, slot, &self.user.id, &user, device_id).await;
         }
         match result {
             Ok((session, endpoint)) => Ok((session, endpoint, user)),
