@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -210,7 +211,10 @@ def secret_reads(stage: Stage, site: Site) -> dict[str, tuple[float, ...]]:
     }
     return in_turn(
         stage.scale(9, 2),
-        {name: (lambda wrk=wrk: wrk.run(seconds).median_latency) for name, wrk in clients.items()},
+        {
+            name: partial(lambda client: client.run(seconds).median_latency, client)
+            for name, client in clients.items()
+        },
     )
 
 

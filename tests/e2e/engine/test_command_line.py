@@ -45,7 +45,7 @@ class EngineCommandLine(CommandLine):
         token = self.engine_site.openbao.create_token(f"cli-{bot}", policy)
         return self.site.confidential.add(token)
 
-    def run(self, *arguments: str | Path, **more: object) -> Ended:  # type: ignore[override]
+    def run(self, *arguments: str | Path, **more: object) -> Ended:
         return super().run("--engine", MOUNT, *arguments, **more)  # type: ignore[arg-type]
 
     def exec(self, bot: str, *command: str, **environment: str) -> subprocess.Popen[str]:
@@ -296,7 +296,7 @@ def test_a_vault_that_is_away_for_a_while_stops_nothing(
             VAULT_ADDR=vault.url,
         )
         access_token = token_of(cli, process)
-        failed = []
+        failed: list[object] = []
 
         def fail(request: object) -> Reply | None:
             if getattr(request, "path", "").endswith("leases/renew") and len(failed) < 2:

@@ -150,7 +150,7 @@ def test_a_homeserver_that_answers_garbage_is_an_error(
 def test_requests_to_the_homeserver_name_no_other(engine_site: EngineSite) -> None:
     engine, bot = engine_site.engine, engine_site.new_bot()
     seen: list[Request] = []
-    engine_site.relay.meddle = seen.append  # type: ignore[assignment]
+    engine_site.relay.meddle = seen.append
     lease = engine.lease(bot)
     engine.renew(lease.lease_id)
     engine.revoke(lease.lease_id)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import TYPE_CHECKING
 
 import pytest
-import requests
 
 from tests.harness.secrets_engine import MOUNT, Engine, leased
 from tests.harness.waiting import wait_until
@@ -189,12 +189,19 @@ def test_a_session_that_cannot_be_ended_now_is_ended_when_the_homeserver_answers
     assert engine.names("pending/") == []
 
 
-@pytest.mark.parametrize("how", ["error", "silence", "refusal"])
+@pytest.mark.parametrize(
+    "how",
+    [
+        "error",
+        pytest.param("silence", marks=pytest.mark.nightly),
+        pytest.param("refusal", marks=pytest.mark.nightly),
+    ],
+)
 def test_pending_sessions_end_by_themselves(engine_site: EngineSite, how: str) -> None:
     engine = engine_site.engine
     engine_site.configure(request_timeout="1s")
     lease = engine.lease(engine_site.new_bot())
-    answers = {
+    answers: dict[str, Reply | Silence] = {
         "error": Reply(502, b"<html>"),
         "silence": Silence(),
         "refusal": Reply(500, {"errcode": "M_UNKNOWN", "error": "Internal server error"}),
@@ -238,7 +245,7 @@ def test_errors_of_the_homeserver_have_their_status(engine_site: EngineSite) -> 
         (Reply(200, {"access_token": "no-user-and-no-device"}), 503, ""),
         (Reply(307, b"", {"Location": "http://127.0.0.1:1/"}), 503, ""),
     ]:
-        engine_site.relay.meddle = lambda request, reply=reply: (  # type: ignore[misc]
+        engine_site.relay.meddle = lambda request, reply=reply: (
             reply if request.path.endswith("/login") and request.method == "POST" else None
         )
         text = engine.errors(engine.ask("GET", path), status)
@@ -300,7 +307,7 @@ def test_sessions_that_the_homeserver_ends_cap_the_lease(engine_site: EngineSite
         assert isinstance(reply.body, bytes)
         if b"access_token" not in reply.body:
             return reply
-        body = requests.models.complexjson.loads(reply.body)
+        body = json.loads(reply.body)
         return Reply(reply.status, {**body, "expires_in_ms": 90_500}, reply.headers)
 
     engine_site.relay.edit = edit

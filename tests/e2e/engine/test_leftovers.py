@@ -122,7 +122,7 @@ def test_a_client_that_hangs_up_leaves_no_session(site: EngineSite) -> None:
 
 def test_a_login_whose_answer_is_lost_leaves_no_session(site: EngineSite) -> None:
     engine, bot = site.engine, site.new_bot()
-    lost = []
+    lost: list[bool] = []
 
     def lose(reply: object) -> object:
         body = getattr(reply, "body", b"")
