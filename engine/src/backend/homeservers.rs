@@ -134,7 +134,7 @@ impl HomeserverClient {
     /// tried first, and the others are found by what they answer.
     #[must_use]
     pub fn endpoint(&self) -> LoginEndpoint {
-        self.endpoint.lock().unwrap_or(LoginEndpoint::Matrix)
+        self.endpoint.lock().unwrap_or(LoginEndpoint::Homeserver)
     }
 
     /// Asks the homeserver where it takes token hashes, and remembers it.

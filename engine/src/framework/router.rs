@@ -67,16 +67,16 @@ impl<S: 'static> Router<S> {
     }
 
     fn route(&self, request: Request) -> Result<(&'static Path<S>, Call), LogicalError> {
-        let (path, captured) = self.find(&request.path).ok_or(LogicalError::UnsupportedPath)?;
+        let (path, values) = self.find(&request.path).ok_or(LogicalError::UnsupportedPath)?;
         let names = path.pattern.captures.iter().map(|capture| capture.name);
-        let captures = names.zip(captured).collect();
+        let captures = names.zip(values).collect();
         Ok((path, Call::new(request, captures)))
     }
 
     fn find(&self, path: &str) -> Option<(&'static Path<S>, Vec<String>)> {
         self.paths.iter().find_map(|known| {
-            let captured = known.pattern.matches(path)?;
-            Some((*known, captured.into_iter().map(ToOwned::to_owned).collect()))
+            let values = known.pattern.matches(path)?;
+            Some((*known, values.into_iter().map(ToOwned::to_owned).collect()))
         })
     }
 }

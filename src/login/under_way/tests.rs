@@ -78,13 +78,17 @@ impl Site {
     /// The outcome of a login, once there is one, and when it came.
     async fn outcome(&self, number: u64) -> (Code, Duration) {
         loop {
-            let outcomes = self.outcomes.lock();
-            if let Some((_, outcome, at)) = outcomes.iter().find(|(one, ..)| *one == number) {
-                return (outcome.code, *at);
+            if let Some(outcome) = self.outcome_so_far(number) {
+                return outcome;
             }
-            drop(outcomes);
             sleep(MILLI).await;
         }
+    }
+
+    fn outcome_so_far(&self, number: u64) -> Option<(Code, Duration)> {
+        let outcomes = self.outcomes.lock();
+        let (_, outcome, at) = outcomes.iter().find(|(one, ..)| *one == number)?;
+        Some((outcome.code, *at))
     }
 
     fn reads(&self) -> Vec<Sent> {

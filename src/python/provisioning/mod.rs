@@ -193,21 +193,21 @@ impl Provisioner {
         py: Python<'_>,
         matrix_user_id: String,
         keep_in: String,
-        renew_before: Option<Bound<'_, PyAny>>,
+        renew_before: Option<&Bound<'_, PyAny>>,
         device_id: Option<String>,
         device_name: Option<String>,
         homeserver_url: Option<String>,
-        lifetime: Option<Bound<'_, PyAny>>,
-        overlap: Option<Bound<'_, PyAny>>,
+        lifetime: Option<&Bound<'_, PyAny>>,
+        overlap: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Py<PyAny>> {
         let options = KeepOptions {
             keep_in,
-            renew_before: lifetime_of("renew_before", renew_before.as_ref())?,
+            renew_before: lifetime_of("renew_before", renew_before)?,
             device_id,
             device_name,
             homeserver_url,
-            lifetime: lifetime_of("lifetime", lifetime.as_ref())?,
-            overlap: duration_of("overlap", overlap.as_ref())?.unwrap_or(OVERLAP),
+            lifetime: lifetime_of("lifetime", lifetime)?,
+            overlap: duration_of("overlap", overlap)?.unwrap_or(OVERLAP),
         };
         self.run(py, |core| verbs::keep_token(core, matrix_user_id, options))
     }
@@ -220,21 +220,21 @@ impl Provisioner {
         py: Python<'py>,
         matrix_user_id: String,
         keep_in: String,
-        renew_before: Option<Bound<'py, PyAny>>,
+        renew_before: Option<&Bound<'py, PyAny>>,
         device_id: Option<String>,
         device_name: Option<String>,
         homeserver_url: Option<String>,
-        lifetime: Option<Bound<'py, PyAny>>,
-        overlap: Option<Bound<'py, PyAny>>,
+        lifetime: Option<&Bound<'py, PyAny>>,
+        overlap: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let options = KeepOptions {
             keep_in,
-            renew_before: lifetime_of("renew_before", renew_before.as_ref())?,
+            renew_before: lifetime_of("renew_before", renew_before)?,
             device_id,
             device_name,
             homeserver_url,
-            lifetime: lifetime_of("lifetime", lifetime.as_ref())?,
-            overlap: duration_of("overlap", overlap.as_ref())?.unwrap_or(OVERLAP),
+            lifetime: lifetime_of("lifetime", lifetime)?,
+            overlap: duration_of("overlap", overlap)?.unwrap_or(OVERLAP),
         };
         self.start(py, |core| verbs::keep_token(core, matrix_user_id, options))
     }

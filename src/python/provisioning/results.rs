@@ -14,6 +14,8 @@ macro_rules! result_class {
     ($(#[$doc:meta])* $name:ident { $($field:ident: $type:ty),+ $(,)? } shows $($shown:ident),+) => {
         $(#[$doc])*
         #[pyclass(frozen, get_all, module = "synapse_vault_auth_provider.provisioning")]
+        // The names are those that users of Vault and Matrix know.
+        #[allow(clippy::struct_field_names)]
         pub struct $name { $($field: $type),+ }
 
         #[pymethods]

@@ -24,7 +24,7 @@ pub async fn watch(manager: Arc<TokenManager>) {
         TokenSource::Proxy => {
             // The proxy watches its own token.
             manager.set_accepted();
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }
