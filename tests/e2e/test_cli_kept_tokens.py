@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.documents import ROOT, blocks
+from tests.documents import blocks
 from tests.harness.command_line import CommandLine
+from tests.pythons import ROOT
 from tests.servers.openbao import bao_command
 from tests.servers.synapse import SERVER_NAME
 

@@ -79,7 +79,8 @@ class LeaseRenewal:
         """
         now = time.monotonic()
         if self.under_way is not None and self.under_way.done():
-            self._take(now)
+            ended, self.under_way = self.under_way, None
+            self._take(ended, now)
         elif self.under_way is None and self._due is not None and now >= self._due:
             self.under_way = self._renew()
             wake_after(self.under_way)
@@ -94,10 +95,8 @@ class LeaseRenewal:
         _say("the lease of the access token ends: stopping the command")
         return signal.SIGTERM
 
-    def _take(self, now: float) -> None:
+    def _take(self, ended: Future[float], now: float) -> None:
         """Take the result of a renewal."""
-        assert self.under_way is not None
-        ended, self.under_way = self.under_way, None
         try:
             duration = ended.result()
         except ProvisioningError as error:
