@@ -13,13 +13,13 @@ from tests.harness.waiting import wait_until
 
 if TYPE_CHECKING:
     from tests.harness.deployment import Deployment
+    from tests.harness.stack import Stack
     from tests.servers import OpenBao
 
 
 @pytest.fixture(scope="module")
-def homeserver(file_stack: object) -> Deployment:
-    started: Deployment = file_stack.start_homeserver("ahead", has_metrics=True)  # type: ignore[attr-defined]
-    return started
+def homeserver(file_stack: Stack) -> Deployment:
+    return file_stack.start_homeserver("ahead", has_metrics=True)
 
 
 def reads(openbao: OpenBao, user_id: str, since: int) -> int:
@@ -81,7 +81,7 @@ def test_a_database_that_fails_costs_vault_one_request_and_leaves_nothing_behind
     assert reads(openbao, account.user_id, since) <= 1
     wait_until(
         "no lookup is in flight",
-        lambda: homeserver.synapse.metrics().value("synapse_vault_auth_lookups_in_flight") == 0,
+        lambda: homeserver.synapse.metrics().value("lookups_in_flight") == 0,
     )
     homeserver.log_in(account.user_id, account.token_hash).check_accepted(account.user_id)
 
