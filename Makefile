@@ -126,7 +126,7 @@ test-prerelease: $(VENV)/stamp ## Run the Python tests with Synapse's next relea
 test-optimized: ## Run the Python tests with the core as it is released
 	@$(MAKE) test-python VENV=.venvs/optimized PROFILE=release
 
-bench: optimized wrk ## Measure into docs/performance.md; QUICK=1 only tries it, ONLY='NAME ...' keeps the rest
+bench: optimized wrk engine ## Measure into docs/performance.md; QUICK=1 only tries it, ONLY='NAME ...' keeps the rest
 	@$(RELEASE_FLAGS) cargo build --quiet --release --locked --example raw_limit
 	$(BENCH_BIN)/python -m benches $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
 

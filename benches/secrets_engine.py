@@ -71,7 +71,9 @@ class Site:
         self.synapse = Synapse(stage.directory / "leases-synapse", config, log_level="WARNING")
         self.synapse.start()
         self.synapse.register(LOCALPART)
-        self.engine.write(f"config/homeserver/{SERVER_NAME}", {"cs_url": self.synapse.url})
+        self.engine.write(
+            f"config/homeserver/{SERVER_NAME}", {"cs_url": self.synapse.url, "request_timeout": 60}
+        )
         self.engine.write(
             f"config/user/{LOCALPART}/{SERVER_NAME}", {"login_secret": LOGIN_SECRET, "ttl": "1h"}
         )
