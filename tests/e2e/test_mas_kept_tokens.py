@@ -66,7 +66,7 @@ def user_id(site: MasSite) -> str:
 
 @pytest.fixture
 def path() -> str:
-    return f"secret/kept/bot-{next(_numbers)}"
+    return f"secret/kept/mas-bot-{next(_numbers)}"
 
 
 def entry(site: MasSite, path: str) -> dict[str, Any]:
@@ -206,7 +206,7 @@ def test_killed_at_every_request(site: MasSite, answered: bool, is_first: bool) 
     with MasScaffold(site) as scaffold:
         for number in itertools.count(1):
             user_id = site.deployment.new_account().user_id
-            path = f"secret/kept/killed-{next(_numbers)}"
+            path = f"secret/kept/mas-killed-{next(_numbers)}"
             if not is_first:
                 keep(site, user_id, path)
             before = entry(site, path)
