@@ -36,6 +36,7 @@ def test_an_account_is_made(site: Site, means: Means) -> None:
         "expires_in": None,
         "home_server": SERVER_NAME,
         "already_exists": False,
+        "cross_signing_reset_until": None,
         "warnings": [],
     }
     assert repr(user) == (
