@@ -92,6 +92,8 @@ def policy(
     if keep_in is not None and user is None:
         raise click.UsageError("--keep-in goes with --for-user.")
     if connection.engine is not None:
+        if keep_in is not None:
+            raise click.UsageError("--keep-in is not possible with --engine: leases are renewed.")
         _show(connection, _of_engine(connection, whose, user))
         return
     mount, version, root = connection.kv_location()

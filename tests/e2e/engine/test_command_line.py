@@ -343,6 +343,7 @@ def test_signals_are_for_the_command(cli: EngineCommandLine, engine_site: Engine
     [
         (("exec", "--lease", "a", "--", "true"), "--lease needs --engine"),
         (("--engine", MOUNT, "exec", "--lease", "--signal", "HUP", "a", "--", "true"), "--signal"),
+        (("--engine", MOUNT, "policy", "--for-user", "a", "--keep-in", "kv/a"), "--keep-in"),
     ],
 )
 def test_wrong_options_are_said(
