@@ -147,7 +147,9 @@ impl State {
                 }
             }
             ("GET", "/_matrix/client/versions") => (200, json!({"versions": ["v1.1"]})),
-            ("GET", "/_matrix/client/v1/auth_metadata") if has_mas => (200, json!({})),
+            ("GET", "/_matrix/client/v1/auth_metadata") if has_mas => {
+                (200, json!({"issuer": "https://mas.example.org/"}))
+            }
             _ => (404, json!({"errcode": "M_UNRECOGNIZED", "error": "?"})),
         }
     }

@@ -120,8 +120,8 @@ async fn the_session_caps_the_lease() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_end_that_is_not_confirmed_is_pending() {
     let site = Site::start().await;
-    site.configure(json!({"request_timeout": "100ms"})).await;
     let leases = [site.lease().await, site.lease().await];
+    site.configure(json!({"request_timeout": "500ms"})).await;
     site.hang(true);
     for lease in leases.clone() {
         assert_eq!(status(&site.host.about_lease("revoke", lease).await), 200);
@@ -152,8 +152,8 @@ async fn an_end_that_is_not_confirmed_is_pending() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_renewal_does_not_need_the_homeserver() {
     let site = Site::start().await;
-    site.configure(json!({"request_timeout": "100ms"})).await;
     let lease = site.lease().await;
+    site.configure(json!({"request_timeout": "500ms"})).await;
     site.hang(true);
     assert_eq!(status(&site.host.about_lease("renew", lease).await), 200);
 }
@@ -178,7 +178,7 @@ async fn a_call_that_is_cancelled_leaves_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_login_without_an_answer_is_ended_at_the_tick() {
     let site = Site::start().await;
-    site.configure(json!({"request_timeout": "100ms"})).await;
+    site.configure(json!({"request_timeout": "500ms"})).await;
     site.hang(true);
     assert_eq!(status(&site.host.ask("read", USER, "{}").await), 503);
     eventually(|| site.homeserver.count(LOGIN) == 1).await;

@@ -22,6 +22,8 @@ mod host_client;
 mod log;
 mod multiplexing;
 mod presence;
+#[allow(missing_docs, clippy::all, clippy::pedantic)]
+mod proto;
 mod server;
 mod socket;
 mod stdio;
@@ -31,12 +33,6 @@ pub(crate) mod testing;
 mod tests;
 mod tls;
 mod version;
-
-/// The messages and services of `proto/plugin.proto`.
-#[allow(missing_docs, clippy::all, clippy::pedantic)]
-mod proto {
-    include!(concat!(env!("OUT_DIR"), "/pb.rs"));
-}
 
 use std::process::ExitCode;
 
