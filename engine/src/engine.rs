@@ -26,7 +26,7 @@ pub const BACKEND: BackendType = BackendType {
         local_storage: storage::LOCAL,
         seal_wrap_storage: storage::SEALED,
     },
-    make: |host| Engine::new(host),
+    make: |host| Engine::mount(host),
 };
 
 static ROUTER: Router<Mount> = Router { help: HELP, paths: paths::ALL };
@@ -46,7 +46,7 @@ pub struct Engine {
 impl Engine {
     /// A mount of this host.
     #[must_use]
-    pub fn new(host: Host) -> Arc<dyn Backend> {
+    pub fn mount(host: Host) -> Arc<dyn Backend> {
         Arc::new(Self { mount: Mount::new(host) })
     }
 }

@@ -45,10 +45,15 @@ impl Site {
         reply.response.unwrap().secret.unwrap()
     }
 
-    /// Has the mount clear up, and waits until it has.
+    /// Has the mount clear up until no login is left. One that is young is not touched.
     async fn tick(&self) {
-        assert_eq!(status(&self.host.ask("rollback", "", "{}").await), 200);
-        eventually(|| self.host.stored("opening/").is_empty()).await;
+        let clearing = async {
+            while !self.host.stored("opening/").is_empty() {
+                assert_eq!(status(&self.host.ask("rollback", "", "{}").await), 200);
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        timeout(Duration::from_secs(20), clearing).await.unwrap();
     }
 
     fn hang(&self, hangs: bool) {
@@ -130,7 +135,7 @@ async fn an_end_that_is_not_confirmed_is_pending() {
     assert_eq!(site.homeserver.count(LOGOUT), 1);
     let listed = data(&site.host.ask("list", "pending/", "{}").await);
     let ids: Vec<&str> =
-        listed["keys"].as_array().unwrap().iter().flat_map(Value::as_str).collect();
+        listed["keys"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
     assert_eq!(ids.len(), 2);
     let path = format!("pending/{}", ids[0]);
     let pending = data(&site.host.ask("read", &path, "{}").await);

@@ -18,6 +18,7 @@ pub struct Call {
 
 impl Call {
     /// A request with what its path has captured.
+    #[must_use]
     pub fn new(request: Request, captures: Vec<(&'static str, String)>) -> Self {
         Self { request, captures }
     }

@@ -43,6 +43,7 @@ impl Field {
 
 impl FieldKind {
     /// The name that help shows.
+    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Text | Self::Secret => "string",
@@ -52,6 +53,7 @@ impl FieldKind {
     }
 
     /// Type and format in `OpenAPI`, with Vault's own format for times.
+    #[must_use]
     pub fn open_api_type(self) -> (&'static str, Option<&'static str>) {
         match self {
             Self::Text | Self::Secret => ("string", None),

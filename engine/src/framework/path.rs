@@ -48,12 +48,14 @@ pub struct PathOperation<S: 'static> {
 
 impl<S> Path<S> {
     /// The handler of an operation, if it can be done there.
+    #[must_use]
     pub fn handler(&self, operation: &Operation) -> Option<Handler<S>> {
         let found = self.operations.iter().find(|known| known.operation == *operation);
         found.map(|known| known.handler)
     }
 
     /// Whether the path captures something under this name.
+    #[must_use]
     pub fn captures(&self, name: &str) -> bool {
         self.pattern.captures.iter().any(|capture| capture.name == name)
     }

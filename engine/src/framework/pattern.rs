@@ -48,6 +48,7 @@ impl Pattern {
     }
 
     /// The pattern as a regular expression, as the help of every engine shows it.
+    #[must_use]
     pub fn regular_expression(&self) -> String {
         if self.captures.is_empty() {
             return format!("^{}/?$", self.prefix.trim_end_matches('/'));
@@ -59,6 +60,7 @@ impl Pattern {
     }
 
     /// The pattern as a path of `OpenAPI`.
+    #[must_use]
     pub fn open_api_path(&self) -> String {
         self.expand("/", "", |written, capture| write!(written, "{{{}}}", capture.name))
     }

@@ -175,6 +175,7 @@ fn changed(call: &Call, before: Option<UserConfig>) -> Result<UserConfig, Logica
 }
 
 /// The same user with this secret. The time of the change is kept if the secret is the same.
+#[must_use]
 pub fn with_secret(mut config: UserConfig, secret: SecretString) -> UserConfig {
     if config.login_secret.expose_secret() != secret.expose_secret() {
         config.login_secret = secret;

@@ -64,6 +64,7 @@ pub fn check_ttls(ttl: Option<Duration>, max_ttl: Option<Duration>) -> Result<()
 ///
 /// # Errors
 /// 400 when it is no text.
+#[expect(clippy::option_option, reason = "not sent and sent to be none are two things")]
 pub fn optional_text(call: &Call, name: &str) -> Result<Option<Option<String>>, LogicalError> {
     let text = call.text(name)?.map(str::trim);
     Ok(text.map(|text| Some(text.to_owned()).filter(|text| !text.is_empty())))

@@ -36,7 +36,7 @@ pub fn request(request: Option<proto::Request>) -> Result<Request, LogicalError>
         operation: Operation::parse(&request.operation),
         path: request.path,
         data: data(&request.data)?,
-        lease: request.secret.map(held_lease).transpose()?,
+        lease: request.secret.as_ref().map(held_lease).transpose()?,
         mount_point: request.mount_point,
     })
 }
@@ -53,7 +53,7 @@ fn data(json: &[u8]) -> Result<Data, LogicalError> {
     }
 }
 
-fn held_lease(secret: proto::Secret) -> Result<HeldLease, LogicalError> {
+fn held_lease(secret: &proto::Secret) -> Result<HeldLease, LogicalError> {
     let options = secret.lease_options.unwrap_or_default();
     Ok(HeldLease {
         internal_data: data(secret.internal_data.as_bytes())?,

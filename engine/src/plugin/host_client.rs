@@ -156,6 +156,7 @@ fn checked(error: String) -> Result<(), StorageError> {
     if error.is_empty() { Ok(()) } else { Err(StorageError(error)) }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "as results hand it over")]
 fn failed(status: Status) -> StorageError {
     match status.code() {
         Code::Unavailable | Code::Cancelled => StorageError("the host is going away".to_owned()),

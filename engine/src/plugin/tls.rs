@@ -19,6 +19,7 @@ use rustls::{
     ServerConfig, SignatureScheme,
 };
 
+#[expect(clippy::needless_pass_by_value, reason = "as results hand it over")]
 fn failed(error: rcgen::Error) -> String {
     format!("cannot make a certificate: {error}")
 }

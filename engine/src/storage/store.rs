@@ -120,6 +120,7 @@ pub fn serialize_secret<S: Serializer>(
 }
 
 /// Writes a secret that may be missing.
+#[expect(clippy::ref_option, reason = "as serde calls it")]
 pub fn serialize_optional_secret<S: Serializer>(
     secret: &Option<SecretString>,
     serializer: S,

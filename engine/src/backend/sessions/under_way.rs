@@ -24,6 +24,7 @@ pub struct OneUnderWay {
 
 impl UnderWay {
     /// A login begins.
+    #[must_use]
     pub fn begin(&self, id: &str) -> OneUnderWay {
         self.0.ids.lock().insert(id.to_owned());
         OneUnderWay { all: self.clone(), id: id.to_owned() }
