@@ -1173,6 +1173,7 @@ class KeptToken:
     def as_dict(self) -> dict[str, object]:
         """Return all attributes."""
 
+@final
 class Lease:
     """An access token that ends with its lease. Its ``repr`` shows no token."""
 

@@ -29,4 +29,6 @@ def test_it_answers_as_on_the_page(
     healthy = start_homeserver("healthy", health_endpoint=True)
     replaced = {"http://localhost:8008": healthy.synapse.url}
     assert json.loads(run_example(ask, healthy.openbao, tmp_path, replaced)) == shown
-    assert list(shown) == [code(row["Field"])[0] for row in rows(PAGE, "Health")]
+    fields = {code(row["Field"])[0]: row["Meaning"] for row in rows(PAGE, "Health")}
+    without_mas = [field for field, meaning in fields.items() if not meaning.startswith("Under ")]
+    assert list(shown) == without_mas

@@ -83,7 +83,9 @@ def test_a_login(
         announcement(run)["token"],
     )
     # Nothing was asked for the sake of the line but what a health check asks.
-    assert openbao.audited("auth/token/lookup-self", since) == []
+    # Other homeservers of other tests may ask the same Vault for their own sake.
+    asked = openbao.audited("auth/token/lookup-self", since)
+    assert [one for one in asked if mount in one["auth"].get("display_name", "")] == []
     assert len(openbao.audited(f"secret/data/{PATH_ROOT}/@:example.org", since)) == 1
 
 
