@@ -101,12 +101,6 @@ impl AccessTokens {
 async fn fetch(oauth: &OAuth) -> Result<(AccessToken, Duration), MasError> {
     let fields = [("grant_type", "client_credentials"), ("scope", SCOPE)];
     let answer = oauth.post(RequestKind::Token, Endpoint::Token, &fields, "").await?;
-    if answer.status.is_client_error() && answer.status.as_u16() != 429 {
-        return Err(oauth.client_refused(&answer, &[]));
-    }
-    if !answer.status.is_success() {
-        return Err(MasError::refused(RequestKind::Token.as_str(), &answer, true, &[]));
-    }
     // What serde has against an answer may repeat it, token and all.
     let odd = || {
         MasError::unsent(

@@ -37,9 +37,6 @@ impl MasClient {
         let secret = token.secret().expose_secret();
         let fields = [("token", secret), ("token_type_hint", "access_token")];
         let answer = self.oauth().post(kind, Endpoint::Introspection, &fields, secret).await?;
-        if !answer.status.is_success() {
-            return Err(MasError::refused(kind.as_str(), &answer, true, &[secret]));
-        }
         let request = Request::get_at(kind, "");
         let body: IntrospectionBody = self.understand(&request, &answer)?;
         if !body.active {

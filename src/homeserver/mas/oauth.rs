@@ -92,7 +92,8 @@ impl OAuth {
         Ok(answer)
     }
 
-    /// Posts a form to an endpoint as our client, and returns the answer, whatever its status.
+    /// Posts a form to an endpoint as our client; only success is an answer. No error repeats our
+    /// secret or `secret_in_fields`, whoever sends the form back.
     ///
     /// # Errors
     /// [`MasError::ClientRefused`] if MAS does not accept our client, and what kept it from
@@ -127,16 +128,30 @@ impl OAuth {
         if answer.status == StatusCode::NOT_FOUND {
             self.forget_endpoints();
         }
-        if answer.status == StatusCode::UNAUTHORIZED {
-            return Err(self.client_refused(&answer, &[secret.expose_secret(), secret_in_fields]));
+        if answer.status.is_success() {
+            return Ok(answer);
         }
-        Ok(answer)
+        Err(self.refused(kind, &answer, &[secret.expose_secret(), secret_in_fields]))
     }
 
-    /// The error that an answer is by which our client gets no token.
-    pub(super) fn client_refused(&self, answer: &ServerResponse, secrets: &[&str]) -> MasError {
-        let secrets: Vec<&str> =
-            secrets.iter().copied().filter(|secret| !secret.is_empty()).collect();
+    /// The error that an answer without success is, whose words repeat none of these secrets, neither
+    /// plain nor as they stand in a form.
+    fn refused(&self, kind: RequestKind, answer: &ServerResponse, secrets: &[&str]) -> MasError {
+        let in_form = secrets.iter().map(|secret| in_form(secret)).collect::<Vec<_>>();
+        let plain = secrets.iter().copied();
+        let secrets: Vec<&str> = plain
+            .chain(in_form.iter().map(|secret| secret.as_str()))
+            // Every text has the empty one in it.
+            .filter(|secret| !secret.is_empty())
+            .collect();
+        let is_of_client = match answer.status {
+            StatusCode::UNAUTHORIZED => true,
+            StatusCode::TOO_MANY_REQUESTS => false,
+            status => kind == RequestKind::Token && status.is_client_error(),
+        };
+        if !is_of_client {
+            return MasError::refused(kind.as_str(), answer, true, &secrets);
+        }
         MasError::ClientRefused {
             client_id: self.config.client_id.to_string(),
             status: answer.status.as_u16(),
@@ -231,6 +246,13 @@ fn beside(token: &BaseUrl, last: &str) -> Option<BaseUrl> {
     let folder = token.path().strip_suffix(TOKEN)?;
     let url = token.origin().join(&format!("{folder}{last}"), None)?;
     BaseUrl::parse(url.as_str()).ok()
+}
+
+/// A secret as it stands in a form.
+fn in_form(secret: &str) -> Zeroizing<String> {
+    let mut encoded = Zeroizing::new(String::with_capacity(3 * secret.len()));
+    encoded.extend(byte_serialize(secret.as_bytes()));
+    encoded
 }
 
 /// The value of an `Authorization` header, wiped when the request is gone. Both parts are encoded

@@ -169,9 +169,11 @@ impl<'a> Request<'a> {
         self
     }
 
-    /// Whether the request changes nothing.
+    /// Whether the request changes nothing. What asks for a token does not: what the token is for
+    /// was not sent yet.
     pub fn is_read(&self) -> bool {
-        self.method == Method::GET || self.kind == RequestKind::Introspect
+        self.method == Method::GET
+            || matches!(self.kind, RequestKind::Introspect | RequestKind::Token)
     }
 
     /// The secrets in the request.

@@ -1,5 +1,6 @@
 //! The client of the admin API, on virtual time.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Method;
@@ -7,8 +8,10 @@ use serde_json::json;
 
 use super::fake::{CLIENT, FakeMas, Fault};
 use super::*;
+use crate::credential::Credential;
 use crate::homeserver::AccessToken;
 use crate::http::TransportError;
+use crate::notice::Notices;
 use crate::retry::Transient;
 
 const ADMIN: &str = "/api/admin/v1";
@@ -233,4 +236,34 @@ async fn a_token_that_is_introspected_is_in_no_error() {
     mas.fail(Method::POST, "/introspect", [Fault::Answer(400, body)]);
     let error = mas.client().introspect(&token).await.unwrap_err();
     assert!(!format!("{error} {error:?}").contains("s3cret"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_secret_of_our_client_is_in_no_error() {
+    let token = AccessToken::parse(&"mpt_t0ken".into()).unwrap();
+    let echoes = ["client_secret=s3cret%2F1", "s3cret/1 is wrong", "token=mpt_t0ken"];
+    for (status, echo) in [400, 403, 429, 500, 502].into_iter().zip(echoes.into_iter().cycle()) {
+        let mas = FakeMas::new();
+        let secret = Credential::Inline("s3cret/1".into());
+        let config = Config { client_secret: secret, ..FakeMas::config() };
+        let client = MasClient::with_transport(config, Arc::new(mas.clone()), Notices::new(|_| {}));
+        mas.fail(Method::POST, TOKEN, [Fault::Text(status, echo)]);
+        mas.fail(Method::POST, "/introspect", [Fault::Text(status, echo)]);
+        let errors =
+            [client.version().await.unwrap_err(), client.introspect(&token).await.unwrap_err()];
+        let text = format!("{errors:?} {} {}", errors[0], errors[1]);
+        assert!(!text.contains("s3cret"), "{text}");
+        assert!(!errors[1].to_string().contains("t0ken"), "{text}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_never_sent_for_want_of_a_token_was_not_done() {
+    let user = Ulid::parse(CLIENT).unwrap();
+    for fault in [Fault::Slow(Duration::from_secs(9)), Fault::AnswerLost] {
+        let mas = FakeMas::new();
+        mas.fail(Method::POST, TOKEN, [fault]);
+        let error = mas.client().set_password(&user, &"p4ssword".into(), false).await.unwrap_err();
+        assert!(error.is_transient() && !error.may_have_applied(), "{error}");
+    }
 }
