@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
+from synapse_vault_auth_provider.mas.login import LoginResource
 from synapse_vault_auth_provider.mas.sessions import MOST_AT_ONCE, MasSessions
 from twisted.internet.defer import Deferred, ensureDeferred
 
@@ -43,3 +47,34 @@ def test_what_anybody_may_send_is_bounded() -> None:
     core.begun[0].callback("an answer")
     pass_on()
     assert (len(core.begun), answers[-1]) == (2 * MOST_AT_ONCE + 1, "an answer")
+
+
+@pytest.mark.parametrize("leaves", ["before", "meanwhile", "never"])
+def test_a_session_is_ended_whose_client_leaves_while_its_device_is_named(leaves: str) -> None:
+    request = SimpleNamespace(_disconnected=leaves == "before")
+    done: list[str] = []
+
+    class Opener:
+        async def name_device(self, *_: object) -> None:
+            done.append("named")
+            request._disconnected = leaves == "meanwhile"
+
+        def abandon(self, *_: object) -> None:
+            done.append("abandoned")
+
+    nothing: Any = None
+    opener: Any = Opener()
+    resource = LoginResource(
+        nothing,
+        opener,
+        nothing,
+        server_name="example.org",
+        takes_passwords=False,
+        passing_on=None,
+        listener_tags=(),
+    )
+    session: Any = SimpleNamespace(device_display_name="Bot")
+    client: Any = request
+    ensureDeferred(resource._hand_over(client, "@bot:example.org", 1, session))
+    expected = {"before": ["abandoned"], "meanwhile": ["named", "abandoned"], "never": ["named"]}
+    assert done == expected[leaves]

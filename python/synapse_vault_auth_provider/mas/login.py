@@ -162,11 +162,12 @@ class LoginResource(DirectServeJsonResource):
     async def _hand_over(
         self, request: SynapseRequest, user_id: str, number: int, session: OpenedSession
     ) -> None:
+        if session.device_display_name is not None and not request._disconnected:
+            await self._opener.name_device(user_id, session)
+        # The client may have gone while the device was named.
         if request._disconnected:
             # Nobody would ever have the token.
             self._opener.abandon(number, session)
-        elif session.device_display_name is not None:
-            await self._opener.name_device(user_id, session)
 
     def _key(self, login: LoginRequest) -> str:
         """Return how failed attempts are counted, as Synapse does: by the id, in lower case."""

@@ -50,8 +50,14 @@ async fn log_out_within(
         Introspection::Active { .. } => return Ok(LogoutResult::NotOurs),
     };
     let ids = ours(logins, &user, device.as_deref().filter(|_| !is_of_all), is_of_all, deadline);
-    for id in ids.await? {
-        retry(deadline, backoff(), || client.revoke_personal_session(&id)).await?;
+    let mut left = ids.await?.into_iter();
+    while let Some(id) = left.next() {
+        let revoked = retry(deadline, backoff(), || client.revoke_personal_session(&id)).await;
+        if let Err(error) = revoked {
+            // The token may have ended, so that no later request could ask for the others.
+            logins.end_in_background(std::iter::once(id).chain(left).collect());
+            return Err(error.into());
+        }
     }
     Ok(LogoutResult::Done)
 }

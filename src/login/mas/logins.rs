@@ -105,7 +105,7 @@ impl MasLogins {
     /// Ends a session that its client will never know of, unless its device was there before.
     pub fn abandon(self: &Arc<Self>, number: u64, session: Option<OpenedSession>) {
         match session {
-            Some(session) if !session.is_device_known => self.end_in_background(session.id),
+            Some(session) if !session.is_device_known => self.end_in_background(vec![session.id]),
             Some(_) => {}
             None => {
                 if self.under_way.lock().contains(&number) {
@@ -115,14 +115,16 @@ impl MasLogins {
         }
     }
 
-    /// Ends a session whose token nobody has.
-    pub fn end_in_background(self: &Arc<Self>, id: Ulid) {
+    /// Ends sessions that nobody wants any more, one after the other.
+    pub fn end_in_background(self: &Arc<Self>, ids: Vec<Ulid>) {
         let logins = Arc::clone(self);
         tokio::spawn(async move {
-            let deadline = Deadline::after(ENDING_TIME);
-            let revoke = || logins.client.revoke_personal_session(&id);
-            if let Err(error) = retry(deadline, backoff(), revoke).await {
-                logins.say_that_a_session_stays(&error.into());
+            for id in ids {
+                let deadline = Deadline::after(ENDING_TIME);
+                let revoke = || logins.client.revoke_personal_session(&id);
+                if let Err(error) = retry(deadline, backoff(), revoke).await {
+                    logins.say_that_a_session_stays(&error.into());
+                }
             }
         });
     }

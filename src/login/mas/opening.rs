@@ -84,7 +84,7 @@ pub async fn open(logins: &Arc<MasLogins>, number: u64, request: SessionRequest)
             let session = session(logins, &request, &opened, is_device_known);
             let cleaning = tokio::spawn(clean_up(Arc::clone(logins), opened));
             if logins.is_abandoned(number) && !is_device_known {
-                logins.end_in_background(session.id.clone());
+                logins.end_in_background(vec![session.id.clone()]);
             }
             // What cannot be ended in time is ended in the background.
             let awaited_until = deadline.at().min(Instant::now() + CLEANING_AWAITED);

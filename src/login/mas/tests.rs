@@ -462,6 +462,24 @@ async fn logging_out_ends_what_was_opened_here() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_time_leaves_of_logging_out_everywhere_is_done_in_the_background() {
+    let site = Site::new(None);
+    site.mas.add_user("alice", &json!({}));
+    let mut token = None;
+    for _ in 0..5 {
+        let session = site.open("alice", anything()).await.session.unwrap();
+        token = Some(session.access_token.secret().clone());
+    }
+    site.mas.fail(Method::POST, "/revoke", vec![Fault::Slow(seconds(4)); 5]);
+    let deadline = Deadline::after(LOGIN_TIMEOUT);
+    let result = log_out(&site.logins, &token.unwrap(), true, deadline).await;
+    assert!(matches!(result, LogoutResult::Unavailable(_)), "{result:?}");
+    assert!(!site.mas.active("personal-session").is_empty());
+    tokio::time::sleep(seconds(60)).await;
+    assert!(site.mas.active("personal-session").is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_session_that_cannot_be_ended_does_not_hold_up_the_login_and_is_told() {
     let site = Site::new(None);
     site.mas.add_user("alice", &json!({}));
