@@ -127,20 +127,28 @@ impl Provisioner {
         Ok(keeper.result(seen, is_new, &place))
     }
 
-    /// Waits until the earlier session may end, and ends it. The verb has as much time after that as
-    /// it had before.
+    /// Waits until the earlier session may end, and ends it, also that of a run that was at work
+    /// meanwhile. The verb has as much time after that as it had before.
     async fn finish<'a>(
         &'a self,
         keeper: &mut Keeper<'a>,
         place: &'a Place,
         seen: Seen,
     ) -> Result<Seen, ProvisioningError> {
-        tokio::time::sleep(keeper.overlap_left(&seen)).await;
         let user_id = keeper.operation.account.user_id.clone();
-        let warnings = std::mem::take(&mut keeper.warnings);
-        let keeper_of = self.keeper(place, &user_id, keeper.options, self.deadline());
-        *keeper = Keeper { warnings, ..keeper_of };
-        keeper.end_earlier().await
+        let mut seen = seen;
+        for _ in 0..MAX_ROUNDS {
+            tokio::time::sleep(keeper.overlap_left(&seen)).await;
+            let warnings = std::mem::take(&mut keeper.warnings);
+            let keeper_of = self.keeper(place, &user_id, keeper.options, self.deadline());
+            *keeper = Keeper { warnings, ..keeper_of };
+            seen = keeper.end_earlier(&seen).await?;
+            if seen.entry.earlier_session_id.is_none() {
+                break;
+            }
+            // Another run has replaced the token meanwhile, and waits itself.
+        }
+        Ok(seen)
     }
 
     fn keeper<'a>(

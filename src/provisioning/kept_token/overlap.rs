@@ -19,12 +19,16 @@ impl Keeper<'_> {
     }
 
     /// Ends the sessions on the device that are older than the kept one, and notes that in the
-    /// entry. The time for it must be over.
+    /// entry. The time for it must be over, since `awaited` was written. If another run has replaced
+    /// the token of that meanwhile, ends nothing: the program needs as much time again.
     ///
     /// # Errors
     /// What a server has against it.
-    pub(super) async fn end_earlier(&self) -> Result<Seen, ProvisioningError> {
+    pub(super) async fn end_earlier(&self, awaited: &Seen) -> Result<Seen, ProvisioningError> {
         let (seen, _) = self.store.read_settled().await?;
+        if seen.entry.session_id != awaited.entry.session_id {
+            return Ok(seen);
+        }
         let KeptEntry { device_id, session_id, earlier_session_id, .. } = &seen.entry;
         let session_id = session_id.as_deref().and_then(|id| Ulid::parse(id).ok());
         let (Some(device_id), Some(id), Some(_)) = (device_id, session_id, earlier_session_id)
