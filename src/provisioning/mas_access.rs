@@ -1,6 +1,8 @@
 //! Matrix Authentication Service (MAS), by a client that may use its admin API. It is reached when it
 //! is first needed.
 
+use std::time::Duration;
+
 use tokio::sync::OnceCell;
 
 use super::account::login_service::LoginService;
@@ -14,6 +16,8 @@ use crate::retry::Deadline;
 
 /// MAS, and what it has said of itself.
 pub struct MasAccess {
+    /// How long the sessions are that it opens for a login, if that is configured.
+    pub session_lifetime: Option<Duration>,
     config: Config,
     server_name: String,
     notices: Notices,
@@ -24,8 +28,14 @@ pub struct MasAccess {
 impl MasAccess {
     /// Takes the client that may use the admin API of the MAS to which this homeserver belongs.
     /// Connects to nothing.
-    pub fn new(config: Config, server_name: String, notices: Notices) -> Self {
-        Self { config, server_name, notices, client: OnceCell::new(), site: OnceCell::new() }
+    pub fn new(
+        config: Config,
+        session_lifetime: Option<Duration>,
+        server_name: String,
+        notices: Notices,
+    ) -> Self {
+        let (client, site) = (OnceCell::new(), OnceCell::new());
+        Self { session_lifetime, config, server_name, notices, client, site }
     }
 
     /// The client, once it is known that MAS and the homeserver belong together.

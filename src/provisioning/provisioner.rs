@@ -50,7 +50,12 @@ impl Provisioner {
         let kv = Kv2::new(client, config.vault.kv_version);
         let mas = config.mas.clone().map(|mas| {
             let mas = mas::Config { request_timeout, ..mas };
-            MasAccess::new(mas, config.server_name.clone(), notices.clone())
+            MasAccess::new(
+                mas,
+                config.mas_session_lifetime,
+                config.server_name.clone(),
+                notices.clone(),
+            )
         });
         Ok(Self {
             config,

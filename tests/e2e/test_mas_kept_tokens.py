@@ -315,3 +315,79 @@ def test_a_token_from_before_mas_is_followed_on_its_device(
     assert (result.is_new, result.device_id) == (True, "OLDONE")
     check_kept(site, user_id, path)
     assert session.finished_at is not None
+
+
+def test_a_session_from_before_mas_has_the_overlap_too(
+    site: MasSite, user_id: str, path: str
+) -> None:
+    """No entry has its token, but a program may."""
+    session = site.open_compat_session(user_id, "OLDTWO")
+    with ThreadPoolExecutor(1) as pool:
+        keeping = pool.submit(keep, site, user_id, path, device_id="OLDTWO", overlap="2s")
+        while not keeping.done() and "earlier_session_id" not in entry(site, path):
+            time.sleep(0.05)
+        assert session.finished_at is None
+        assert site.user_of(session.token) == user_id
+        keeping.result()
+    check_kept(site, user_id, path)
+    assert session.finished_at is not None
+
+
+def test_a_device_by_hand_whose_token_is_kept_elsewhere(
+    site: MasSite, user_id: str, path: str
+) -> None:
+    device_id = keep(site, user_id, path).device_id
+    by_hand = {"device_id": device_id}
+    site.openbao.write(f"{path}-hand".removeprefix("secret/"), by_hand)
+    error = site.error(ConfigurationError, keep, site, user_id, f"{path}-hand")
+    assert error.key == "device_id"
+    assert entry(site, f"{path}-hand") == by_hand
+    check_kept(site, user_id, path)
+
+
+def test_a_long_name_is_cut(site: MasSite, user_id: str, path: str) -> None:
+    keep(site, user_id, path, device_name="a" * 101 + "\n")
+    kept = check_kept(site, user_id, path)
+    answer = site.client(
+        "GET", f"_matrix/client/v3/devices/{kept['device_id']}", kept["access_token"]
+    )
+    assert answer.json()["display_name"] == "a" * 100
+
+
+def test_a_token_without_a_device_stays_if_mas_refuses(
+    site: MasSite, user_id: str, path: str
+) -> None:
+    kept = {"access_token": "syt_from_elsewhere", "user_id": user_id}
+    site.openbao.write(path.removeprefix("secret/"), kept)
+    site.mas.faults.answer("POST", CREATE, Answer(422, b"no"), times=None)
+    site.error(HomeserverError, keep, site, user_id, path)
+    assert entry(site, path)["access_token"] == kept["access_token"]
+
+
+def test_a_short_device_is_renewed_when_mas_has_forgotten_its_origin(
+    site: MasSite, user_id: str, path: str
+) -> None:
+    session = site.open_compat_session(user_id, "OLDTHREE")
+    keep(site, user_id, path, device_id="OLDTHREE")
+    assert session.finished_at is not None
+    del site.mas.database.compat_sessions[session.id]
+    assert keep(site, user_id, path).device_id == "OLDTHREE"
+    check_kept(site, user_id, path)
+
+
+def test_another_run_during_the_overlap_gets_its_own(
+    site: MasSite, user_id: str, path: str
+) -> None:
+    keep(site, user_id, path)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(keep, site, user_id, path, overlap="4s")
+        second = wait_for_overlap(site, path)["session_id"]
+        other = pool.submit(keep, site, user_id, path, overlap="3s", renew_before="99999d")
+        first.result()
+        other.result()
+    last = check_kept(site, user_id, path)
+    sessions = site.mas.database.personal_sessions
+    ended, opened = sessions[second].finished_at, sessions[last["session_id"]].created_at
+    if second != last["session_id"]:
+        assert ended is not None
+        assert (ended - opened).total_seconds() > 2.5

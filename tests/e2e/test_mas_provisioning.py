@@ -13,6 +13,7 @@ from synapse_vault_auth_provider.provisioning import (
     HomeserverError,
     Provisioner,
     UnreachableError,
+    provisioning_settings,
 )
 
 from tests.harness.mas_provisioning import MasSite
@@ -20,6 +21,7 @@ from tests.harness.provisioning import PNG, localpart_of, new_id
 from tests.harness.waiting import wait_until
 from tests.servers import Relay
 from tests.servers.mas.admin import single
+from tests.servers.relay import Reply
 from tests.servers.synapse import SERVER_NAME
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
     from tests.harness.stack import Stack
     from tests.servers.mas.http_types import Answer, Request
+    from tests.servers.relay import Request as RelayRequest
 
 MXC = "mxc://example.org/bot"
 
@@ -158,6 +161,44 @@ def test_a_device_of_a_persons_client_is_not_taken(site: MasSite) -> None:
     error = site.error(ConfigurationError, provisioner.login, user_id, device_id="OAUTHDEVICE")
     assert "has the device OAUTHDEVICE" in error.message
     assert site.open_kinds(user_id) == ["browser", "compat", "oauth2", "personal"]
+
+
+def test_a_session_lives_as_long_as_the_module_is_to_give_it(site: MasSite) -> None:
+    user_id = new_id("mas")
+    module = {"vault_path_root": site.root, "mas": {"session_lifetime": "1h"}}
+    settings = provisioning_settings(site.settings(), module=module)
+    provisioner = Provisioner.with_settings(settings)
+    provisioner.provision_user(user_id, with_token=False)
+    site.seen(provisioner.login(user_id))
+    (session,) = site.deployment.sessions(user_id)
+    assert session.expires_at is not None
+    assert (session.expires_at - session.created_at).total_seconds() == 3600
+
+
+def test_a_long_name_is_cut(site: MasSite) -> None:
+    user_id = new_id("mas")
+    provisioner = site.provisioner()
+    provisioner.provision_user(user_id, with_token=False)
+    login = site.seen(provisioner.login(user_id, device_name="a" * 101))
+    answer = site.client(
+        "GET", f"_matrix/client/v3/devices/{login.device_id}", login.access_token
+    )
+    assert answer.json()["display_name"] == "a" * 100
+
+
+def test_a_session_whose_device_cannot_be_named_is_ended(site: MasSite) -> None:
+    user_id = new_id("mas")
+    site.provisioner().provision_user(user_id, with_token=False)
+    with Relay(site.synapse.url) as relay:
+
+        def refuse(request: RelayRequest) -> Reply | None:
+            is_naming = request.method == "PUT" and "/devices/" in request.path
+            return Reply(400, {"errcode": "M_UNKNOWN"}) if is_naming else None
+
+        relay.meddle = refuse
+        provisioner = site.provisioner(homeserver=relay.url)
+        site.error(HomeserverError, provisioner.login, user_id, device_name="Bot")
+    assert site.deployment.sessions(user_id) == []
 
 
 def test_a_lost_answer_leaves_no_session(site: MasSite) -> None:
@@ -357,6 +398,10 @@ def test_locked_and_deactivated_accounts_are_named(site: MasSite) -> None:
     provisioner.provision_user(user_id, with_token=False)
     user = site.user(user_id)
     user.locked_at = site.mas.clock.now()
+    refused = site.error(HomeserverError, provisioner.login, user_id)
+    assert refused.errcode == "M_USER_LOCKED"
+    assert "unlock the account at Matrix Authentication Service" in (refused.advice or "")
+    assert site.deployment.sessions(user_id, is_active=None) == []
     warned = site.seen(provisioner.provision_user(user_id, with_token=False))
     assert any("is locked" in warning for warning in warned.warnings)
     user.locked_at, user.deactivated_at = None, site.mas.clock.now()

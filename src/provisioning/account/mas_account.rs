@@ -90,6 +90,23 @@ impl<'a> MasAccount<'a> {
         })
     }
 
+    /// The account, where it has to be one to log in with.
+    ///
+    /// # Errors
+    /// When there is none or nobody may use it, and what kept MAS from answering.
+    pub async fn usable(&self) -> Result<User, ProvisioningError> {
+        let user = self.existing().await?;
+        let (state, errcode, advice) = match &user {
+            user if user.is_deactivated => ("deactivated", "M_USER_DEACTIVATED", "reactivate"),
+            user if user.is_locked => ("locked", "M_USER_LOCKED", "unlock"),
+            _ => return Ok(user),
+        };
+        let message = format!("cannot log {} in: the account is {state}", self.account.id());
+        let errcode = Some(errcode.to_owned());
+        Err(ProvisioningError { errcode, ..ProvisioningError::new(ErrorKind::Homeserver, message) }
+            .advise(format!("{advice} the account at Matrix Authentication Service")))
+    }
+
     /// What shows that somebody has used the account; `None` if nothing does.
     ///
     /// # Errors

@@ -6,7 +6,8 @@
 //! * [`creation_time`] tells an account from a later one of the same name.
 //! * [`entry_store`] reads and writes that; [`account_locks`] keep calls of one process apart.
 //! * [`remote_account`] is the account on the homeserver, [`mas_account`] the one at Matrix
-//!   Authentication Service, which [`mas_session`] opens a session of.
+//!   Authentication Service, which [`mas_session`] opens a session of, in one or more
+//!   [`session_attempts`].
 //! * [`login_options`] say how to log in, [`login_service`] who serves that; [`log_out`] ends the session of a token; [`sessions`]
 //!   opens and ends those of an account; [`attributes`] and [`avatar`] are what is set of it.
 //! * [`claim`] makes sure that the account is ours; [`ownership`] decides whose one is that was
@@ -30,6 +31,7 @@ pub mod mas_session;
 pub mod ownership;
 pub mod provision_request;
 pub mod remote_account;
+pub mod session_attempts;
 pub mod sessions;
 #[cfg(test)]
 mod stored_entries;

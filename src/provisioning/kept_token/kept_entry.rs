@@ -6,6 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
 use super::super::error::{ErrorKind, ProvisioningError};
+use crate::homeserver::AccessToken;
 use crate::vault::LOGIN_SECRET;
 
 const ACCESS_TOKEN: &str = "access_token";
@@ -116,6 +117,18 @@ impl KeptEntry {
         fields
     }
 
+    /// Whether it holds a token that was kept, or says that one is about to be. Then the kept sessions
+    /// on its device are its own. A device that was chosen by hand is no sign of that.
+    pub fn has_kept(&self) -> bool {
+        self.device_id.is_some() && (self.access_token.is_some() || self.renewal.is_some())
+    }
+
+    /// Whether it holds this token.
+    pub fn has_token(&self, token: &AccessToken) -> bool {
+        let kept = self.access_token.as_ref().map(ExposeSecret::expose_secret);
+        kept == Some(token.secret().expose_secret())
+    }
+
     /// When the token ends; `None` if it does not, or that cannot be read.
     pub fn end(&self) -> Option<SystemTime> {
         humantime::parse_rfc3339(self.expires_at.as_deref()?).ok()
@@ -169,6 +182,19 @@ mod tests {
         assert_eq!((&fields["expires_at"], &fields["session_id"]), (&Value::Null, &Value::Null));
         // A device may be chosen by hand before the first token.
         assert_eq!(read(json!({"device_id": "D"})).unwrap().device_id.as_deref(), Some("D"));
+    }
+
+    #[test]
+    fn a_device_alone_is_no_sign_of_a_kept_token() {
+        for (stored, has_kept) in [
+            (json!({}), false),
+            (json!({"device_id": "D"}), false),
+            (json!({"user_id": USER, "access_token": "t"}), false),
+            (json!({"user_id": USER, "access_token": "t", "device_id": "D"}), true),
+            (json!({"device_id": "D", "renewal": "M"}), true),
+        ] {
+            assert_eq!(read(stored.clone()).unwrap().has_kept(), has_kept, "{stored}");
+        }
     }
 
     #[test]

@@ -5,7 +5,8 @@
 use std::time::Duration;
 
 use super::super::account::mas_account::MasAccount;
-use super::super::error::{ErrorKind, ProvisioningError};
+use super::super::error::ProvisioningError;
+use crate::homeserver::AccessToken;
 use crate::homeserver::mas::{
     CreatedSession, DeviceId, PersonalSessionFilter, SessionPurpose, Ulid, User,
 };
@@ -30,20 +31,7 @@ impl<'a> MasDevice<'a> {
         mas: &'a MasAccount<'a>,
         device_id: Option<&str>,
     ) -> Result<Self, ProvisioningError> {
-        let user = mas.existing().await?;
-        let id = mas.account.id();
-        let refuse = |state: &str, errcode: &str, advice: &str| {
-            let message = format!("cannot log {id} in: the account is {state}");
-            let errcode = Some(errcode.to_owned());
-            ProvisioningError { errcode, ..ProvisioningError::new(ErrorKind::Homeserver, message) }
-                .advise(format!("{advice} the account at Matrix Authentication Service"))
-        };
-        if user.is_deactivated {
-            return Err(refuse("deactivated", "M_USER_DEACTIVATED", "reactivate"));
-        }
-        if user.is_locked {
-            return Err(refuse("locked", "M_USER_LOCKED", "unlock"));
-        }
+        let user = mas.usable().await?;
         let device = mas.device(&user, device_id).await?;
         Ok(Self { mas, user, device })
     }
@@ -81,12 +69,28 @@ impl<'a> MasDevice<'a> {
         name: Option<&str>,
         lifetime: Option<Duration>,
     ) -> Result<CreatedSession, ProvisioningError> {
-        // Longer than a hundred years is without an end.
-        let expires_in = lifetime.and_then(|lifetime| u32::try_from(lifetime.as_secs()).ok());
         let label = name.unwrap_or(LABEL);
         self.mas
-            .create_session(&self.user, &self.device, label, SessionPurpose::Kept, expires_in)
+            .create_session(&self.user, &self.device, label, SessionPurpose::Kept, lifetime)
             .await
+    }
+
+    /// Gives the device the name that is wanted, as far as a homeserver takes it.
+    ///
+    /// # Errors
+    /// What the homeserver has against it.
+    pub async fn rename(
+        &self,
+        token: &AccessToken,
+        name: Option<&str>,
+    ) -> Result<(), ProvisioningError> {
+        self.mas.name_device(token, &self.device, name).await
+    }
+
+    /// Ends a session whose token nobody gets. What fails here is ended by the next run that opens a
+    /// session.
+    pub async fn forget(&self, session_id: &Ulid) {
+        self.mas.forget_session(session_id).await;
     }
 
     /// What had the device before this session: kept sessions that are older, also those that a run

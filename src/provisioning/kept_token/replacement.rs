@@ -49,7 +49,7 @@ impl Keeper<'_> {
         let mas = self.operation.sessions.at_mas("to keep a token").await?;
         let (opener, device_id) = if let Some(mas) = mas {
             let device = MasDevice::find(mas, wanted.map(String::as_str)).await?;
-            if seen.entry.device_id.is_none() && wanted.is_some() {
+            if wanted.is_some() && !seen.entry.has_kept() {
                 device.refuse_kept().await?;
             }
             let id = device.id().to_owned();
@@ -78,11 +78,13 @@ impl Keeper<'_> {
                 return Err(error);
             }
         };
-        let has_earlier = former.access_token.is_some() && works;
         let earlier = match (&opener, &session.session_id) {
             (Opener::Mas(device), Some(id)) => device.before(id).await?,
             _ => Vec::new(),
         };
+        // A program may have the token of a session from before MAS, although no entry has it.
+        let is_compat = |session: &Earlier| matches!(session, Earlier::Compat(_));
+        let has_earlier = (former.access_token.is_some() && works) || earlier.iter().any(is_compat);
         let next = KeptEntry {
             device_id: Some(session.device_id.clone()),
             access_token: Some(session.access_token.secret().clone()),
@@ -94,7 +96,15 @@ impl Keeper<'_> {
             ..claim.entry.clone()
         };
         let Some(written) = self.store.write(next, claim.version).await? else {
-            self.warnings.extend(give_up(&opener, session).await);
+            let newest = self.store.read().await?;
+            if newest.entry.has_token(&session.access_token) {
+                // The answer to our write was lost, and others have written since.
+                return Ok(Some(newest));
+            }
+            let id = session.session_id.as_ref().map(Ulid::as_str);
+            if id.is_none() || newest.entry.earlier_session_id.as_deref() != id {
+                self.warnings.extend(give_up(&opener, session).await);
+            }
             return Ok(None);
         };
         match &opener {
@@ -135,25 +145,21 @@ impl Keeper<'_> {
         let token = &created.access_token;
         let action = "see whether the new token works";
         let owner = remote.retry(action, || remote.homeserver.who_am_i(token)).await;
-        let refused = match owner {
-            Ok(owner) if owner == remote.id() => None,
-            Ok(owner) => Some(ProvisioningError::new(
+        let checked = match owner {
+            Ok(owner) if owner == remote.id() => device.rename(token, name).await,
+            Ok(owner) => Err(ProvisioningError::new(
                 ErrorKind::Homeserver,
                 format!("the new token is that of {}", crate::text::quote(&owner)),
             )),
-            Err(error) if error.is_refusal() => Some(error.advise(
+            Err(error) if error.is_refusal() => Err(error.advise(
                 "the account may be locked at the homeserver; or the homeserver belongs to another \
                  Matrix Authentication Service",
             )),
-            Err(error) => return Err(error),
+            Err(error) => Err(error),
         };
-        if let Some(error) = refused {
-            let _ = device.end(&Earlier::Kept(created.session.id)).await;
+        if let Err(error) = checked {
+            device.forget(&created.session.id).await;
             return Err(error);
-        }
-        if let Some(name) = name {
-            let rename = || remote.homeserver.set_device_name(token, device.id(), name);
-            remote.retry("name the device", rename).await?;
         }
         Ok(Opened {
             device_id,
@@ -187,7 +193,7 @@ impl Keeper<'_> {
 
     /// Takes back that a session is about to be opened. Nothing depends on it.
     async fn withdraw(&self, claim: &Seen, former: KeptEntry) {
-        if former.device_id.is_none() {
+        if former.device_id.is_none() && former.access_token.is_none() {
             let _ = self.store.destroy(claim.version).await;
         } else {
             let unclaimed = KeptEntry { renewal: None, ..former };
@@ -211,8 +217,7 @@ impl Keeper<'_> {
 /// Ends a session for which another run has kept one meanwhile, or says that it goes on.
 async fn give_up(opener: &Opener<'_>, session: Opened) -> Option<String> {
     if let (Opener::Mas(device), Some(id)) = (opener, session.session_id) {
-        // What fails here is ended by the next run that opens a session.
-        let _ = device.end(&Earlier::Kept(id)).await;
+        device.forget(&id).await;
         return None;
     }
     Some(
