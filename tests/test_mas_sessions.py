@@ -6,7 +6,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-
 from synapse_vault_auth_provider.mas.login import LoginResource
 from synapse_vault_auth_provider.mas.sessions import MOST_AT_ONCE, MasSessions
 from twisted.internet.defer import Deferred, ensureDeferred

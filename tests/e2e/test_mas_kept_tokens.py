@@ -23,7 +23,9 @@ from synapse_vault_auth_provider.provisioning import (
 from tests.harness.mas_provisioning import MasScaffold, MasSite
 from tests.harness.provisioning import POLICY
 from tests.harness.scaffold import PROGRAM
+from tests.servers import Relay
 from tests.servers.mas.http_types import Answer
+from tests.servers.relay import Reply
 
 if TYPE_CHECKING:
     from tests.harness.stack import Stack
@@ -391,3 +393,25 @@ def test_another_run_during_the_overlap_gets_its_own(
     if second != last["session_id"]:
         assert ended is not None
         assert (ended - opened).total_seconds() > 2.5
+
+
+def test_a_write_whose_answer_is_lost_keeps_its_session(
+    site: MasSite, user_id: str, path: str
+) -> None:
+    """Somebody else writes the entry before the run can look whether it was its own write."""
+    lost: list[dict[str, Any]] = []
+
+    def lose(reply: Reply) -> Reply:
+        kept = entry(site, path)
+        if lost or "access_token" not in kept:
+            return reply
+        lost.append(kept)
+        site.openbao.write(path.removeprefix("secret/"), kept)
+        return Reply(502)
+
+    with Relay(site.openbao.url) as relay:
+        relay.edit = lose
+        result = site.seen(site.provisioner(vault_url=relay.url).keep_token(user_id, path))
+    assert result.session_id == lost[0]["session_id"]
+    check_kept(site, user_id, path)
+    assert len(site.deployment.sessions(user_id, is_active=None)) == 1

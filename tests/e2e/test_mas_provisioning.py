@@ -180,9 +180,7 @@ def test_a_long_name_is_cut(site: MasSite) -> None:
     provisioner = site.provisioner()
     provisioner.provision_user(user_id, with_token=False)
     login = site.seen(provisioner.login(user_id, device_name="a" * 101))
-    answer = site.client(
-        "GET", f"_matrix/client/v3/devices/{login.device_id}", login.access_token
-    )
+    answer = site.client("GET", f"_matrix/client/v3/devices/{login.device_id}", login.access_token)
     assert answer.json()["display_name"] == "a" * 100
 
 
