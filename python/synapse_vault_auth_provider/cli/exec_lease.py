@@ -40,6 +40,10 @@ UNCHANGED = 1.0
 """Seconds by which the end of a lease must move to count as later: leases have whole seconds."""
 
 
+GONE = ("M_UNKNOWN_TOKEN", "lease not found", "lease expired")
+"""What a refusal says of a lease that cannot be renewed later either."""
+
+
 class LeaseRenewal:
     """Renews a lease until it cannot be renewed any more, and then stops the command in time."""
 
@@ -109,7 +113,12 @@ class LeaseRenewal:
         self._due = now + duration * USED_UP if is_later else None
 
     def _retry_later(self, error: ProvisioningError, now: float) -> None:
-        is_refused = isinstance(error, VaultError) and error.status in (400, 404)
+        # A plugin that was just loaded again, or has crashed, is a 400 as well.
+        is_refused = (
+            isinstance(error, VaultError)
+            and error.status in (400, 404)
+            and any(reason in str(error) for reason in GONE)
+        )
         is_denied = isinstance(error, VaultError) and error.status == 403
         if is_refused:
             # The token is dead already, or the lease is over.
