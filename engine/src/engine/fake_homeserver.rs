@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use synapse_vault_auth_provider_core::sync::Mutex;
@@ -19,6 +20,10 @@ pub struct State {
     pub asked: Mutex<Vec<String>>,
     /// Whether logins, logouts and questions are left unanswered.
     pub hangs: AtomicBool,
+    /// The request that waits until it is not this one any more.
+    pub held: Mutex<Option<&'static str>>,
+    /// Whether logouts fail.
+    pub fails_logouts: AtomicBool,
     /// What is answered to the next logins in the place of a session.
     pub refusals: Mutex<Vec<(u16, Value)>>,
     /// Whether it has Matrix Authentication Service.
@@ -92,6 +97,9 @@ impl State {
             if self.hangs.load(Ordering::Relaxed) {
                 std::future::pending::<()>().await;
             }
+            while self.held.lock().is_some_and(|held| held == request) {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
             let body: Value = serde_json::from_slice(&body).unwrap_or_default();
             let (status, answer) = self.answer(&request, &token, &body);
             self.login_began.notify_waiters();
@@ -130,6 +138,9 @@ impl State {
                 }
                 tokens.insert(token, device);
                 (200, answer)
+            }
+            ("POST", "/logout") if self.fails_logouts.load(Ordering::Relaxed) => {
+                (500, json!({"errcode": "M_UNKNOWN", "error": "?"}))
             }
             ("POST", "/logout") => match tokens.remove(token) {
                 None => unknown,

@@ -11,6 +11,7 @@ use crate::plugin::testing::{HandleRequestReply, Secret, TestHost, data, request
 const LOGIN: &str = "POST /_matrix/client/v3/login";
 const LOGOUT: &str = "POST /_matrix/client/v3/logout";
 const USER: &str = "user/alice/example.org";
+const STATIC: &str = "static/alice/example.org";
 const STANDBY: i32 = 0x4000;
 
 /// A mount with one homeserver and one user.
@@ -209,6 +210,75 @@ async fn a_login_without_an_answer_is_ended_at_the_tick() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_could_not_be_undone_is_ended_at_the_tick() {
+    let site = Site::start().await;
+    site.configure(json!({"request_timeout": "500ms"})).await;
+    *site.host.state.loses_answers_below.lock() = Some("open/".to_owned());
+    site.homeserver.state.fails_logouts.store(true, Ordering::Relaxed);
+    assert_eq!(status(&site.host.ask("read", USER, "{}").await), 500);
+    assert_eq!((site.homeserver.count(LOGOUT), site.homeserver.sessions()), (1, 1));
+    assert_eq!(site.host.stored("opening/").len(), 1);
+    assert!(site.host.stored("open/").is_empty());
+    site.homeserver.state.fails_logouts.store(false, Ordering::Relaxed);
+    site.tick().await;
+    assert_eq!(site.homeserver.sessions(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_reads_of_a_static_session_open_one_though_the_first_is_cancelled() {
+    let site = Site::start().await;
+    *site.homeserver.state.held.lock() = Some(LOGIN);
+    tokio::select! {
+        _ = site.host.ask("read", STATIC, "{}") => unreachable!(),
+        () = eventually(|| site.homeserver.count(LOGIN) == 1) => {}
+    }
+    let second = site.host.ask("read", STATIC, "{}");
+    let release = async {
+        // A second login would begin meanwhile.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert_eq!(site.homeserver.count(LOGIN), 1);
+        *site.homeserver.state.held.lock() = None;
+    };
+    let (second, ()) = tokio::join!(second, release);
+    assert_eq!(status(&second), 200, "{}", error(&second));
+    assert_eq!((site.homeserver.count(LOGIN), site.homeserver.sessions()), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rotate_waits_for_a_login_that_is_under_way() {
+    let site = Site::start().await;
+    *site.homeserver.state.held.lock() = Some(LOGIN);
+    let secret = async || data(&site.host.ask("read", "login/@alice:example.org", "{}").await);
+    let before = secret().await;
+    let login = site.host.ask("read", USER, "{}");
+    let rotate = async {
+        eventually(|| site.homeserver.count(LOGIN) == 1).await;
+        site.host.ask("update", "rotate/alice/example.org", "{}").await
+    };
+    let release = async {
+        eventually(|| site.homeserver.count(LOGIN) == 1).await;
+        // The secret would change meanwhile.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert_eq!(secret().await, before);
+        *site.homeserver.state.held.lock() = None;
+    };
+    let (login, rotated, ()) = tokio::join!(login, rotate, release);
+    assert_eq!((status(&login), status(&rotated)), (200, 200));
+    assert_ne!(secret().await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_of_several_creates_a_user() {
+    let site = Site::start().await;
+    let fields = r#"{"create_only": true}"#;
+    let creating = (0..8).map(|_| site.host.ask("create", "config/user/bob/example.org", fields));
+    let replies = futures_util::future::join_all(creating).await;
+    let created = replies.iter().filter(|reply| status(reply) == 200).count();
+    let refused = replies.iter().filter(|reply| status(reply) == 400).count();
+    assert_eq!((created, refused), (1, 7));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_standby_does_nothing() {
     let site = Site::start().await;
     let lease = site.lease().await;
@@ -223,6 +293,8 @@ async fn a_standby_does_nothing() {
         ("read", "static/alice/example.org"),
         ("delete", "static/alice/example.org"),
         ("update", "rotate/alice/example.org"),
+        ("update", "config/user/alice/example.org"),
+        ("delete", "config/user/alice/example.org"),
     ] {
         let reply = site.host.ask(operation, path, "{}").await;
         let error = reply.err.unwrap();
@@ -233,8 +305,6 @@ async fn a_standby_does_nothing() {
     assert!(site.host.backend().initialize(initialize).await.unwrap().into_inner().err.is_none());
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert_eq!(site.host.state.reads.load(Ordering::Relaxed), reads);
-    let reply = site.host.ask("update", "config/user/alice/example.org", "{}").await;
-    assert_eq!(error(&reply), "cannot write to readonly storage");
     assert_eq!(site.homeserver.sessions(), 1);
     drop(lease);
 }

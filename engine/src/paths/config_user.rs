@@ -117,6 +117,8 @@ async fn read(mount: Arc<Mount>, call: Call) -> Outcome {
 
 async fn write(mount: Arc<Mount>, call: Call) -> Outcome {
     let user = names::user(&call)?;
+    // Before anything is read: what a standby reads may be old.
+    mount.check_primary().await?;
     let _exclusive = mount.users.change(&user.id, sessions::CHANGE_TIME).await?;
     let before = mount.store.user(&user.id).await?;
     if before.is_some() && call.boolean("create_only")? == Some(true) {
@@ -135,6 +137,7 @@ async fn write(mount: Arc<Mount>, call: Call) -> Outcome {
 
 async fn delete(mount: Arc<Mount>, call: Call) -> Outcome {
     let user = names::user(&call)?;
+    mount.check_primary().await?;
     // In this order: a read of the session that stays logs in while it holds the first.
     let _one_at_a_time = mount.static_users.change(&user.id, sessions::CHANGE_TIME).await?;
     let _exclusive = mount.users.change(&user.id, sessions::CHANGE_TIME).await?;

@@ -40,7 +40,7 @@ async fn read(mount: Arc<Mount>, call: Call) -> Outcome {
     let user = names::user(&call)?;
     // Before anything is read: what a standby reads may be old.
     mount.check_primary().await?;
-    let _one_at_a_time = mount.static_users.change(&user.id, sessions::CHANGE_TIME).await?;
+    let one_at_a_time = mount.static_users.change(&user.id, sessions::CHANGE_TIME).await?;
     let kept = mount.store.static_session(&user.id).await?;
     let warning = match kept {
         None => None,
@@ -55,7 +55,7 @@ async fn read(mount: Arc<Mount>, call: Call) -> Outcome {
             )),
         },
     };
-    let opened = sessions::open(&mount, &user, Purpose::Static).await?;
+    let opened = sessions::open(&mount, &user, Purpose::Static, Some(one_at_a_time)).await?;
     let mut response = Response::of(credentials(&opened.session));
     response.warnings.extend(warning);
     Ok(Some(response))

@@ -28,7 +28,7 @@ async fn read(mount: Arc<Mount>, call: Call) -> Outcome {
     let user = names::user(&call)?;
     // Before anything is read: what a standby reads may be old.
     mount.check_active().await?;
-    let opened = sessions::open(&mount, &user, Purpose::Lease).await?;
+    let opened = sessions::open(&mount, &user, Purpose::Lease, None).await?;
     let data = credentials(&opened.session);
     let lease = leases::issue(opened)?;
     Ok(Some(Response { data: Some(data), lease: Some(lease), warnings: Vec::new() }))

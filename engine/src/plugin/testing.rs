@@ -39,6 +39,8 @@ pub struct HostState {
     pub entries: Mutex<BTreeMap<String, Vec<u8>>>,
     /// Whether writes are refused, as on a standby.
     pub is_read_only: AtomicBool,
+    /// Where writes are done and said to have failed.
+    pub loses_answers_below: Mutex<Option<String>>,
     /// Whether the mount is being disabled.
     pub is_tainted: AtomicBool,
     /// What the node is to its cluster.
@@ -243,8 +245,12 @@ impl Storage for HostService {
         &self,
         request: Request<proto::StoragePutArgs>,
     ) -> Result<Response<proto::StoragePutReply>, Status> {
-        let err = self.write_error();
+        let mut err = self.write_error();
         if let (Some(entry), true) = (request.into_inner().entry, err.is_empty()) {
+            let lost = self.0.loses_answers_below.lock().clone();
+            if lost.is_some_and(|prefix| entry.key.starts_with(&prefix)) {
+                "the answer was lost".clone_into(&mut err);
+            }
             self.0.entries.lock().insert(entry.key, entry.value.into());
         }
         Ok(Response::new(proto::StoragePutReply { err }))

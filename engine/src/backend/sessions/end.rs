@@ -58,12 +58,17 @@ pub async fn end(mount: &Mount, session: &HeldSession) -> Ending {
         Ok(client) => client,
         Err(error) => return Ending::because(error.to_string()),
     };
+    end_by(mount, &client, session).await
+}
+
+/// Ends a session by a connection that there is already.
+pub async fn end_by(mount: &Mount, client: &HomeserverClient, session: &HeldSession) -> Ending {
     match (&session.access_token, session.endpoint) {
         (Some(token), Some(endpoint)) => match AccessToken::parse(token) {
-            Ok(token) => by_token(&client, endpoint, &token).await,
+            Ok(token) => by_token(client, endpoint, &token).await,
             Err(error) => Ending::because(format!("the token {error}")),
         },
-        _ => by_device(mount, &client, session).await,
+        _ => by_device(mount, client, session).await,
     }
 }
 

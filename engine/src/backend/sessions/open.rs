@@ -10,7 +10,7 @@ use synapse_vault_auth_provider_core::retry::Transient;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::end::{Ending, end};
+use super::end::{Ending, end_by};
 use super::log_in::log_in;
 use crate::backend::Mount;
 use crate::backend::clock::now_ms;
@@ -18,6 +18,7 @@ use crate::backend::failure::of_homeserver;
 use crate::backend::homeservers::{HomeserverClient, Slot};
 use crate::backend::names::User;
 use crate::backend::ttl::{LeaseTimes, Limits};
+use crate::backend::users::Exclusive;
 use crate::logical::LogicalError;
 use crate::storage::{HeldSession, HomeserverConfig, OpenSession, Opening, Purpose, UserConfig};
 
@@ -42,7 +43,7 @@ pub struct Opened {
 /// Opens a session of a user, within the time that the homeserver has for a request.
 ///
 /// The work goes on when nobody waits for it any more: it is undone then, but for the session that
-/// stays.
+/// stays. What keeps others from opening that one is held until the work has ended.
 ///
 /// # Errors
 /// 400 when something is not configured or the homeserver refuses, 429 for its limits, and 503 when
@@ -51,6 +52,7 @@ pub async fn open(
     mount: &Arc<Mount>,
     user: &User,
     purpose: Purpose,
+    one_at_a_time: Option<Exclusive>,
 ) -> Result<Opened, LogicalError> {
     let system = &mount.host.system;
     let (homeserver, ttl, max_ttl) = tokio::join!(
@@ -76,6 +78,7 @@ pub async fn open(
         homeserver,
         mount_limits,
         purpose,
+        _one_at_a_time: one_at_a_time,
     };
     tokio::spawn(work.run(sender));
     match timeout_at(deadline, receiver).await {
@@ -96,6 +99,7 @@ struct Work {
     homeserver: HomeserverConfig,
     mount_limits: Limits,
     purpose: Purpose,
+    _one_at_a_time: Option<Exclusive>,
 }
 
 impl Work {
@@ -121,7 +125,7 @@ impl Work {
 
     async fn open(&self, id: &str, is_wanted: impl Fn() -> bool) -> Result<Opened, LogicalError> {
         let limit = self.homeserver.request_timeout();
-        let login_under_way = self.mount.users.log_in(&self.user.id, limit).await?;
+        let _login_under_way = self.mount.users.log_in(&self.user.id, limit).await?;
         let slot = self.client.slot().await;
         if !is_wanted() {
             return Err(LogicalError::status(503, "nobody waits for the session any more"));
@@ -137,7 +141,8 @@ impl Work {
         };
         self.mount.store.put_opening(id, &opening).await?;
         let (session, endpoint, user) = self.log_in(id, &slot, &opening, user).await?;
-        drop((login_under_way, slot));
+        // A logout waits for a slot of its own.
+        drop(slot);
         self.write_down(id, opening, session, endpoint, &user).await
     }
 
@@ -214,10 +219,10 @@ impl Work {
     /// Ends a session that nobody will hear of. What fails here the tick finds.
     async fn undo(&self, id: &str, opened: &Opened) {
         let store = &self.mount.store;
-        // In this order: what is left, if a step fails, is ended later.
-        if end(&self.mount, &opened.session).await == Ending::Confirmed
-            && store.delete_open(&opened.open).await.is_ok()
-        {
+        // First, as a login with this mark counts as answered, and is not ended at the tick.
+        let is_unmarked = store.delete_open(&opened.open).await.is_ok();
+        let ending = end_by(&self.mount, &self.client, &opened.session).await;
+        if is_unmarked && ending == Ending::Confirmed {
             let _ = store.delete_opening(id).await;
         }
     }
