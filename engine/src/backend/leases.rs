@@ -119,9 +119,25 @@ async fn has_ended(mount: &Mount, session: &HeldSession) -> Result<bool, Logical
 /// Ends a lease: logs its session out, or keeps it as one whose end is not confirmed.
 ///
 /// # Errors
-/// 503 when the end is not confirmed on a mount that is being disabled, and when storage fails.
+/// 503 on a mount that is being disabled when the end is not confirmed, or that of another session
+/// is not, and when storage fails.
 pub async fn revoke(mount: Arc<Mount>, request: Request) -> Result<(), LogicalError> {
     let LeaseData { session, open, .. } = LeaseData::of(&request)?;
+    check_nothing_is_lost(&mount).await?;
     end_or_keep(&mount, &open.id, session).await?;
     mount.store.delete_open(&open).await
+}
+
+/// Refuses on a mount that is being disabled while sessions wait for their end: an error is what
+/// keeps the host from wiping what is known of them.
+async fn check_nothing_is_lost(mount: &Mount) -> Result<(), LogicalError> {
+    if !mount.host.system.is_tainted().await? {
+        return Ok(());
+    }
+    let waiting = mount.store.all_pending().await?.len();
+    if waiting == 0 {
+        return Ok(());
+    }
+    let message = format!("the end of sessions is not confirmed, {waiting} of them: see pending/");
+    Err(LogicalError::status(503, message))
 }

@@ -5,8 +5,10 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
+use tokio::time::timeout;
 
 use super::Mount;
 use super::clock::now_ms;
@@ -21,77 +23,100 @@ const AT_ONCE: usize = 32;
 /// How long after its end the host itself has to end a session.
 const GRACE_SECONDS: u64 = 30;
 
+/// How long the host waits for a mount that is about to go.
+const LEAVE_TIME: Duration = Duration::from_secs(10);
+
 /// Begins the work, unless it is under way.
 pub fn begin(mount: Arc<Mount>) {
     if mount.is_ticking.swap(true, Ordering::AcqRel) {
         return;
     }
+    let ticking = Ticking(mount);
     tokio::spawn(async move {
-        if let Err(error) = clear_up(&mount).await {
+        let mount = &ticking.0;
+        if let Err(error) = clear_up(mount).await {
             mount.host.notices.warning(format!("cannot clear up: {error}"));
         }
-        mount.is_ticking.store(false, Ordering::Release);
     });
 }
 
-/// Ends what nobody holds. On a standby it does nothing: what is there is the active node's.
+/// A tick at work. However it ends, the next one may begin.
+struct Ticking(Arc<Mount>);
+
+impl Drop for Ticking {
+    fn drop(&mut self) {
+        self.0.is_ticking.store(false, Ordering::Release);
+    }
+}
+
+/// Ends what nobody holds. On a standby it does nothing: what is there is the active node's. What
+/// fails keeps nothing else from its turn.
 ///
 /// # Errors
-/// When storage fails.
+/// The first thing that failed.
 pub async fn clear_up(mount: &Mount) -> Result<(), LogicalError> {
     if mount.host.system.replication_state().await?.is_standby() {
         return Ok(());
     }
     let away = Away::default();
+    let logins = end_logins(mount, &away).await;
+    let pending = match pending::due(mount).await {
+        Ok(due) => try_pending(mount, due, &away).await,
+        Err(error) => Err(error),
+    };
+    logins.and(pending)
+}
+
+/// Ends the sessions of logins that are not known to have been answered, and those that should have
+/// ended with their lease.
+async fn end_logins(mount: &Mount, away: &Away) -> Result<(), LogicalError> {
     let (openings, open) = tokio::join!(mount.store.openings(), mount.store.open_sessions());
     let open = open?;
     let answered: HashSet<&str> = open.iter().map(|session| session.id.as_str()).collect();
-    each(openings?, |id| {
-        let is_answered = answered.contains(id.as_str());
-        let away = &away;
-        async move { end_opening(mount, &id, is_answered, away).await }
-    })
-    .await?;
+    let unanswered = match openings {
+        Ok(openings) => {
+            let end_one = |id: String| {
+                let is_answered = answered.contains(id.as_str());
+                async move { end_opening(mount, &id, is_answered, away).await }
+            };
+            each(openings, end_one).await
+        }
+        Err(error) => Err(error),
+    };
     let now = now_ms() / 1000;
     let is_past = |session: &&OpenSession| session.end.saturating_add(GRACE_SECONDS) < now;
-    each(open.iter().filter(is_past).cloned(), |session| end_past(mount, session, &away)).await?;
-    each(pending::due(mount).await?, |id| {
-        let away = &away;
-        async move { pending::try_one(mount, &id, away).await.map(drop) }
-    })
-    .await
+    let past = open.iter().filter(is_past).cloned();
+    unanswered.and(each(past, |session| end_past(mount, session, away)).await)
 }
 
-/// Ends what a mount holds that is about to go: the host revokes its leases after this, and wipes
-/// what is left. What cannot be ended now goes into the log: nobody will know of it any more.
+/// Tries to end sessions whose end is not confirmed.
+async fn try_pending(mount: &Mount, ids: Vec<String>, away: &Away) -> Result<(), LogicalError> {
+    each(ids, |id| async move { pending::try_one(mount, &id, away).await.map(drop) }).await
+}
+
+/// Tries once more what nobody holds, on a mount that is about to go: the host revokes its leases
+/// after this, which fails while an end is not confirmed.
+///
+/// The sessions that stay are left alone. A mount that is moved looks the same as one that is being
+/// disabled, and keeps them.
 pub async fn leave(mount: &Mount) {
-    if let Err(error) = give_back(mount).await {
+    let outcome = match timeout(LEAVE_TIME, try_all(mount)).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(LogicalError::status(503, "a homeserver takes too long")),
+    };
+    if let Err(error) = outcome {
         mount.host.notices.error(format!("cannot end all sessions before the mount goes: {error}"));
     }
 }
 
-async fn give_back(mount: &Mount) -> Result<(), LogicalError> {
-    clear_up(mount).await?;
-    let away = Away::default();
-    each(mount.store.all_pending().await?, |id| {
-        let away = &away;
-        async move {
-            let reason = pending::try_one(mount, &id, away).await?;
-            reason.map_or(Ok(()), |reason| Err(LogicalError::status(503, reason)))
-        }
-    })
-    .await?;
-    for user_id in mount.store.static_users().await? {
-        let Some(session) = mount.store.static_session(&user_id).await? else { continue };
-        match end(mount, &session).await {
-            Ending::Confirmed => mount.store.delete_static_session(&user_id).await?,
-            Ending::Unconfirmed { reason, .. } => {
-                let notice = format!("the session of {user_id} that stays goes on: {reason}");
-                mount.host.notices.error(notice);
-            }
-        }
+async fn try_all(mount: &Mount) -> Result<(), LogicalError> {
+    if mount.host.system.replication_state().await?.is_standby() {
+        return Ok(());
     }
-    Ok(())
+    let away = Away::default();
+    let logins = end_logins(mount, &away).await;
+    let pending = mount.store.all_pending().await?;
+    logins.and(try_pending(mount, pending, &away).await)
 }
 
 /// A login that is not known to have been answered.

@@ -153,6 +153,53 @@ async fn an_end_that_is_not_confirmed_is_pending() {
     site.host.state.is_tainted.store(true, Ordering::Relaxed);
     let reply = site.host.about_lease("revoke", leases[0].clone()).await;
     assert_eq!(status(&reply), 503);
+    // Such a mount forgets no session that is pending.
+    let leases = leases.map(|lease| site.host.about_lease("revoke", lease));
+    let replies = futures_util::future::join_all(leases).await;
+    assert!(replies.iter().all(|reply| status(reply) == 503));
+    assert_eq!(site.host.stored("pending/").len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mount_that_goes_keeps_what_it_may_need_elsewhere() {
+    let site = Site::start().await;
+    let lease = site.lease().await;
+    assert_eq!(status(&site.host.ask("read", STATIC, "{}").await), 200);
+    eventually(|| site.host.stored("opening/").is_empty()).await;
+    let other = site.lease().await;
+    site.homeserver.state.fails_logouts.store(true, Ordering::Relaxed);
+    assert_eq!(status(&site.host.about_lease("revoke", other).await), 200);
+    assert_eq!(site.host.stored("pending/").len(), 1);
+    site.host.state.is_tainted.store(true, Ordering::Relaxed);
+    assert_eq!(status(&site.host.ask("rollback", "", "{}").await), 200);
+    let reply = site.host.about_lease("revoke", lease.clone()).await;
+    assert!(status(&reply) == 503 && error(&reply).contains("pending/"), "{}", error(&reply));
+    assert_eq!(site.homeserver.sessions(), 3);
+    site.homeserver.state.fails_logouts.store(false, Ordering::Relaxed);
+    // A standby leaves it to the active node.
+    site.host.state.replication_state.store(STANDBY, Ordering::Relaxed);
+    assert_eq!(status(&site.host.ask("rollback", "", "{}").await), 200);
+    assert_eq!(site.homeserver.sessions(), 3);
+    site.host.state.replication_state.store(0, Ordering::Relaxed);
+    assert_eq!(status(&site.host.ask("rollback", "", "{}").await), 200);
+    assert!(site.host.stored("pending/").is_empty());
+    assert_eq!(status(&site.host.about_lease("revoke", lease).await), 200);
+    assert_eq!(site.homeserver.sessions(), 1);
+    assert_eq!(site.host.stored("static/").len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entry_that_cannot_be_read_keeps_no_other_from_its_end() {
+    let site = Site::start().await;
+    let lease = site.lease().await;
+    site.homeserver.state.fails_logouts.store(true, Ordering::Relaxed);
+    assert_eq!(status(&site.host.about_lease("revoke", lease).await), 200);
+    assert_eq!(site.host.stored("pending/").len(), 1);
+    site.homeserver.state.fails_logouts.store(false, Ordering::Relaxed);
+    site.host.state.entries.lock().insert("opening/bad".to_owned(), b"garbage".to_vec());
+    assert_eq!(status(&site.host.ask("rollback", "", "{}").await), 200);
+    eventually(|| site.host.stored("pending/").is_empty()).await;
+    assert_eq!((site.homeserver.sessions(), site.host.stored("opening/").len()), (0, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
