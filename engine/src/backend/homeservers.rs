@@ -1,7 +1,7 @@
 //! Connections to homeservers, and how many requests there may be at once.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock, Weak};
 use std::time::Duration;
 
 use synapse_vault_auth_provider_core::homeserver::{
@@ -11,7 +11,7 @@ use synapse_vault_auth_provider_core::http::{Authorities, Proxies, Tls, Transpor
 use synapse_vault_auth_provider_core::notice::Notices;
 use synapse_vault_auth_provider_core::sync::Mutex;
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use crate::logical::LogicalError;
 use crate::storage::{HomeserverAddress, HomeserverConfig};
@@ -31,11 +31,21 @@ pub struct Homeservers {
     notices: Notices,
 }
 
+/// What is known of each address, whichever mounts and settings requests to it go by.
+static ADDRESSES: LazyLock<Mutex<HashMap<String, Weak<Load>>>> = LazyLock::new(Mutex::default);
+
+/// What requests do to one address.
+struct Load {
+    slots: Semaphore,
+    last_timeout: Mutex<Option<Instant>>,
+}
+
 /// One homeserver.
 pub struct HomeserverClient {
     homeserver: Homeserver,
-    slots: Semaphore,
-    last_timeout: Mutex<Option<Instant>>,
+    cs_url: String,
+    request_timeout: Duration,
+    load: Arc<Load>,
     endpoint: Mutex<Option<LoginEndpoint>>,
 }
 
@@ -80,6 +90,21 @@ impl Homeservers {
     }
 }
 
+impl Load {
+    /// What requests do to this address.
+    fn at(cs_url: &str) -> Arc<Self> {
+        let mut addresses = ADDRESSES.lock();
+        if let Some(load) = addresses.get(cs_url).and_then(Weak::upgrade) {
+            return load;
+        }
+        addresses.retain(|_, load| load.strong_count() > 0);
+        let slots = Semaphore::new(MOST_REQUESTS);
+        let load = Arc::new(Self { slots, last_timeout: Mutex::default() });
+        addresses.insert(cs_url.to_owned(), Arc::downgrade(&load));
+        load
+    }
+}
+
 impl HomeserverClient {
     fn new(
         address: &HomeserverAddress,
@@ -98,8 +123,9 @@ impl HomeserverClient {
                 .map_err(|error| LogicalError::invalid(error.to_string()))?;
         Ok(Self {
             homeserver,
-            slots: Semaphore::new(MOST_REQUESTS),
-            last_timeout: Mutex::default(),
+            cs_url: address.cs_url.clone(),
+            request_timeout,
+            load: Load::at(&address.cs_url),
             endpoint: Mutex::default(),
         })
     }
@@ -108,26 +134,54 @@ impl HomeserverClient {
     pub async fn slot(&self) -> Slot<'_> {
         loop {
             // It is never closed.
-            if let Ok(permit) = self.slots.acquire().await {
+            if let Ok(permit) = self.load.slots.acquire().await {
                 return Slot { homeserver: &self.homeserver, _permit: permit };
             }
         }
     }
 
-    /// Whether the homeserver has not answered in time, a short while ago.
-    pub fn is_hanging(&self) -> bool {
-        self.last_timeout.lock().is_some_and(|last| last.elapsed() < HANGING_TIME)
+    /// Waits for leave to send a request, as long as a request may take. There is none if the
+    /// homeserver hangs before or meanwhile: the host may hold a lock.
+    pub async fn slot_unless_hanging(&self) -> Option<Slot<'_>> {
+        if self.is_hanging() {
+            return None;
+        }
+        let slot = timeout(self.request_timeout, self.slot()).await.ok()?;
+        (!self.is_hanging()).then_some(slot)
     }
 
-    /// Remembers whether the homeserver answered in time.
-    pub fn note<T>(&self, result: &Result<T, HomeserverError>) {
-        match result {
-            Err(HomeserverError::NoAnswer { cause: TransportError::TimedOut { .. }, .. }) => {
-                *self.last_timeout.lock() = Some(Instant::now());
+    /// Where requests go.
+    #[must_use]
+    pub fn cs_url(&self) -> &str {
+        &self.cs_url
+    }
+
+    /// Whether the homeserver has not answered in time, a short while ago.
+    fn is_hanging(&self) -> bool {
+        self.load.last_timeout.lock().is_some_and(|last| last.elapsed() < HANGING_TIME)
+    }
+
+    /// Sends a request, and remembers whether the homeserver answered in time.
+    ///
+    /// # Errors
+    /// Those of the request.
+    pub async fn ask<T>(
+        &self,
+        request: impl Future<Output = Result<T, HomeserverError>>,
+    ) -> Result<T, HomeserverError> {
+        let began = Instant::now();
+        let result = request.await;
+        // An address that takes no connection in half the time hangs as well.
+        let took_long = began.elapsed() >= self.request_timeout / 2;
+        match &result {
+            Err(HomeserverError::NoAnswer { cause, .. }) => {
+                if took_long || matches!(cause, TransportError::TimedOut { .. }) {
+                    *self.load.last_timeout.lock() = Some(Instant::now());
+                }
             }
-            Err(HomeserverError::NoAnswer { .. }) => {}
-            _ => *self.last_timeout.lock() = None,
+            _ => *self.load.last_timeout.lock() = None,
         }
+        result
     }
 
     /// Where the homeserver took token hashes last. Most do so in Matrix's own way, so that it is
@@ -142,9 +196,7 @@ impl HomeserverClient {
     /// # Errors
     /// What kept the homeserver from answering.
     pub async fn find_endpoint(&self, slot: &Slot<'_>) -> Result<LoginEndpoint, HomeserverError> {
-        let result = slot.homeserver.login_endpoint().await;
-        self.note(&result);
-        let endpoint = result?;
+        let endpoint = self.ask(slot.homeserver.login_endpoint()).await?;
         *self.endpoint.lock() = Some(endpoint);
         Ok(endpoint)
     }

@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use synapse_vault_auth_provider_core::homeserver::AccessToken;
 
 use super::Mount;
 use super::clock::time_of;
-use super::failure::is_unknown_token;
-use super::sessions::{Opened, client_of, end_or_keep};
+use super::sessions::{self, Opened, State, end_or_keep};
+use super::ttl::{LeaseTimes, Limits};
 use crate::logical::{Data, Lease, LogicalError, Request, Response};
 use crate::storage::{HeldSession, OpenSession};
 
@@ -87,33 +86,40 @@ pub fn issue(opened: Opened) -> Result<Lease, LogicalError> {
 /// 400 when the session has ended, and when storage fails.
 pub async fn renew(mount: Arc<Mount>, request: Request) -> Result<Response, LogicalError> {
     let data = LeaseData::of(&request)?;
-    let lease = data.to_lease()?;
-    if has_ended(&mount, &data.session).await? {
+    let mut lease = data.to_lease()?;
+    if matches!(sessions::state(&mount, &data.session).await?, State::Ended) {
         let message = format!(
             "the session of {} has ended (M_UNKNOWN_TOKEN); read another",
             data.session.user_id
         );
         return Err(LogicalError::status(400, message));
     }
+    if let Some(times) = times_now(&mount, &data).await {
+        (lease.ttl, lease.max_ttl) = (times.ttl, times.max_ttl);
+    }
     // An answer replaces what the lease holds, the data that its holder was given included.
     let given: Data = request.data;
     Ok(Response { data: Some(given), lease: Some(lease), warnings: Vec::new() })
 }
 
-async fn has_ended(mount: &Mount, session: &HeldSession) -> Result<bool, LogicalError> {
-    let Some(token) = &session.access_token else { return Ok(true) };
-    let Ok(token) = AccessToken::parse(token) else { return Ok(true) };
-    let client = client_of(mount, &session.homeserver).await?;
-    if client.is_hanging() {
-        return Ok(false);
-    }
-    let slot = client.slot().await;
-    let result = slot.homeserver.who_am_i(&token).await;
-    client.note(&result);
-    Ok(match result {
-        Ok(user_id) => user_id != session.user_id,
-        Err(error) => is_unknown_token(&error),
-    })
+/// How long a lease lasts by what is configured now, and never longer than when it was issued. `None`
+/// if that is not known, or the user is not configured any more.
+async fn times_now(mount: &Mount, data: &LeaseData) -> Option<LeaseTimes> {
+    let HeldSession { user_id, homeserver, .. } = &data.session;
+    let system = &mount.host.system;
+    let (user, homeserver, ttl, max_ttl) = tokio::join!(
+        mount.store.user(user_id),
+        mount.store.homeserver(&homeserver.server),
+        system.default_lease_ttl(),
+        system.max_lease_ttl(),
+    );
+    let (user, homeserver) = (user.ok()??, homeserver.ok()??);
+    let limits = [
+        Limits { ttl: user.ttl(), max_ttl: user.max_ttl() },
+        Limits { ttl: homeserver.ttl(), max_ttl: homeserver.max_ttl() },
+        Limits { ttl: ttl.ok(), max_ttl: max_ttl.ok() },
+    ];
+    Some(LeaseTimes::of(&limits, Some(Duration::from_millis(data.max_ttl_ms))))
 }
 
 /// Ends a lease: logs its session out, or keeps it as one whose end is not confirmed.

@@ -10,6 +10,7 @@ use crate::plugin::testing::{HandleRequestReply, Secret, TestHost, data, request
 
 const LOGIN: &str = "POST /_matrix/client/v3/login";
 const LOGOUT: &str = "POST /_matrix/client/v3/logout";
+const WHO_AM_I: &str = "GET /_matrix/client/v3/account/whoami";
 const USER: &str = "user/alice/example.org";
 const STATIC: &str = "static/alice/example.org";
 const STANDBY: i32 = 0x4000;
@@ -38,6 +39,15 @@ impl Site {
         let reply = self.host.ask("update", "config/homeserver/example.org", &fields).await;
         let response = reply.response.as_ref().unwrap();
         assert!(status(&reply) == 200 && response.warnings.is_empty(), "{:?}", response.warnings);
+    }
+
+    /// Has requests go over another client, without a request for that.
+    fn configure_other_timeout(&self) {
+        let key = "config/homeserver/example%2Eorg";
+        let mut entries = self.host.state.entries.lock();
+        let config = entries.get_mut(key).unwrap();
+        let text = String::from_utf8(config.clone()).unwrap();
+        *config = text.replace("\"request_timeout_ms\":5000", "\"request_timeout_ms\":6000").into();
     }
 
     async fn lease(&self) -> Secret {
@@ -323,6 +333,112 @@ async fn one_of_several_creates_a_user() {
     let created = replies.iter().filter(|reply| status(reply) == 200).count();
     let refused = replies.iter().filter(|reply| status(reply) == 400).count();
     assert_eq!((created, refused), (1, 7));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_homeserver_gets_32_requests_at_once_at_most() {
+    let site = Site::start().await;
+    // Whatever configuration they go by.
+    let lease = site.lease().await;
+    *site.homeserver.state.held.lock() = Some(WHO_AM_I);
+    let renew = || site.host.about_lease("renew", lease.clone());
+    let first = futures_util::future::join_all((0..40).map(|_| renew()));
+    let others = async {
+        eventually(|| site.homeserver.count(WHO_AM_I) == 32).await;
+        site.configure_other_timeout();
+        let renewing = futures_util::future::join_all((0..8).map(|_| renew()));
+        let release = async {
+            // More would be asked meanwhile.
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            assert_eq!(site.homeserver.count(WHO_AM_I), 32);
+            *site.homeserver.state.held.lock() = None;
+        };
+        tokio::join!(renewing, release).0
+    };
+    let (first, others) = tokio::join!(first, others);
+    assert!(first.iter().chain(&others).all(|reply| status(reply) == 200));
+    assert_eq!(site.homeserver.count(WHO_AM_I), 48);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn renewals_that_wait_for_one_that_hangs_do_not_ask() {
+    let site = Site::start().await;
+    let lease = site.lease().await;
+    site.configure(json!({"request_timeout": "500ms"})).await;
+    site.hang(true);
+    let renewing = (0..96).map(|_| site.host.about_lease("renew", lease.clone()));
+    let replies = futures_util::future::join_all(renewing).await;
+    assert!(replies.iter().all(|reply| status(reply) == 200));
+    assert!(site.homeserver.count(WHO_AM_I) <= 32);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_takes_no_connection_hangs() {
+    let site = Site::start().await;
+    let leases = [site.lease().await, site.lease().await];
+    // Nobody accepts, so that the queue is full.
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut queue = Vec::new();
+    let time = Duration::from_millis(100);
+    while let Ok(taken) = timeout(time, tokio::net::TcpStream::connect(address)).await {
+        queue.push(taken.unwrap());
+    }
+    let url = format!("http://{address}");
+    let fields = json!({"cs_url": url, "request_timeout": "500ms"}).to_string();
+    let reply = site.host.ask("update", "config/homeserver/example.org", &fields).await;
+    assert_eq!(status(&reply), 200);
+    for lease in leases {
+        assert_eq!(status(&site.host.about_lease("revoke", lease).await), 200);
+    }
+    let listed = data(&site.host.ask("list", "pending/", "{}").await);
+    let infos = listed["key_info"].as_object().unwrap();
+    let left_alone =
+        infos.values().filter(|info| info["reason"].as_str().unwrap().contains("a moment ago"));
+    assert!(infos.len() == 2 && left_alone.count() >= 1, "{listed}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_homeserver_does_not_tell_that_a_session_has_ended() {
+    let site = Site::start().await;
+    let lease = site.lease().await;
+    let static_session = data(&site.host.ask("read", STATIC, "{}").await);
+    let other = FakeHomeserver::start().await;
+    let fields = json!({"cs_url": other.url}).to_string();
+    let reply = site.host.ask("update", "config/homeserver/example.org", &fields).await;
+    assert_eq!(status(&reply), 200);
+    assert_eq!(status(&site.host.about_lease("renew", lease.clone()).await), 200);
+    assert_eq!(data(&site.host.ask("read", STATIC, "{}").await), static_session);
+    site.homeserver.state.fails_logouts.store(true, Ordering::Relaxed);
+    assert_eq!(status(&site.host.about_lease("revoke", lease.clone()).await), 200);
+    assert_eq!((site.host.stored("pending/").len(), site.homeserver.sessions()), (1, 2));
+    site.homeserver.state.fails_logouts.store(false, Ordering::Relaxed);
+    assert_eq!(status(&site.host.about_lease("revoke", lease.clone()).await), 200);
+    assert_eq!(site.homeserver.sessions(), 1);
+    assert_eq!(status(&site.host.about_lease("renew", lease).await), 400);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changed_ttls_count_at_the_next_renewal() {
+    let site = Site::start().await;
+    let lease = site.lease().await;
+    for (fields, expected) in [
+        (json!({"ttl": 60, "max_ttl": 600}), (60, 600)),
+        // Never beyond what the lease began with, which is not forgotten.
+        (json!({"ttl": 90000, "max_ttl": 90000}), (7200, 7200)),
+        (json!({"ttl": 0, "max_ttl": 0}), (3600, 7200)),
+    ] {
+        let fields = fields.to_string();
+        let reply = site.host.ask("update", "config/user/alice/example.org", &fields).await;
+        assert_eq!(status(&reply), 200);
+        let renewed = site.host.about_lease("renew", lease.clone()).await;
+        let secret = renewed.response.unwrap().secret.unwrap();
+        assert_eq!(secret.internal_data, lease.internal_data);
+        let options = secret.lease_options.unwrap();
+        assert_eq!((seconds(options.ttl), seconds(options.max_ttl)), expected);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -172,7 +172,7 @@ fn changed(
 /// What may keep users of the homeserver from logging in.
 async fn try_out(client: &HomeserverClient) -> Vec<String> {
     let slot = client.slot().await;
-    let (versions, offered) = tokio::join!(slot.homeserver.versions(), async {
+    let (versions, offered) = tokio::join!(client.ask(slot.homeserver.versions()), async {
         let endpoint = client.find_endpoint(&slot).await?;
         let types = slot.homeserver.login_types_at(endpoint).await?;
         Ok::<_, HomeserverError>((endpoint, types))

@@ -119,7 +119,8 @@ async fn write(mount: Arc<Mount>, call: Call) -> Outcome {
     let user = names::user(&call)?;
     // Before anything is read: what a standby reads may be old.
     mount.check_primary().await?;
-    let _exclusive = mount.users.change(&user.id, sessions::CHANGE_TIME).await?;
+    let limit = sessions::change_time(&mount, &user.server).await?;
+    let _exclusive = mount.users.change(&user.id, limit).await?;
     let before = mount.store.user(&user.id).await?;
     if before.is_some() && call.boolean("create_only")? == Some(true) {
         return Err(LogicalError::invalid("the user is configured already"));
@@ -138,9 +139,10 @@ async fn write(mount: Arc<Mount>, call: Call) -> Outcome {
 async fn delete(mount: Arc<Mount>, call: Call) -> Outcome {
     let user = names::user(&call)?;
     mount.check_primary().await?;
+    let limit = sessions::change_time(&mount, &user.server).await?;
     // In this order: a read of the session that stays logs in while it holds the first.
-    let _one_at_a_time = mount.static_users.change(&user.id, sessions::CHANGE_TIME).await?;
-    let _exclusive = mount.users.change(&user.id, sessions::CHANGE_TIME).await?;
+    let _one_at_a_time = mount.static_users.change(&user.id, limit).await?;
+    let _exclusive = mount.users.change(&user.id, limit).await?;
     let warning = sessions::end_static(&mount, &user).await?;
     mount.store.delete_user(&user.id).await?;
     Ok(warning.map(|warning| Response::default().warn(warning)))

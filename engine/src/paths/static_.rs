@@ -2,14 +2,12 @@
 
 use std::sync::Arc;
 
-use synapse_vault_auth_provider_core::homeserver::AccessToken;
-
 use super::parts::{LOCALPART_FIELD, SERVER_FIELD, USER, credentials};
-use crate::backend::failure::is_unknown_token;
+use crate::backend::sessions::State;
 use crate::backend::{Mount, names, sessions};
 use crate::framework::{Call, Outcome, Path, PathOperation, Pattern};
-use crate::logical::{LogicalError, Operation, Response};
-use crate::storage::{HeldSession, Purpose};
+use crate::logical::{Operation, Response};
+use crate::storage::Purpose;
 
 /// The one session of a user that stays.
 pub static PATH: Path<Mount> = Path {
@@ -40,13 +38,15 @@ async fn read(mount: Arc<Mount>, call: Call) -> Outcome {
     let user = names::user(&call)?;
     // Before anything is read: what a standby reads may be old.
     mount.check_primary().await?;
-    let one_at_a_time = mount.static_users.change(&user.id, sessions::CHANGE_TIME).await?;
+    let limit = sessions::change_time(&mount, &user.server).await?;
+    let one_at_a_time = mount.static_users.change(&user.id, limit).await?;
     let kept = mount.store.static_session(&user.id).await?;
     let warning = match kept {
         None => None,
-        Some(session) => match state(&mount, &session).await? {
+        Some(session) => match sessions::state(&mount, &session).await? {
             State::Open => return Ok(Some(Response::of(credentials(&session)))),
-            State::Unknown(warning) => {
+            State::Unknown(why) => {
+                let warning = format!("the session may have ended: {why}");
                 return Ok(Some(Response::of(credentials(&session)).warn(warning)));
             }
             State::Ended => Some(format!(
@@ -64,34 +64,8 @@ async fn read(mount: Arc<Mount>, call: Call) -> Outcome {
 async fn delete(mount: Arc<Mount>, call: Call) -> Outcome {
     let user = names::user(&call)?;
     mount.check_primary().await?;
-    let _one_at_a_time = mount.static_users.change(&user.id, sessions::CHANGE_TIME).await?;
+    let limit = sessions::change_time(&mount, &user.server).await?;
+    let _one_at_a_time = mount.static_users.change(&user.id, limit).await?;
     let warning = sessions::end_static(&mount, &user).await?;
     Ok(warning.map(|warning| Response::default().warn(warning)))
-}
-
-/// What is known of a session.
-enum State {
-    Open,
-    Ended,
-    /// The homeserver does not say, for this reason.
-    Unknown(String),
-}
-
-async fn state(mount: &Mount, session: &HeldSession) -> Result<State, LogicalError> {
-    let token = session.access_token.as_ref().map(AccessToken::parse);
-    let Some(Ok(token)) = token else { return Ok(State::Ended) };
-    let client = sessions::client_of(mount, &session.homeserver).await?;
-    let unknown = |why: &str| State::Unknown(format!("the session may have ended: {why}"));
-    if client.is_hanging() {
-        return Ok(unknown("the homeserver did not answer a moment ago"));
-    }
-    let slot = client.slot().await;
-    let result = slot.homeserver.who_am_i(&token).await;
-    client.note(&result);
-    Ok(match result {
-        Ok(user_id) if user_id == session.user_id => State::Open,
-        Ok(_) => State::Ended,
-        Err(error) if is_unknown_token(&error) => State::Ended,
-        Err(error) => unknown(&error.to_string()),
-    })
 }

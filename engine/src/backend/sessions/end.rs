@@ -65,7 +65,7 @@ pub async fn end(mount: &Mount, session: &HeldSession) -> Ending {
 pub async fn end_by(mount: &Mount, client: &HomeserverClient, session: &HeldSession) -> Ending {
     match (&session.access_token, session.endpoint) {
         (Some(token), Some(endpoint)) => match AccessToken::parse(token) {
-            Ok(token) => by_token(client, endpoint, &token).await,
+            Ok(token) => by_token(mount, client, (endpoint, &token), &session.homeserver).await,
             Err(error) => Ending::because(format!("the token {error}")),
         },
         _ => by_device(mount, client, session).await,
@@ -113,22 +113,34 @@ pub async fn end_static(mount: &Mount, user: &User) -> Result<Option<String>, Lo
     }))
 }
 
-async fn by_token(
+/// Logs a token out, unless the homeserver hangs.
+async fn log_out(
     client: &HomeserverClient,
     endpoint: LoginEndpoint,
     token: &AccessToken,
+) -> Option<Result<(), HomeserverError>> {
+    let slot = client.slot_unless_hanging().await?;
+    Some(client.ask(slot.homeserver.log_out_at(endpoint, token)).await)
+}
+
+async fn by_token(
+    mount: &Mount,
+    client: &HomeserverClient,
+    (endpoint, token): (LoginEndpoint, &AccessToken),
+    opened_at: &HomeserverAddress,
 ) -> Ending {
-    if client.is_hanging() {
-        return Ending::hanging();
+    let result = log_out(client, endpoint, token).await;
+    if !matches!(&result, Some(Err(error)) if is_unknown_token(error)) {
+        return result.map_or_else(Ending::hanging, Ending::of);
     }
-    let slot = client.slot().await;
-    // It may have hung while this one waited.
-    if client.is_hanging() {
-        return Ending::hanging();
+    // A homeserver that never had the session does not know its token either.
+    match former_client(mount, client, opened_at).await {
+        Ok(None) => Ending::Confirmed,
+        Ok(Some(former)) => {
+            log_out(&former, endpoint, token).await.map_or_else(Ending::hanging, Ending::of)
+        }
+        Err(error) => Ending::because(error.to_string()),
     }
-    let result = slot.homeserver.log_out_at(endpoint, token).await;
-    client.note(&result);
-    Ending::of(result)
 }
 
 /// Ends the session of a device whose token is lost: a login on the device gives another token,
@@ -143,13 +155,7 @@ async fn by_device(mount: &Mount, client: &HomeserverClient, session: &HeldSessi
         }
         Err(error) => return Ending::because(error.to_string()),
     };
-    if client.is_hanging() {
-        return Ending::hanging();
-    }
-    let slot = client.slot().await;
-    if client.is_hanging() {
-        return Ending::hanging();
-    }
+    let Some(slot) = client.slot_unless_hanging().await else { return Ending::hanging() };
     let result = log_in(client, &slot, &session.user_id, &user, &session.device_id).await;
     // The logout waits for one of its own.
     drop(slot);
@@ -157,7 +163,10 @@ async fn by_device(mount: &Mount, client: &HomeserverClient, session: &HeldSessi
         // The sessions of an account that was closed ended with it.
         Err(error) if error.errcode() == Some("M_USER_DEACTIVATED") => Ending::Confirmed,
         Err(error) => Ending::of::<()>(Err(error)),
-        Ok((session, endpoint)) => by_token(client, endpoint, &session.access_token).await,
+        Ok((session, endpoint)) => {
+            let ended = log_out(client, endpoint, &session.access_token).await;
+            ended.map_or_else(Ending::hanging, Ending::of)
+        }
     }
 }
 
@@ -172,4 +181,19 @@ pub async fn client_of(
     let configured = mount.store.homeserver(&address.server).await?;
     let config = configured.unwrap_or_else(|| HomeserverConfig::new(address.clone()));
     mount.homeservers.client(&config).await
+}
+
+/// The homeserver as it was when a session was opened, if it is at another address by now.
+///
+/// # Errors
+/// When there can be no connection to such a homeserver.
+pub async fn former_client(
+    mount: &Mount,
+    client: &HomeserverClient,
+    opened_at: &HomeserverAddress,
+) -> Result<Option<Arc<HomeserverClient>>, LogicalError> {
+    if client.cs_url() == opened_at.cs_url {
+        return Ok(None);
+    }
+    mount.homeservers.client(&HomeserverConfig::new(opened_at.clone())).await.map(Some)
 }

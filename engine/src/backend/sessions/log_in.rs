@@ -29,16 +29,14 @@ pub async fn log_in(
         device_id,
         device_name: Some(user.device_name()),
     };
-    let result = slot.homeserver.log_in_at(endpoint, &login).await;
-    client.note(&result);
+    let result = client.ask(slot.homeserver.log_in_at(endpoint, &login)).await;
     match result {
         Err(error) if is_elsewhere(&error) => {
             let other = client.find_endpoint(slot).await?;
             if other == endpoint {
                 return Err(error);
             }
-            let result = slot.homeserver.log_in_at(other, &login).await;
-            client.note(&result);
+            let result = client.ask(slot.homeserver.log_in_at(other, &login)).await;
             result.map(|session| (session, other))
         }
         result => result.map(|session| (session, endpoint)),
