@@ -119,7 +119,7 @@ async fn write(mount: Arc<Mount>, call: Call) -> Outcome {
     let client = mount.homeservers.client(&config).await?;
     mount.store.put_homeserver(&config).await?;
     let mut response = Response::of(shown(&config));
-    response.warnings = try_out(&client).await;
+    response.warnings = Box::pin(try_out(&client)).await;
     Ok(Some(response))
 }
 
