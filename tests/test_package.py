@@ -161,9 +161,12 @@ def test_a_wheel_can_be_built_from_the_sources_alone(source_archive: Path, tmp_p
     run(
         [
             sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation",
-            # Told apart by a flag: Cargo knows a package by where it lies in its workspace. It
-            # would take this one for the repository's, and not build that when it has changed.
-            "--config-settings=build-args=--profile dev --locked --offline -- --cfg unpacked",
+            # Told apart by a flag, and the core by its profile: Cargo knows a package by where it
+            # lies in its workspace. It would take these for the repository's, and not build those
+            # when they have changed.
+            "--config-settings=build-args=--profile dev --locked --offline"
+            " --config profile.dev.package.synapse-vault-auth-provider-core.codegen-units=255"
+            " -- --cfg unpacked",
             "--wheel-dir", tmp_path, next(unpacked.iterdir()),
         ],
         cwd=tmp_path,
