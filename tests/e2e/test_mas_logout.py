@@ -9,6 +9,7 @@ import pytest
 import requests
 
 from tests.harness.mas_deployment import LOGOUT
+from tests.harness.waiting import wait_until
 from tests.servers.mas.http_types import Answer
 from tests.servers.synapse import SERVER_NAME
 
@@ -152,8 +153,9 @@ def test_a_mas_that_fails_is_a_502(under_mas: MasDeployment, path: str) -> None:
     response = under_mas.log_out(token)
     assert (response.status_code, response.json()["errcode"]) == (502, "M_UNKNOWN")
     under_mas.mas.recover()
-    assert under_mas.log_out(token).status_code == 200
-    assert active(under_mas, account) == []
+    # What could not be revoked is ended in the background, perhaps before it is asked for again.
+    assert under_mas.log_out(token).status_code in (200, 401)
+    wait_until("the session has ended", lambda: active(under_mas, account) == [])
 
 
 def test_of_several_pages_all_end(under_mas: MasDeployment) -> None:
