@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from .port import ReservedPort
 
@@ -25,8 +25,7 @@ class BrokenVault:
         self.url = f"http://127.0.0.1:{self.port}"
         self.behaviour: Behaviour = silence
         self.connections = 0
-        self.reads = 0
-        """Connections that began with asking for an entry."""
+        self._paths: list[str] = []
         self.connected = threading.Event()
         self._counting = threading.Lock()
         self._open: set[socket.socket] = set()
@@ -36,7 +35,8 @@ class BrokenVault:
         """Drop the connections that there are, and treat new ones like this."""
         self._drop_connections()
         self.behaviour = behaviour
-        self.connections = self.reads = 0
+        self.connections = 0
+        self._paths = []
         self.connected.clear()
         if self._server is not None:
             return
@@ -49,9 +49,7 @@ class BrokenVault:
                 vault.connected.set()
                 vault._open.add(self.request)
                 try:
-                    is_read = b"/data/" in self.request.recv(4096, socket.MSG_PEEK)
-                    with vault._counting:
-                        vault.reads += is_read
+                    vault._paths.append(_path(self.request.recv(4096, socket.MSG_PEEK)))
                     vault.behaviour(self.request)
                 except OSError:
                     pass  # The other side hangs up whenever it has heard enough.
@@ -67,6 +65,13 @@ class BrokenVault:
         threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
         ).start()
+
+    def reads(self, user_id: str) -> int:
+        """Return how many connections began with asking for the entry of a user.
+
+        A homeserver whose Vault is broken goes on trying whether it can read entries, of nobody.
+        """
+        return sum("/data/" in path and path.endswith(f"/{user_id}") for path in list(self._paths))
 
     def close(self) -> None:
         """Listen no more, so that connections are refused."""
@@ -174,6 +179,14 @@ def forward(url: str) -> Behaviour:
             back.join()
 
     return relay
+
+
+def _path(head: bytes) -> str:
+    """Return the path of a request, empty for what is no request."""
+    match head.split(b" ", 2):
+        case [_, path, _]:
+            return unquote(path.decode("latin-1"))
+    return ""
 
 
 def _pump(source: socket.socket, target: socket.socket) -> None:
