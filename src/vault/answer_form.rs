@@ -42,6 +42,16 @@ pub fn health(answer: &ServerResponse) -> Option<HealthBody> {
     serde_json::from_slice(&answer.body).ok()
 }
 
+/// Whether an answer may be that of a limit on requests which is kept before Vault: many of these say
+/// 503, without a word of Vault's.
+///
+/// A gateway that has no answer of Vault's (502) or waits for it in vain (504) keeps no limit.
+pub fn may_be_of_a_limit(answer: &ServerResponse) -> bool {
+    answer.status.is_server_error()
+        && !matches!(answer.status, StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT)
+        && messages(&answer.body).is_none()
+}
+
 /// The error of an answer that is not Vault's.
 pub fn foreign_answer(address: &str, answer: &ServerResponse) -> VaultError {
     let content_type = answer.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());

@@ -33,6 +33,8 @@ pub enum VaultError {
         quote: String,
         /// How long Vault asks us to wait.
         retry_after: Option<Duration>,
+        /// Whether a secret that was read earlier may decide a login.
+        allows_stale: bool,
     },
     /// An answer that is not of Vault's form, such as the page of a web server or firewall. It says
     /// nothing about the token or a secret.
@@ -110,6 +112,16 @@ impl VaultError {
         Self::NoAnswer { address, cause: TransportError::TimedOut { limit } }
     }
 
+    /// The same of a limit on requests, which lets no secret in memory decide.
+    pub(super) fn of_a_limit(mut self) -> Self {
+        if let Self::Unavailable { allows_stale, .. } | Self::ForeignAnswer { allows_stale, .. } =
+            &mut self
+        {
+            *allows_stale = false;
+        }
+        self
+    }
+
     /// Whether the same request may succeed a moment later.
     #[must_use]
     pub fn is_transient(&self) -> bool {
@@ -147,13 +159,15 @@ impl VaultError {
 
     /// Whether a secret that was read earlier may decide a login, if that is configured: Vault did
     /// not answer, or says that it cannot now. An index that has not arrived (412) is an answer. So
-    /// is a limit on requests (429), whoever keeps it: anybody can reach a limit by many logins.
+    /// is a limit on requests (429, or a page while Vault reports its health), whoever keeps it:
+    /// anybody can reach a limit by many logins.
     #[must_use]
     pub fn allows_stale(&self) -> bool {
         match self {
             Self::NoAnswer { cause, .. } => cause.is_of_the_server(),
-            Self::Unavailable { status, .. } => !matches!(status, 412 | 429),
-            Self::ForeignAnswer { allows_stale, .. } => *allows_stale,
+            Self::Unavailable { allows_stale, .. } | Self::ForeignAnswer { allows_stale, .. } => {
+                *allows_stale
+            }
             Self::WrongAddress(_) => true,
             _ => false,
         }

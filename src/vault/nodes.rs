@@ -13,7 +13,7 @@ use super::election::{HEALTH_TIMEOUT, Health, Role, SLOW_AFTER};
 use super::error::VaultError;
 use super::request::{Request, RequestKind};
 use super::request_metrics::RequestMetrics;
-use super::transport::{RequestHeaders, ServerResponse, Transport};
+use super::transport::{RequestHeaders, ServerResponse, Transport, unavailable};
 use crate::http::TransportError;
 
 /// What one address of the cluster is.
@@ -85,7 +85,10 @@ impl Nodes {
         let mut error = match self.exchange(address, request, headers).await {
             Ok(answer) => match answer_form::check(&address.to_string(), request, &answer) {
                 Some(error) => error,
-                None => return Ok((answer, address)),
+                None => match self.limit_at(index, address, &answer).await {
+                    Some(error) => return Err(error),
+                    None => return Ok((answer, address)),
+                },
             },
             Err(error) => error,
         };
@@ -105,6 +108,22 @@ impl Nodes {
             *allows_stale = *status != 429 && self.has_no_health_of_vaults(index, address).await;
         }
         Err(error)
+    }
+
+    /// The error of an answer by which a limit on requests is kept before Vault, which is there all the
+    /// same: many logins can reach the limit, and make no outage by that.
+    async fn limit_at(
+        &self,
+        index: usize,
+        address: &Address,
+        answer: &ServerResponse,
+    ) -> Option<VaultError> {
+        if !answer_form::may_be_of_a_limit(answer)
+            || self.has_no_health_of_vaults(index, address).await
+        {
+            return None;
+        }
+        unavailable(answer, address).map(VaultError::of_a_limit)
     }
 
     /// Whether the health at an address is not Vault's either, so that something else is in its

@@ -195,6 +195,10 @@ pub fn unavailable(answer: &ServerResponse, address: &Address) -> Option<VaultEr
         status: answer.status.as_u16(),
         quote: error::quote(&answer.body),
         retry_after: answer.retry_after,
+        allows_stale: !matches!(
+            answer.status,
+            StatusCode::PRECONDITION_FAILED | StatusCode::TOO_MANY_REQUESTS
+        ),
     })
 }
 

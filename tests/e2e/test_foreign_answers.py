@@ -106,8 +106,14 @@ def test_a_firewalls_403_is_said_as_what_it_is(
         (Reply(429, b"<html>", headers=PAGE), Reply(429, b"<html>", headers=PAGE), False),
         (Reply(403, b"<html>", headers=PAGE), Reply(403, b"<html>", headers=PAGE), True),
         (Reply(404, b"<html>", headers=PAGE), Reply(200, b"<html>", headers=PAGE), True),
+        (Reply(503, b"<html>", headers=PAGE), None, False),
+        (Reply(503, b"<html>", headers=PAGE), Reply(503, b"<html>", headers=PAGE), True),
+        (Reply(504, b"<html>", headers=PAGE), None, True),
     ],
-    ids=["403", "429", "429 for all", "403 for all", "another server"],
+    ids=[
+        *("403", "429", "429 for all", "403 for all", "another server"),
+        *("503", "503 for all", "gateway"),
+    ],
 )
 def test_a_limit_on_requests_does_not_open_the_stale_cache(
     start_core: Callable[..., Core],

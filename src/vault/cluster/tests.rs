@@ -330,11 +330,27 @@ async fn a_page_allows_the_stale_cache_only_if_the_health_is_not_vaults_either()
         (page(429), Reply::unreachable(), false),
         (Reply::errors(429, &["quota"]), Reply::unreachable(), false),
         (Reply::json(403, serde_json::json!({"message": "no"})), Reply::health(200), false),
+        // Many limits say 503, as nginx' does, and some without a word.
+        (page(503), Reply::health(200), false),
+        (page(503), page(429), false),
+        (page(503), page(503), true),
+        (page(500), Reply::health(200), false),
+        (Reply::text(503, "text/plain", String::new()), Reply::health(200), false),
+        (Reply::text(503, "text/plain", String::new()), Reply::unreachable(), true),
+        (Reply::json(503, serde_json::json!({"message": "no"})), Reply::health(200), false),
+        // A gateway that has no answer of Vault's, and what Vault says itself.
+        (page(502), Reply::health(200), true),
+        (page(504), Reply::health(200), true),
+        (Reply::errors(503, &["sealed"]), Reply::health(503), true),
+        (Reply::errors(500, &["storage"]), Reply::health(200), true),
+        (Reply::errors(500, &[]), Reply::health(200), true),
     ] {
         let what = format!("{reply:?} {health:?}");
         let (vault, error) = error_of(reply, health).await;
         assert_eq!(error.allows_stale(), allows_stale, "{what}: {error}");
-        assert_eq!(error.is_transient(), what.contains("429") && error.to_string().contains("429"));
+        let is_transient = matches!(error, VaultError::Unavailable { .. })
+            || error.to_string().contains("429");
+        assert_eq!(error.is_transient(), is_transient, "{what}: {error}");
         // However many ask, the health is asked for once.
         assert!(elections(&vault) <= 1, "{what}");
     }
@@ -342,7 +358,7 @@ async fn a_page_allows_the_stale_cache_only_if_the_health_is_not_vaults_either()
 
 #[tokio::test(start_paused = true)]
 async fn a_limit_at_one_node_is_not_made_an_outage_by_another_that_is_down() {
-    for limit in [page(429), page(403)] {
+    for limit in [page(429), page(403), page(503)] {
         let (vault, cluster) = nodes();
         vault.on(B, "sys/health", [Reply::health(429)]);
         vault.on(A, PATH, [limit]);
