@@ -109,7 +109,8 @@ impl LoginDecider {
     /// `attempt` says what it found. `None` if it never does: the read is dropped then.
     ///
     /// Vault is asked once before the homeserver has answered. Only the time in which Vault was
-    /// waited for counts for `login_timeout`.
+    /// waited for counts for `login_timeout`. What it said longer ago than that, because the
+    /// homeserver took so long, is read again: the secret may have been replaced meanwhile.
     pub async fn decide_ahead(
         &self,
         user_id: UserId,
@@ -130,7 +131,9 @@ impl LoginDecider {
         }
         let left = self.login_timeout.saturating_sub(spent);
         let progress = Progress { began, ..Progress::new(left) };
-        let outcome = self.decide_from(&attempt, Some(read), progress).await;
+        let is_old = began.elapsed().saturating_sub(spent) > self.login_timeout;
+        let ahead = Some(read).filter(|_| !is_old);
+        let outcome = self.decide_from(&attempt, ahead, progress).await;
         Some((attempt, outcome))
     }
 

@@ -29,7 +29,8 @@ pub struct LoginsUnderWay {
 
 /// How far a login is.
 enum Login {
-    /// A secret in memory fits. Nothing is read unless there is no such account.
+    /// A secret in memory fits. Nothing is read unless there is no such account, or memory has let go
+    /// of the secret by the time that it is found.
     FitsMemory(LoginAttempt),
     /// The entry is being read, or has been, and the homeserver has not said who the user is.
     ReadingAhead { attempt: LoginAttempt, known: oneshot::Sender<LoginAttempt>, task: AbortHandle },
@@ -106,7 +107,10 @@ impl LoginsUnderWay {
                 }
                 self.decide_anew(number, attempt)
             }
-            (None, None) if is_registered => return Some(self.decider.accept_from_memory()),
+            // Memory may have lost or replaced the secret while the homeserver looked for the account.
+            (None, None) if is_registered && self.decider.fits_memory(&attempt) => {
+                return Some(self.decider.accept_from_memory());
+            }
             (None, None) => self.decide_anew(number, attempt),
             (None, Some((known, task))) => match known.send(attempt) {
                 Ok(()) => task,

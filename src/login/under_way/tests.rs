@@ -188,6 +188,44 @@ async fn a_secret_in_memory_that_fits_is_not_read_ahead_and_one_that_does_not_is
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_memory_has_let_go_of_meanwhile_lets_nobody_in() {
+    // The secret is replaced while the homeserver looks for the account, and gets too old.
+    for is_seen in [true, false] {
+        let site = Site::new(60 * SECOND, 256);
+        site.has(SENT, "s", Duration::ZERO);
+        site.begin(1, SENT, "s");
+        site.logins.decide(1, true, None);
+        site.outcome(1).await;
+        site.begin(2, SENT, "s");
+        site.has(SENT, "t", Duration::ZERO);
+        if is_seen {
+            site.begin(3, SENT, "t");
+            site.logins.decide(3, true, None);
+            assert_eq!(site.outcome(3).await.0, Code::Ok);
+        } else {
+            sleep(61 * SECOND).await;
+        }
+        assert!(site.logins.decide(2, true, None).is_none());
+        assert_eq!(site.outcome(2).await.0, Code::BadHash);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_read_long_before_the_account_was_found_is_read_again() {
+    for (database, code, reads) in [(9, Code::Ok, 1), (12, Code::BadHash, 2)] {
+        let site = Site::plain();
+        site.has(SENT, "s", SECOND);
+        site.begin(1, SENT, "s");
+        sleep(2 * SECOND).await;
+        site.has(SENT, "t", SECOND);
+        sleep((database - 2) * SECOND).await;
+        site.logins.decide(1, true, None);
+        assert_eq!(site.outcome(1).await.0, code);
+        assert_eq!(site.reads().len(), reads);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_login_that_is_given_up_is_never_decided_and_read_no_further() {
     let site = Site::plain();
     site.has(SENT, "s", 2 * SECOND);
