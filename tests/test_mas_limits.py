@@ -39,6 +39,18 @@ def test_who_must_wait_is_not_counted_and_asking_counts_nothing() -> None:
     assert [limit.take("a") for _ in range(5)] == [1] * 5
 
 
+def test_what_is_forgiven_was_not_counted() -> None:
+    clock = Clock()
+    limit = Limit(Rate(per_second=0.5, burst_count=2), clock)
+    limit.forgive("nobody")
+    for _ in range(5):
+        assert limit.take("a") == 0
+        limit.forgive("a")
+    assert [limit.take("a") for _ in range(3)] == [0, 0, 2]
+    limit.forgive("a")
+    assert [limit.take("a") for _ in range(2)] == [0, 2]
+
+
 def test_what_never_empties_and_what_takes_nothing() -> None:
     clock = Clock()
     limit = Limit(Rate(per_second=0, burst_count=1), clock)

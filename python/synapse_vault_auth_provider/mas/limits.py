@@ -60,6 +60,16 @@ class Limit:
             del self._buckets[next(iter(self._buckets))]
         self._buckets[key] = (level, self._clock())
 
+    def forgive(self, key: str) -> None:
+        """Take back that an attempt was counted."""
+        key = key[:LONGEST_KEY]
+        level = self._level(key) - 1
+        if level > 0:
+            # In its place, which is that of when it was used last.
+            self._buckets[key] = (level, self._clock())
+        else:
+            self._buckets.pop(key, None)
+
     def take(self, key: str) -> float:
         """Count an attempt if the key need not wait; return what `wait` returns."""
         seconds = self.wait(key)

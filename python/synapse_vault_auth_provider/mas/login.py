@@ -112,13 +112,19 @@ class LoginResource(DirectServeJsonResource):
             as_password = kind == PASSWORD_LOGIN_TYPE
             result = await self._log_in(request, parsed, started)
         except BodyError as error:
+            if as_password and self._passing_on is not None:
+                # MAS knows more ways to say who somebody is.
+                self._forgive_address(request)
+                return await self._passing_on.pass_on(request, "login", raw)
             answer = answers.error(error.status, error.errcode, error.text)
             result = LoginResult("", Outcome.of("bad_request", error.text), answer)
         seconds = time.monotonic() - started
         self._decider.record(result.user, result.outcome, seconds, as_password=as_password)
         if as_password and self._passing_on is not None and _is_no_secret_of_ours(result.outcome):
             # It may be a person's password of that form.
-            return await self._passing_on.pass_on(request, "login", raw)
+            return await self._passing_on.pass_on(
+                request, "login", raw, let_in=lambda: self._forgive(request, parsed)
+            )
         return result.answer
 
     async def _log_in(
@@ -168,6 +174,19 @@ class LoginResource(DirectServeJsonResource):
         if request._disconnected:
             # Nobody would ever have the token.
             self._opener.abandon(number, session)
+
+    def _forgive(self, request: SynapseRequest, parsed: dict[str, Any]) -> None:
+        """Take a login off the limits that turned out to be none of the module's.
+
+        One that MAS refuses stays on them: each of these costs Vault a request.
+        """
+        self._forgive_address(request)
+        self._limits.failed_attempts.forgive(self._key(body.login_request(parsed)))
+
+    def _forgive_address(self, request: SynapseRequest) -> None:
+        address = client_request.address(request)
+        if address is not None:
+            self._limits.address.forgive(address)
 
     def _key(self, login: LoginRequest) -> str:
         """Return how failed attempts are counted, as Synapse does: by the id, in lower case."""

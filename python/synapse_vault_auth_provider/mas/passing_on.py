@@ -12,6 +12,8 @@ from ..outcomes import RepeatedFailures
 from . import answers, client_request
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from synapse.module_api import SynapseRequest
 
     from .._core import MasAnswer
@@ -33,6 +35,7 @@ class PassingOn:
         body: bytes,
         *,
         access_token: str | None = None,
+        let_in: Callable[[], None] = lambda: None,
     ) -> answers.Answer | None:
         """Pass a request on.
 
@@ -41,6 +44,7 @@ class PassingOn:
             endpoint: Where it goes.
             body: Its body.
             access_token: Its token, wherever it was. MAS takes it from a header alone.
+            let_in: Called if MAS does what is asked for.
 
         Returns:
             What is to be answered if there is no answer of MAS'; ``None`` if that has been sent.
@@ -48,6 +52,8 @@ class PassingOn:
         answer = await self._ask(request, endpoint, body, access_token)
         if answer is None:
             return answers.error(*answers.MAS_FAILED)
+        if answer.status == 200:
+            let_in()
         answers.send_passed_on(request, answer)
         return None
 
