@@ -1,6 +1,6 @@
 //! What a server answered.
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use reqwest::StatusCode;
 use reqwest::header::{DATE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
@@ -10,6 +10,9 @@ use zeroize::Zeroizing;
 /// Room for a body whose length is not announced.
 const ROOM_UNLESS_ANNOUNCED: usize = 4096;
 
+/// The longest time that a server can ask us to wait.
+const LONGEST_WAIT: Duration = Duration::from_secs(365 * 24 * 3600);
+
 /// What a server answered, whatever its status. The body is wiped on drop.
 pub struct ServerResponse {
     /// The status of the answer.
@@ -18,7 +21,8 @@ pub struct ServerResponse {
     pub body: Zeroizing<Vec<u8>>,
     /// Where a redirect leads. Relative ones are resolved against the URL that was asked for.
     pub location: Option<Url>,
-    /// How long the server asks us to wait, from `Retry-After` in seconds. A date there is ignored.
+    /// How long the server asks us to wait, from `Retry-After`: seconds, or a date, which counts from
+    /// the server's own `Date`. At most a year, so that no addition of times overflows.
     pub retry_after: Option<Duration>,
     /// What the server's clock says, in seconds since 1970, from `Date`.
     pub date: Option<u64>,
@@ -79,8 +83,17 @@ async fn read_body(
     Ok(body)
 }
 
+/// <https://www.rfc-editor.org/rfc/rfc9110#name-retry-after>
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    text_of(headers, &RETRY_AFTER)?.trim().parse().ok().map(Duration::from_secs)
+    let text = text_of(headers, &RETRY_AFTER)?.trim();
+    let wait = if let Ok(seconds) = text.parse() {
+        Duration::from_secs(seconds)
+    } else {
+        let until = httpdate::parse_http_date(text).ok()?;
+        let now = date(headers).and_then(|now| UNIX_EPOCH.checked_add(Duration::from_secs(now)));
+        until.duration_since(now.unwrap_or_else(SystemTime::now)).unwrap_or_default()
+    };
+    Some(wait.min(LONGEST_WAIT))
 }
 
 fn date(headers: &HeaderMap) -> Option<u64> {
@@ -90,4 +103,38 @@ fn date(headers: &HeaderMap) -> Option<u64> {
 
 fn text_of<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::header::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn a_wait_is_told_in_seconds_or_as_a_date() {
+        const NOW: &str = "Sat, 28 Nov 2026 10:00:00 GMT";
+        for (retry_after, date, seconds) in [
+            ("30", None, Some(30)),
+            (" 0 ", Some(NOW), Some(0)),
+            ("Sat, 28 Nov 2026 10:00:30 GMT", Some(NOW), Some(30)),
+            ("Saturday, 28-Nov-26 10:01:00 GMT", Some(NOW), Some(60)),
+            // One that has passed, also by our own clock.
+            ("Sat, 28 Nov 2026 09:00:00 GMT", Some(NOW), Some(0)),
+            ("Sun, 06 Nov 1994 08:49:37 GMT", None, Some(0)),
+            ("18446744073709551615", None, Some(LONGEST_WAIT.as_secs())),
+            ("Fri, 31 Dec 9999 23:59:59 GMT", Some("nonsense"), Some(LONGEST_WAIT.as_secs())),
+            ("soon", Some(NOW), None),
+            ("-1", Some(NOW), None),
+            ("", None, None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, HeaderValue::from_static(retry_after));
+            if let Some(date) = date {
+                headers.insert(DATE, HeaderValue::from_static(date));
+            }
+            let wait = super::retry_after(&headers);
+            assert_eq!(wait, seconds.map(Duration::from_secs), "{retry_after}");
+        }
+    }
 }

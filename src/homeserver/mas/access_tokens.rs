@@ -17,6 +17,9 @@ const SCOPE: &str = "urn:mas:admin";
 /// How long a token lives that comes without a word about it.
 const UNSAID_LIFE: Duration = Duration::from_secs(60);
 
+/// How long a token is kept at most, whatever life it is said to have.
+const LONGEST_LIFE: Duration = Duration::from_secs(24 * 3600);
+
 /// How long before its end a token is replaced, at most.
 const MARGIN: Duration = Duration::from_secs(30);
 
@@ -110,7 +113,8 @@ async fn fetch(oauth: &OAuth) -> Result<(AccessToken, Duration), MasError> {
     };
     let body: TokenBody = serde_json::from_slice(&answer.body).map_err(|_| odd())?;
     let token = AccessToken::parse(&body.access_token).map_err(|_| odd())?;
-    Ok((token, body.expires_in.map_or(UNSAID_LIFE, Duration::from_secs)))
+    let life = body.expires_in.map_or(UNSAID_LIFE, Duration::from_secs);
+    Ok((token, life.min(LONGEST_LIFE)))
 }
 
 #[derive(Deserialize)]

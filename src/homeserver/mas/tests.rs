@@ -42,6 +42,17 @@ async fn many_requests_share_one_token_which_is_fetched_when_it_is_needed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_token_that_is_said_to_live_for_ever_is_kept_for_a_day_at_most() {
+    let mas = FakeMas::new();
+    let body = json!({"access_token": "mat_1", "expires_in": u64::MAX, "token_type": "Bearer"});
+    mas.fail(Method::POST, TOKEN, [Fault::Answer(200, body)]);
+    let client = mas.client();
+    // MAS does not know that token, so another one is fetched.
+    client.version().await.unwrap();
+    assert_eq!(mas.sent(&Method::POST, TOKEN).len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_token_that_is_not_known_any_more_is_replaced_once() {
     let mas = FakeMas::new();
     let client = mas.client();
