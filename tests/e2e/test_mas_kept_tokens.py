@@ -169,6 +169,20 @@ def test_a_client_that_syncs_meanwhile_notices_nothing(
     check_kept(site, user_id, path)
 
 
+def test_a_clock_of_mas_that_is_set_back_leaves_no_session(
+    site: MasSite, user_id: str, path: str
+) -> None:
+    """The ids of MAS, which tell what came first, are made of the time."""
+    site.mas.clock.offset = 3600.0
+    try:
+        keep(site, user_id, path)
+    finally:
+        site.mas.clock.offset = 0.0
+    first = check_kept(site, user_id, path)
+    assert keep(site, user_id, path).is_new
+    assert check_kept(site, user_id, path)["session_id"] < first["session_id"]
+
+
 def test_a_wait_that_is_interrupted_is_gone_on_with(site: MasSite, user_id: str, path: str) -> None:
     keep(site, user_id, path)
     first = check_kept(site, user_id, path)

@@ -93,21 +93,27 @@ impl<'a> MasDevice<'a> {
         self.mas.forget_session(session_id).await;
     }
 
-    /// What had the device before this session: kept sessions that are older, also those that a run
-    /// has left which was killed, and sessions from before MAS.
+    /// What had the device before this session: `former`, if the entry names it, kept sessions that
+    /// are older, also those that a run has left which was killed, and sessions from before MAS.
     ///
-    /// Sessions that are newer may be those of a run that is at work.
+    /// Sessions that are newer may be those of a run that is at work. Which are is told by their ids,
+    /// and so by the clock of MAS, which may have been set back since `former` was opened.
     ///
     /// # Errors
     /// What kept MAS from answering.
-    pub async fn before(&self, session_id: &Ulid) -> Result<Vec<Earlier>, ProvisioningError> {
+    pub async fn before(
+        &self,
+        session_id: &Ulid,
+        former: Option<&str>,
+    ) -> Result<Vec<Earlier>, ProvisioningError> {
         let client = self.mas.client().await?;
         let (user, device) = (&self.user.id, &self.device);
         let action = format!("list the sessions on the device {device}");
         let filter = PersonalSessionFilter::OnDevice(device);
         let list = || client.personal_sessions(user, filter);
         let kept = self.mas.retry(&action, list).await?.into_iter().filter_map(|session| {
-            let is_earlier = session.id < *session_id;
+            let is_former = session.id != *session_id && Some(session.id.as_str()) == former;
+            let is_earlier = session.id < *session_id || is_former;
             let is_kept = session.purpose() == Some(SessionPurpose::Kept);
             (is_earlier && is_kept).then_some(Earlier::Kept(session.id))
         });

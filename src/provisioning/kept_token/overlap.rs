@@ -31,14 +31,14 @@ impl Keeper<'_> {
         }
         let KeptEntry { device_id, session_id, earlier_session_id, .. } = &seen.entry;
         let session_id = session_id.as_deref().and_then(|id| Ulid::parse(id).ok());
-        let (Some(device_id), Some(id), Some(_)) = (device_id, session_id, earlier_session_id)
+        let (Some(device_id), Some(id), Some(earlier)) = (device_id, session_id, earlier_session_id)
         else {
             // Another run has ended them.
             return Ok(seen);
         };
         if let Some(mas) = self.operation.sessions.at_mas("to end the earlier session").await? {
             let device = MasDevice::find(mas, Some(device_id)).await?;
-            for session in device.before(&id).await? {
+            for session in device.before(&id, Some(earlier)).await? {
                 device.end(&session).await?;
             }
         }
