@@ -133,9 +133,6 @@ def _tell(request: Request, health: Health) -> None:
         "kv_readable": health.kv_readable,
     }
     if health.mas_reachable is not None:
-        answer["mas_reachable"] = health.mas_reachable
-        answer["mas_client_valid"] = health.mas_client_valid
-    if health.mas_reachable is not None:
         answer |= {
             "mas_reachable": health.mas_reachable,
             "mas_client_valid": health.mas_client_valid,
