@@ -113,6 +113,9 @@ def test_the_other_verbs(site: MasSite, cli: CommandLine) -> None:
     ended = cli.run("revoke", user_id).check_success()
     assert ended.lines == [[user_id, "secret removed, sessions ended"]]
     assert site.open_kinds(user_id) == []
+    # Whose the account is, is not known any more. What was asked for is not done.
+    refused = cli.run("revoke", user_id, "--deactivate")
+    assert (refused.code, "was not deactivated" in refused.err) == (1, True)
     cli.run("provision", user_id, "--adopt", "--no-token").check_success()
     ended = cli.run("revoke", user_id, "--deactivate", "--wait").check_success()
     assert "deactivated" in ended.out

@@ -56,7 +56,8 @@ def revoke(
                     f"{result.matrix_user_id}: sessions may still be opened until "
                     f"{result.sessions_end_at}: run this again then, or use --wait"
                 )
-            if not result.sessions_ended and not dry_run:
+            is_done = result.sessions_ended and (result.deactivated or not deactivate)
+            if not is_done and not dry_run:
                 unfinished.append(user)
 
         return for_each(connection, users, revoke_one) or int(bool(unfinished))
