@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Homeserver, HomeserverError};
+use super::{Homeserver, HomeserverError, LOGIN_TYPE};
 
 /// Who serves logins and logouts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,12 +27,23 @@ impl LoginEndpoint {
 }
 
 impl Homeserver {
-    /// Where this homeserver takes token hashes: at our module if Matrix Authentication Service
-    /// signs its users in.
+    /// Where this homeserver takes token hashes: where Matrix has logins if they are offered there,
+    /// and else at our module if Matrix Authentication Service signs its users in.
+    ///
+    /// The first holds under that service too, where a reverse proxy sends logins to our module. Such
+    /// a proxy need not hand on requests for the module's own address.
     ///
     /// # Errors
     /// Those of [`auth_metadata`](Self::auth_metadata).
     pub async fn login_endpoint(&self) -> Result<LoginEndpoint, HomeserverError> {
+        match self.login_types().await {
+            Ok(offered) if offered.iter().any(|login_type| login_type == LOGIN_TYPE) => {
+                return Ok(LoginEndpoint::Homeserver);
+            }
+            Err(error @ HomeserverError::NoAnswer { .. }) => return Err(error),
+            // What nobody serves is an error as well.
+            Ok(_) | Err(_) => {}
+        }
         let metadata = self.auth_metadata().await?;
         Ok(if metadata.is_some() { LoginEndpoint::Module } else { LoginEndpoint::Homeserver })
     }

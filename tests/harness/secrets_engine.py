@@ -14,16 +14,24 @@ from tests.servers.relay import LONGEST_HOLD
 from tests.servers.synapse import SERVER_NAME
 
 if TYPE_CHECKING:
-    from tests.servers import OpenBao, Relay, Synapse
+    from tests.servers import Mas, OpenBao, Relay, Synapse
+    from tests.servers.mas.records import PersonalSession
     from tests.servers.relay import Reply
 
     from .confidential import Confidential
     from .deployment import Deployment
+    from .mas_deployment import MasDeployment
 
 MOUNT = "matrix"
 """Where the engine is mounted."""
 
-MODULE_POLICY = f'path "{MOUNT}/login/*" {{ capabilities = ["read", "sudo"] }}\n'
+
+def module_policy(mount: str) -> str:
+    """Return the policy of the token of a module that reads from this mount."""
+    return f'path "{mount}/login/*" {{ capabilities = ["read", "sudo"] }}\n'
+
+
+MODULE_POLICY = module_policy(MOUNT)
 """The policy of the module's token."""
 
 SECRETS = ("access_token", "login_secret")
@@ -229,10 +237,14 @@ class EngineSite:
             f"config/homeserver/{SERVER_NAME}", {"cs_url": self.relay.url, **fields}
         )
 
+    def register(self, localpart: str) -> None:
+        """Make an account."""
+        self.synapse.register(localpart)
+
     def new_bot(self, engine: Engine | None = None, **fields: Any) -> str:
         """Register a user, tell the engine of it, and return the localpart."""
         name = f"bot-{next(self._numbers)}"
-        self.synapse.register(name)
+        self.register(name)
         (engine or self.engine).write(f"config/user/{name}/{SERVER_NAME}", fields)
         return name
 
@@ -277,3 +289,27 @@ class EngineSite:
             timeout=30,
         )
         assert answer.status_code == 200, answer.text
+
+
+class MasEngineSite(EngineSite):
+    """The same, where MAS decides who the users of the homeserver are."""
+
+    deployment: MasDeployment
+
+    @property
+    def mas(self) -> Mas:
+        """The stand-in for MAS."""
+        return self.deployment.mas
+
+    def register(self, localpart: str) -> None:
+        """Make an account at MAS, which makes it in Synapse."""
+        self.mas.add_user(localpart)
+
+    def sessions(self, bot: str) -> list[PersonalSession]:
+        """Return the sessions of a user that are open at MAS."""
+        return self.deployment.sessions(f"@{bot}:{SERVER_NAME}")
+
+    def is_alive(self, leased: Leased) -> bool:
+        """Whether the session is open, once MAS has told Synapse what it has done."""
+        self.mas.jobs.wait()
+        return super().is_alive(leased)

@@ -12,9 +12,21 @@ PATIENCE = 120.0
 """Time after which something counts as never happening, in seconds."""
 
 
-def wait_until(what: str, condition: Callable[[], object]) -> None:
-    """Wait until the condition is true; fail if it never is."""
-    deadline = time.monotonic() + PATIENCE
+def wait_until(
+    what: str,
+    condition: Callable[[], object],
+    longest: float = PATIENCE,
+    interval: float = 0.02,
+) -> None:
+    """Wait until the condition is true; fail if it is not within so many seconds.
+
+    Args:
+        what: Goes into the failure.
+        condition: Is asked again and again.
+        longest: How long to wait, in seconds.
+        interval: The pause after each question, in seconds.
+    """
+    deadline = time.monotonic() + longest
     while not condition():
         assert time.monotonic() < deadline, f"never came to be: {what}"
-        time.sleep(0.02)
+        time.sleep(interval)

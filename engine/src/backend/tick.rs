@@ -116,7 +116,25 @@ async fn try_all(mount: &Mount) -> Result<(), LogicalError> {
     let away = Away::default();
     let logins = end_logins(mount, &away).await;
     let pending = mount.store.all_pending().await?;
-    logins.and(try_pending(mount, pending, &away).await)
+    let tried = try_pending(mount, pending, &away).await;
+    tell_of_lost(mount).await?;
+    logins.and(tried)
+}
+
+/// Tells of the sessions that nobody can end once the mount is gone: their token is lost.
+async fn tell_of_lost(mount: &Mount) -> Result<(), LogicalError> {
+    for id in mount.store.all_pending().await? {
+        let Some(PendingSession { session, .. }) = mount.store.pending(&id).await? else {
+            continue;
+        };
+        if session.access_token.is_none() {
+            mount.host.notices.error(format!(
+                "the session of {} on the device {} has not ended: log it out at the homeserver",
+                session.user_id, session.device_id
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// A login that is not known to have been answered.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.harness.secrets_engine import MODULE_POLICY, MOUNT, Engine, EngineSite
+from tests.harness.secrets_engine import Engine, EngineSite, module_policy
 from tests.servers import Relay
 from tests.servers.plugin import engine_binary, plugin_directory, register
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.harness.confidential import Confidential
+    from tests.harness.deployment import Deployment
     from tests.harness.stack import Stack
     from tests.servers import OpenBao
 
@@ -60,20 +61,26 @@ def shared_engine_site(
     return deploy(session_stack, engine_stack, homeserver_relay)
 
 
-def deploy(stack: Stack, engine: Engine, relay: Relay, **homeserver: object) -> EngineSite:
-    """Start a homeserver whose module reads its secrets from an engine, and tell the engine."""
+def start_module(stack: Stack, engine: Engine, **homeserver: object) -> Deployment:
+    """Start a homeserver whose module reads its secrets from an engine."""
     # With what the policy "default" has of it, which a doctor asks.
-    policy = MODULE_POLICY + 'path "sys/capabilities-self" { capabilities = ["update"] }\n'
-    token = engine.confidential.add(engine.openbao.create_token("module", policy))
-    deployment = stack.start_homeserver(
+    policy = module_policy(engine.mount)
+    policy += 'path "sys/capabilities-self" { capabilities = ["update"] }\n'
+    token = engine.openbao.create_token(f"module-{engine.mount}", policy)
+    return stack.start_homeserver(
         "engine",
         openbao=engine.openbao,
-        vault_token=token,
-        vault_kv_mount_point=MOUNT,
+        vault_token=engine.confidential.add(token),
+        vault_kv_mount_point=engine.mount,
         vault_kv_version=1,
         vault_path_root="login",
         **homeserver,  # type: ignore[arg-type]
     )
+
+
+def deploy(stack: Stack, engine: Engine, relay: Relay, **homeserver: object) -> EngineSite:
+    """Start a homeserver whose module reads its secrets from an engine, and tell the engine."""
+    deployment = start_module(stack, engine, **homeserver)
     relay.target = deployment.synapse.url
     site = EngineSite(engine, deployment, relay)
     site.configure()

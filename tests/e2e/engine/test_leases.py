@@ -9,12 +9,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.harness.secrets_engine import MOUNT, Engine, leased
+from tests.harness.synapse_admin import as_admin
 from tests.harness.waiting import wait_until
+from tests.servers import Relay
 from tests.servers.relay import Reply, Silence
 from tests.servers.synapse import SERVER_NAME
 
+from .conftest import deploy
+
 if TYPE_CHECKING:
     from tests.harness.secrets_engine import EngineSite
+    from tests.harness.stack import Stack
     from tests.servers.relay import Request
 
 DAY = 86_400
@@ -316,3 +321,58 @@ def test_sessions_that_the_homeserver_ends_cap_the_lease(engine_site: EngineSite
     # Renewals do not go beyond that end.
     time.sleep(1)
     assert engine.renew(lease.lease_id, 3600).json()["lease_duration"] <= 90
+
+
+def test_synapses_own_session_lifetime_caps_lease_and_renewals(
+    stack: Stack, engine_stack: Engine
+) -> None:
+    engine = Engine.enable(engine_stack.openbao, engine_stack.confidential, "matrix-lifetime")
+    homeserver_yaml = {"session_lifetime": "15s"}
+    with Relay("http://127.0.0.1:1") as relay:
+        site = deploy(stack, engine, relay, homeserver_yaml=homeserver_yaml)
+        bot = site.new_bot(ttl="5s", max_ttl="1h")
+        lease = engine.lease(bot)
+        read = time.monotonic()
+        assert lease.duration == 5
+        # Without a ttl of its own, a lease runs as long as its token.
+        engine.write(f"config/user/{bot}/{SERVER_NAME}", {"ttl": 0})
+        assert 13 <= engine.lease(bot).duration <= 15
+        left = engine.renew(lease.lease_id, 3600).json()["lease_duration"]
+        assert left <= 15 - int(time.monotonic() - read)
+        wait_until("the sessions have ended", lambda: not site.is_alive(lease))
+        wait_until("no lease is left", lambda: engine.leases(f"user/{bot}/") == [])
+        assert time.monotonic() - read < 15 + 10
+        assert engine.names("pending/") == []
+        engine.errors(engine.renew(lease.lease_id), 400)
+        engine.openbao.cli("secrets", "disable", engine.mount)
+
+
+@pytest.mark.parametrize("is_away", [False, True], ids=["answers", "is away"])
+def test_a_forced_revocation_ends_the_session_or_keeps_it_for_later(
+    engine_site: EngineSite, is_away: bool
+) -> None:
+    engine, bot = engine_site.engine, engine_site.new_bot()
+    lease = engine.lease(bot)
+    if is_away:
+        engine_site.relay.close()
+    prefix = f"{MOUNT}/user/{bot}/{SERVER_NAME}"
+    engine.openbao.cli("lease", "revoke", "-force", "-prefix", prefix)
+    assert engine.leases(f"user/{bot}/") == []
+    if is_away:
+        (name,) = engine.names("pending/")
+        engine_site.relay.listen()
+        assert engine_site.is_alive(lease)
+        engine.write(f"pending/{name}")
+    assert not engine_site.is_alive(lease)
+    assert engine.names("pending/") == []
+
+
+def test_a_locked_users_session_ends_with_its_lease(engine_site: EngineSite) -> None:
+    engine, bot = engine_site.engine, engine_site.new_bot()
+    lease, user_id = engine.lease(bot), f"@{bot}:{SERVER_NAME}"
+    as_admin(engine_site.deployment, "PUT", f"v2/users/{user_id}", {"locked": True})
+    engine.revoke(lease.lease_id)
+    as_admin(engine_site.deployment, "PUT", f"v2/users/{user_id}", {"locked": False})
+    assert not engine_site.is_alive(lease)
+    assert engine_site.devices(bot) == []
+    assert engine.names("pending/") == []

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use secrecy::ExposeSecret;
 use synapse_vault_auth_provider_core::homeserver::{AccessToken, HomeserverError, LoginEndpoint};
 use synapse_vault_auth_provider_core::random::new_secret;
+use synapse_vault_auth_provider_core::retry::Transient;
 
 use super::log_in::log_in;
 use crate::backend::Mount;
@@ -65,10 +66,14 @@ pub async fn end(mount: &Mount, session: &HeldSession) -> Ending {
 pub async fn end_by(mount: &Mount, client: &HomeserverClient, session: &HeldSession) -> Ending {
     match (&session.access_token, session.endpoint) {
         (Some(token), Some(endpoint)) => match AccessToken::parse(token) {
-            Ok(token) => by_token(mount, client, (endpoint, &token), &session.homeserver).await,
+            Ok(token) => by_token(mount, client, (endpoint, &token), session).await,
             Err(error) => Ending::because(format!("the token {error}")),
         },
-        _ => by_device(mount, client, session).await,
+        _ => {
+            // The sessions of an account that was closed ended with it.
+            let is_over = |error: &HomeserverError| error.errcode() == Some("M_USER_DEACTIVATED");
+            by_device(mount, client, session, is_over).await
+        }
     }
 }
 
@@ -127,14 +132,17 @@ async fn by_token(
     mount: &Mount,
     client: &HomeserverClient,
     (endpoint, token): (LoginEndpoint, &AccessToken),
-    opened_at: &HomeserverAddress,
+    session: &HeldSession,
 ) -> Ending {
     let result = log_out(client, endpoint, token).await;
     if !matches!(&result, Some(Err(error)) if is_unknown_token(error)) {
         return result.map_or_else(Ending::hanging, Ending::of);
     }
     // A homeserver that never had the session does not know its token either.
-    match former_client(mount, client, opened_at).await {
+    match former_client(mount, client, &session.homeserver).await {
+        Ok(None) if endpoint == LoginEndpoint::Module => {
+            unless_locked(mount, client, session).await
+        }
         Ok(None) => Ending::Confirmed,
         Ok(Some(former)) => {
             log_out(&former, endpoint, token).await.map_or_else(Ending::hanging, Ending::of)
@@ -143,9 +151,25 @@ async fn by_token(
     }
 }
 
+/// Looks closer at a session whose token Matrix Authentication Service does not know. To it, the
+/// token of a locked user is like one that has ended, and works again once the user is unlocked. So
+/// a login on the device tells, and ends what is left there.
+async fn unless_locked(mount: &Mount, client: &HomeserverClient, session: &HeldSession) -> Ending {
+    // Without a secret there is nothing to log in with, and the homeserver's word has to do.
+    let Ok(Some(_)) = mount.store.user(&session.user_id).await else { return Ending::Confirmed };
+    let is_over =
+        |error: &HomeserverError| !error.is_transient() && error.errcode() != Some("M_USER_LOCKED");
+    by_device(mount, client, session, is_over).await
+}
+
 /// Ends the session of a device whose token is lost: a login on the device gives another token,
-/// and the logout with that one ends both.
-async fn by_device(mount: &Mount, client: &HomeserverClient, session: &HeldSession) -> Ending {
+/// and the logout with that one ends both. A login that is refused may say that it has ended.
+async fn by_device(
+    mount: &Mount,
+    client: &HomeserverClient,
+    session: &HeldSession,
+    is_over: impl Fn(&HomeserverError) -> bool,
+) -> Ending {
     let user = match mount.store.user(&session.user_id).await {
         Ok(Some(user)) => user,
         Ok(None) => {
@@ -160,8 +184,7 @@ async fn by_device(mount: &Mount, client: &HomeserverClient, session: &HeldSessi
     // The logout waits for one of its own.
     drop(slot);
     match result {
-        // The sessions of an account that was closed ended with it.
-        Err(error) if error.errcode() == Some("M_USER_DEACTIVATED") => Ending::Confirmed,
+        Err(error) if is_over(&error) => Ending::Confirmed,
         Err(error) => Ending::of::<()>(Err(error)),
         Ok((session, endpoint)) => {
             let ended = log_out(client, endpoint, &session.access_token).await;
