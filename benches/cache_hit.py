@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from .core import Core
 from .crowd import crowd, gather
-from .figures import RATIO, Figure, Goal, Lines, Result
+from .figures import RATIO, Figure, Goal, Result
 from .rounds import in_turn, ratios
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ def run(stage: Stage) -> Result:
             {str(size): prepare(stage, stack, size) for size in sizes},
         )
     fewest, most = str(sizes[0]), str(sizes[-1])
-    medians = tuple((float(size), statistics.median(measured[str(size)])) for size in sizes)
     return Result(
         "The secret is in memory",
         (
@@ -51,16 +50,12 @@ def run(stage: Stage) -> Result:
                 f"the same with {sizes[-1]:,} users in memory, to one user",
                 ratios(measured[most], measured[fewest]),
                 RATIO,
-                Goal.at_most(1.5),
-            ),
-        ),
-        (
-            Lines(
-                "cache_hit",
-                "A login is answered from memory",
-                "users in memory",
-                "µs",
-                {"a login": medians},
+                Goal.at_most(
+                    1.5,
+                    "The entry is no longer in the processor's own caches, which takes about as"
+                    " long as all the rest. The reactor's time for a login is several times that,"
+                    " and Synapse's is milliseconds.",
+                ),
             ),
         ),
     )

@@ -16,9 +16,10 @@ TIMEOUT = 120.0
 """Longest wait for an answer, in seconds."""
 
 
-def get(path: str) -> bytes:
-    """Write a request."""
-    return f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+def get(path: str, **headers: str) -> bytes:
+    """Write a request, with headers whose names have underscores in place of hyphens."""
+    lines = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
+    return f"GET {path} HTTP/1.1\r\nHost: localhost\r\n{lines}\r\n".encode()
 
 
 def post(path: str, body: object) -> bytes:
@@ -128,17 +129,23 @@ class Connection:
 
 
 def ask_over_and_over(
-    connections: Sequence[Connection], request: bytes, expected: int, times: int
+    connections: Sequence[Connection], requests: Sequence[bytes], expected: int, times: int
 ) -> None:
-    """Send a request so many times, on each connection as soon as the last one is answered.
+    """Send so many requests, on each connection as soon as the last one is answered.
+
+    Args:
+        connections: Where they are sent.
+        requests: What each connection sends, over and over.
+        expected: The status of each answer.
+        times: How many, all connections together.
 
     Raises:
         RuntimeError: The status of an answer is not the expected one.
     """
     with selectors.DefaultSelector() as selector:
         unsent = times
-        for connection in connections[:times]:
-            selector.register(connection, selectors.EVENT_READ, connection)
+        for connection, request in zip(connections[:times], requests, strict=False):
+            selector.register(connection, selectors.EVENT_READ, (connection, request))
             connection.send(request)
             unsent -= 1
         unanswered = times
@@ -147,8 +154,9 @@ def ask_over_and_over(
             if not ready:
                 raise RuntimeError("the homeserver answers no more")
             for key, _ in ready:
-                key.data.answer(expected)
+                connection, request = key.data
+                connection.answer(expected)
                 unanswered -= 1
                 if unsent:
-                    key.data.send(request)
+                    connection.send(request)
                     unsent -= 1

@@ -16,17 +16,23 @@ class Goal:
 
     bound: float
     is_upper: bool
+    why: str = ""
+    """What stands in the way where it is missed, in Markdown."""
 
     @classmethod
-    def at_most(cls, bound: float) -> Goal:
-        return cls(bound, is_upper=True)
+    def at_most(cls, bound: float, why: str = "") -> Goal:
+        return cls(bound, True, why)
 
     @classmethod
-    def at_least(cls, bound: float) -> Goal:
-        return cls(bound, is_upper=False)
+    def at_least(cls, bound: float, why: str = "") -> Goal:
+        return cls(bound, False, why)
 
     def is_met(self, value: float) -> bool:
         return value <= self.bound if self.is_upper else value >= self.bound
+
+    def missed_by(self, value: float) -> float:
+        """Return how far a value is beyond the bound, as a part of it."""
+        return abs(value - self.bound) / self.bound
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,8 @@ class Figure:
     unit: str
     """Its unit, or `RATIO`, or `NUMBER`."""
     goal: Goal | None = None
+    at_best: float | None = None
+    """What the same run found for something that does a part of it only, so nothing beats it."""
 
     @property
     def median(self) -> float:
@@ -63,7 +71,7 @@ NUMBER = ""
 
 @dataclass(frozen=True)
 class Bars:
-    """A chart of things beside each other, with the spread of their rounds."""
+    """A chart of things that a reader chooses from, with the spread of their rounds."""
 
     name: str
     """Of the file, without its suffix."""
@@ -74,23 +82,9 @@ class Bars:
 
 
 @dataclass(frozen=True)
-class Lines:
-    """A chart of how something grows with something else."""
-
-    name: str
-    """Of the file, without its suffix."""
-    title: str
-    across: str
-    """What grows from left to right, on a logarithmic scale."""
-    unit: str
-    points: Mapping[str, tuple[tuple[float, float], ...]]
-    """What was measured at each place, of each thing."""
-
-
-@dataclass(frozen=True)
 class Result:
     """What one benchmark found."""
 
     title: str
     figures: tuple[Figure, ...]
-    charts: tuple[Bars | Lines, ...] = ()
+    charts: tuple[Bars, ...] = ()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from .core import Core
 from .crowd import crowd, gather
-from .figures import RATIO, Figure, Goal, Lines, Result
+from .figures import RATIO, Figure, Goal, Result
 from .rounds import in_turn, ratios
 
 if TYPE_CHECKING:
@@ -22,6 +22,11 @@ SIZES = (100, 1_000, 10_000, 100_000, 1_000_000)
 """How many users there are, one size after the other."""
 
 FEW = SIZES[0]
+
+OPENBAO = (
+    "The module stores nothing about these users, and asks for one path. OpenBao takes longer to"
+    " find that path among so many in memory."
+)
 
 
 def run(stage: Stage) -> Result:
@@ -53,22 +58,8 @@ def run(stage: Stage) -> Result:
         tuple(
             Figure(f"a login with {size:,} users in Vault, to {FEW}", rounds, RATIO, goal)
             for size, rounds in to_control.items()
-            for goal in [Goal.at_most(1.2)]
+            for goal in [Goal.at_most(1.2, OPENBAO)]
             if size > FEW
-        ),
-        (
-            Lines(
-                "growth",
-                f"A login, to one with {FEW} users in Vault",
-                "users in Vault",
-                RATIO,
-                {
-                    "a login": tuple(
-                        (float(size), statistics.median(rounds))
-                        for size, rounds in to_control.items()
-                    )
-                },
-            ),
         ),
     )
 

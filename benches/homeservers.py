@@ -23,16 +23,25 @@ class Provider(enum.Enum):
     OURS = "this module"
     HVAC_ON_REACTOR = "hvac on the reactor"
     HVAC_IN_THREAD_POOL = "hvac in Synapse's thread pool"
+    DATABASE = "a module that asks the database alone"
     REFUSING = "a module that asks nobody"
+    ACCEPTING = "a module that accepts without asking"
 
     @property
     def refused(self) -> str:
         """What becomes of logins with a wrong hash."""
         return f"refused by {self.value}"
 
+    @property
+    def accepted(self) -> str:
+        """What becomes of logins with the right hash."""
+        return f"accepted by {self.value}"
 
-ACCEPTED = f"accepted by {Provider.OURS.value}"
-"""What becomes of logins with the right hash."""
+    @property
+    def asks_vault(self) -> bool:
+        """Whether it matters to it how far away Vault is."""
+        return self in (self.OURS, self.HVAC_ON_REACTOR, self.HVAC_IN_THREAD_POOL)
+
 
 WRONG_HASH = "0" * 64
 
@@ -40,6 +49,8 @@ MODULES = {
     Provider.OURS: "synapse_vault_auth_provider.VaultAuthProvider",
     Provider.HVAC_ON_REACTOR: "benches.comparators.hvac_provider.HvacOnReactor",
     Provider.HVAC_IN_THREAD_POOL: "benches.comparators.hvac_provider.HvacInThreadPool",
+    Provider.DATABASE: "benches.comparators.database_provider.DatabaseAlone",
+    Provider.ACCEPTING: "benches.comparators.accepting_provider.Accepting",
     Provider.REFUSING: "tests.servers.refusing_provider.RefusingProvider",
 }
 
@@ -50,6 +61,7 @@ def homeserver(
     config: Mapping[str, Any],
     inside: Mapping[str, Any] | None = None,
     settings: Mapping[str, Any] | None = None,
+    database_delay: float = 0.0,
 ) -> Synapse:
     """Configure a homeserver, without starting it.
 
@@ -59,10 +71,14 @@ def homeserver(
         config: The provider's configuration.
         inside: Configurations of our module by names, to be measured from inside; see `inside`.
         settings: More of Synapse's own configuration.
+        database_delay: How far away its database is, in seconds; see `far_database`.
     """
-    modules = [{"module": MODULES[provider], "config": dict(config)}]
+    modules: list[dict[str, Any]] = [{"module": MODULES[provider], "config": dict(config)}]
     if inside is not None:
         modules.append({"module": "benches.inside.Inside", "config": dict(inside)})
+    if database_delay:
+        far = "benches.comparators.far_database.FarDatabase"
+        modules.append({"module": far, "config": {"delay": database_delay}})
     synapse = Synapse(
         directory,
         None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from synapse.module_api import (
@@ -11,6 +12,7 @@ from synapse.module_api import (
     ModuleApi,
     parse_json_object_from_request,
 )
+from synapse.util.async_helpers import concurrently_execute
 from synapse_vault_auth_provider import VaultAuthProvider
 from synapse_vault_auth_provider.login_types import LOGIN_TYPE
 
@@ -20,6 +22,13 @@ if TYPE_CHECKING:
     from synapse_vault_auth_provider.config import IncompleteSettings
 
 PATH = "/_synapse/client/bench/reactor_cpu"
+
+Login = tuple[str, str]
+"""A user id and a token hash."""
+
+Decide = Callable[[Login], Awaitable[None]]
+
+logger = logging.getLogger("synapse_vault_auth_provider")
 
 
 class Inside:
@@ -49,37 +58,56 @@ class _Resource(DirectServeJsonResource):
         self, request: SynapseRequest
     ) -> tuple[int, dict[str, float]]:
         order = parse_json_object_from_request(request)
-        logger = logging.getLogger("synapse_vault_auth_provider")
+        provider = self._providers.get(order["provider"])
+        decide = self._line_of(order) if provider is None else _login_at(provider, order)
         level = logger.level
         logger.setLevel(order["log_level"])
         try:
-            return 200, {
-                "seconds": await self._seconds(
-                    self._providers[order["provider"]],
-                    order["user_id"],
-                    {"token_hash": order["token_hash"]},
-                    order["logins"],
-                )
-            }
+            seconds = await self._seconds(
+                decide, order["logins"], order["rounds"], order["at_once"]
+            )
         finally:
             logger.setLevel(level)
+        return 200, {"seconds": seconds}
+
+    def _line_of(self, order: dict[str, Any]) -> Decide:
+        """Return what asks the homeserver and writes a line, as any module would."""
+        level = logging.INFO if order["is_accepted"] else logging.WARNING
+
+        async def decide(login: Login) -> None:
+            await self._api.check_user_exists(login[0])
+            logger.log(level, "Login of %s: ok: the hash is right [%.0f ms]", login[0], 1.0)
+
+        return decide
 
     async def _seconds(
-        self, provider: VaultAuthProvider, user_id: str, login: dict[str, str], times: int
+        self, decide: Decide, logins: list[Login], rounds: int, at_once: int
     ) -> float:
         """Return what a login costs this thread beyond the question whether the user exists.
 
         That question and logins take turns, so that all else that the reactor has to do falls on
         both alike.
         """
+
+        async def ask(login: Login) -> None:
+            await self._api.check_user_exists(login[0])
+
         spent = 0.0
-        for _ in range(times):
+        for _ in range(rounds):
             begun = time.thread_time()
-            await self._api.check_user_exists(user_id)
+            await concurrently_execute(ask, logins, at_once)
             asked = time.thread_time()
-            accepted = await provider.check_auth(user_id, LOGIN_TYPE, login)
+            await concurrently_execute(decide, logins, at_once)
             ended = time.thread_time()
-            if accepted is None:
-                raise RuntimeError("a login with the right hash was refused")
             spent += (ended - asked) - (asked - begun)
-        return spent / times
+        return spent / (rounds * len(logins))
+
+
+def _login_at(provider: VaultAuthProvider, order: dict[str, Any]) -> Decide:
+    async def decide(login: Login) -> None:
+        user_id, token_hash = login
+        found = await provider.check_auth(user_id, LOGIN_TYPE, {"token_hash": token_hash})
+        if (found is not None) is not order["is_accepted"]:
+            raise RuntimeError(f"a login ended with {found}")
+
+    return decide

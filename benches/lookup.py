@@ -16,7 +16,7 @@ import hvac
 from tests.harness.accounts import PATH_ROOT
 
 from .driven import Driven
-from .figures import RATIO, Bars, Figure, Goal, Result
+from .figures import RATIO, Figure, Goal, Result
 from .rounds import in_turn, ratios
 from .stage import CONFIG
 from .token_hash import in_python
@@ -34,6 +34,17 @@ OURS = "this module"
 WRK = "wrk"
 REQWEST = "a bare reqwest loop"
 HVAC = "hvac"
+
+ONE = (
+    "wrk and hvac ask Vault on the thread that waits. Here a thread of the module's asks, so that"
+    " the homeserver does not stand still: the reactor wakes it, and it wakes the reactor, both"
+    " from sleep on processors that sleep too."
+)
+MANY = (
+    "All processors are busy all the time, and Vault has to share them with who asks: what this"
+    " module and the reactor compute, Vault does not. With a machine of its own, Vault would not be"
+    " slower."
+)
 
 
 class Lookups:
@@ -117,32 +128,36 @@ def run(stage: Stage) -> Result:
     return Result(
         "A lookup and verification through the reactor",
         (
-            Figure("one at a time, median", one[OURS], "µs"),
-            Figure("one at a time, to wrk", ratios(one[OURS], one[WRK]), RATIO, Goal.at_most(1.5)),
+            Figure("one at a time, median: this module", one[OURS], "µs"),
+            Figure(
+                "one at a time, to wrk",
+                ratios(one[OURS], one[WRK]),
+                RATIO,
+                Goal.at_most(1.4, ONE),
+                statistics.median(ratios(one[REQWEST], one[WRK])),
+            ),
             Figure(
                 "hvac one at a time, to ours",
                 ratios(one[HVAC], one[OURS]),
                 RATIO,
-                Goal.at_least(2.5),
+                Goal.at_least(2.5, ONE),
+                statistics.median(ratios(one[HVAC], one[REQWEST])),
             ),
-            Figure(
-                "a bare reqwest loop one at a time, to wrk", ratios(one[REQWEST], one[WRK]), RATIO
+            *(
+                Figure(f"one at a time, median: {name}", one[name], "µs")
+                for name in (WRK, REQWEST, HVAC)
             ),
-            Figure(f"{IN_FLIGHT} in flight", many[OURS], "/s"),
+            Figure(f"{IN_FLIGHT} in flight: this module", many[OURS], "/s"),
             Figure(
                 f"{IN_FLIGHT} in flight, to wrk",
                 ratios(many[OURS], many[WRK]),
                 RATIO,
-                Goal.at_least(0.8),
+                Goal.at_least(0.85, MANY),
+                statistics.median(ratios(many[REQWEST], many[WRK])),
             ),
-            Figure(
-                f"a bare reqwest loop with {IN_FLIGHT} in flight, to wrk",
-                ratios(many[REQWEST], many[WRK]),
-                RATIO,
+            *(
+                Figure(f"{IN_FLIGHT} in flight: {name}", many[name], "/s")
+                for name in (WRK, REQWEST)
             ),
-        ),
-        (
-            Bars("lookup", "A lookup, one at a time: median", "µs", one),
-            Bars("lookup_many", f"Lookups a second, {IN_FLIGHT} in flight", "/s", many),
         ),
     )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from .connection import Connection, post, vault_login
 from .far_server import FarServer
-from .figures import RATIO, Bars, Figure, Goal, Result
+from .figures import RATIO, Figure, Goal, Result
 from .homeservers import Provider, homeserver
 from .mas_stand_in import MasStandIn
 from .rounds import in_turn, ratios
@@ -103,7 +103,6 @@ def _measure(stage: Stage, near: Synapse, far: Synapse) -> Result:
                 for name, values in taken.items()
             ),
         ),
-        (Bars("mas_logins", "The reactor's time for an accepted login, all in all", "ms", times),),
     )
 
 

@@ -13,7 +13,7 @@ from tests.servers import Synapse
 
 from . import remembering
 from .crowd import gather
-from .figures import Bars, Figure, Goal, Result
+from .figures import Figure, Goal, Result
 from .rounds import in_turn
 from .smaps import resident
 from .stage import CONFIG
@@ -47,7 +47,6 @@ def run(stage: Stage) -> Result:
                 Goal.at_most(450),
             ),
         ),
-        (Bars("memory_use", "A homeserver's memory at rest", "MB", at_rest),),
     )
 
 

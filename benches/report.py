@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from .figures import Figure
+    from .figures import Figure, Goal
     from .results import Recorded
 
 BEGIN = "<!-- make bench writes what follows -->"
@@ -37,14 +37,21 @@ class Row(NamedTuple):
     def of(cls, figure: Figure) -> Row:
         goal = verdict = spread = ""
         if figure.goal:
-            bound = in_unit(f"{figure.goal.bound:,.12g}", figure.unit)
-            goal = f"at {'most' if figure.goal.is_upper else 'least'} {bound}"
-            verdict = "met" if figure.goal.is_met(figure.median) else "missed"
+            goal = goal_in_words(figure.goal, figure.unit)
+            verdict = "met"
+            if not figure.goal.is_met(figure.median):
+                verdict = f"missed by {100 * figure.goal.missed_by(figure.median):.1f} %"
         if figure.lowest != figure.highest:
             highest = in_unit(shown(figure.highest), figure.unit)
             spread = f"{shown(figure.lowest)} to {highest}"
         median = in_unit(shown(figure.median), figure.unit)
         return cls(figure.what, median, spread, str(len(figure.rounds)), goal, verdict)
+
+
+def goal_in_words(goal: Goal, unit: str) -> str:
+    """Say which values a goal allows."""
+    bound = in_unit(f"{goal.bound:,.12g}", unit)
+    return f"at {'most' if goal.is_upper else 'least'} {bound}"
 
 
 def shown(value: float) -> str:
@@ -72,7 +79,30 @@ def markdown(recorded: Mapping[str, Recorded], charts: str) -> str:
     sections = (
         _section(one, charts, "" if common else conditions(one)) for one in recorded.values()
     )
-    return "\n\n".join((*filter(None, [common]), *sections))
+    return "\n\n".join((*filter(None, [common]), _missed_goals(recorded), *sections))
+
+
+def _missed_goals(recorded: Mapping[str, Recorded]) -> str:
+    """Say of each goal that is missed how close it is, and what bounds it."""
+    lines = [
+        _missed_goal(one.result.title, figure, figure.goal)
+        for one in recorded.values()
+        for figure in one.result.figures
+        if figure.goal and not figure.goal.is_met(figure.median)
+    ]
+    return "\n".join(("### Goals that are missed", "", *(lines or ["None."])))
+
+
+def _missed_goal(title: str, figure: Figure, goal: Goal) -> str:
+    row = Row.of(figure)
+    best = ""
+    if figure.at_best is not None:
+        best = f" At best it is {in_unit(shown(figure.at_best), figure.unit)}."
+    why = f" {goal.why}" if goal.why else ""
+    return (
+        f"- **{title}: {row.what}.** {row.median}, {row.verdict}: the goal is {row.goal}."
+        f"{best}{why}"
+    )
 
 
 def _common_conditions(recorded: Mapping[str, Recorded]) -> str:
@@ -97,7 +127,7 @@ def _section(recorded: Recorded, charts: str, conditions: str) -> str:
         "| " + " | ".join(cell.replace("|", "\\|") for cell in Row.of(figure)) + " |"
         for figure in result.figures
     )
-    table = "\n".join((HEADING, *rows)).replace("| missed |", "| **missed** |")
+    table = "\n".join((HEADING, *rows)).replace("| missed by", "| **missed** by")
     drawn = (f"![{chart.title}]({charts}/{chart.name}.svg)" for chart in result.charts)
     return "\n\n".join(filter(None, (f"### {result.title}", conditions, table, *drawn)))
 

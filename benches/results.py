@@ -7,7 +7,7 @@ import re
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from .figures import Bars, Figure, Goal, Lines, Result
+from .figures import Bars, Figure, Goal, Result
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,10 +79,6 @@ def _figure(found: dict[str, Any]) -> Figure:
     return Figure(**{**found, "rounds": tuple(found["rounds"]), "goal": goal})
 
 
-def _chart(found: dict[str, Any]) -> Bars | Lines:
-    if "points" in found:
-        lines = found["points"].items()
-        points = {name: tuple((across, up) for across, up in line) for name, line in lines}
-        return Lines(**{**found, "points": points})
+def _chart(found: dict[str, Any]) -> Bars:
     rounds = {name: tuple(values) for name, values in found["rounds"].items()}
     return Bars(**{**found, "rounds": rounds})

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import statistics
 import subprocess
-import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from functools import partial
+from itertools import cycle, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import requests
 from synapse_vault_auth_provider import token_hash
 
 from tests.harness.secrets_engine import MODULE_POLICY, MOUNT, Engine
@@ -20,6 +19,7 @@ from tests.servers.pki import Authority
 from tests.servers.plugin import PLUGIN, plugin_directory, register
 from tests.servers.synapse import SERVER_NAME, Synapse
 
+from .connection import Connection, ask_over_and_over, get, post
 from .figures import RATIO, Bars, Figure, Goal, Result
 from .rounds import in_turn, ratios
 from .smaps import resident
@@ -27,7 +27,7 @@ from .stage import LOGIN_SECRET
 from .wrk import Wrk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Sequence
 
     from tests.servers import OpenBao
 
@@ -37,15 +37,17 @@ RELEASED = Path(__file__).parents[1] / "dist" / PLUGIN
 """What `make engine` builds."""
 
 READERS = 64
-
-LOCALPART = "leasing"
-
-USER_ID = f"@{LOCALPART}:{SERVER_NAME}"
+"""How many read at the same time where many do. Each reads the lease of a user of its own."""
 
 LEASE = "a lease"
 LOGIN = "the login alone"
 BY_ENGINE = "the engine's login/"
 BY_KV = "a KV engine of version 1"
+
+READS = (
+    "OpenBao asks the plugin's process over gRPC, and the plugin asks OpenBao for what is stored in"
+    " the same way. Its own engines are part of it."
+)
 
 COOKIE = {
     "VAULT_BACKEND_PLUGIN": "6669da05-b1c8-4f49-97d9-c8e5bed98e20",
@@ -70,44 +72,43 @@ class Site:
         }
         self.synapse = Synapse(stage.directory / "leases-synapse", config, log_level="WARNING")
         self.synapse.start()
-        self.synapse.register(LOCALPART)
         self.engine.write(
             f"config/homeserver/{SERVER_NAME}", {"cs_url": self.synapse.url, "request_timeout": 60}
         )
-        self.engine.write(
-            f"config/user/{LOCALPART}/{SERVER_NAME}", {"login_secret": LOGIN_SECRET, "ttl": "1h"}
-        )
+        self.localparts = [f"leasing{number}" for number in range(READERS)]
+        for localpart in self.localparts:
+            self.synapse.insert_user(f"@{localpart}:{SERVER_NAME}")
+            self.engine.write(
+                f"config/user/{localpart}/{SERVER_NAME}",
+                {"login_secret": LOGIN_SECRET, "ttl": "1h"},
+            )
         self.openbao.cli("secrets", "enable", "-path=one", "-version=1", "kv")
         self.openbao.cli("kv", "put", "-mount=one", "entry", f"login_secret={LOGIN_SECRET}")
-        self._hash = token_hash(LOGIN_SECRET, USER_ID)
-        self._sessions = threading.local()
+        self.leases = Asked(
+            int(self.openbao.port),
+            [
+                get(
+                    f"/v1/{MOUNT}/user/{localpart}/{SERVER_NAME}",
+                    X_Vault_Token=self.openbao.root_token,
+                )
+                for localpart in self.localparts
+            ],
+        )
+        self.logins = Asked(int(self.synapse.port), list(map(bare_login, self.localparts)))
 
-    def lease(self) -> None:
-        """Read a lease."""
-        self._client.get(
-            f"{self.openbao.url}/v1/{MOUNT}/user/{LOCALPART}/{SERVER_NAME}",
-            headers={"X-Vault-Token": self.openbao.root_token},
-            timeout=120,
-        ).raise_for_status()
+    def stop(self) -> None:
+        """Stop what this has started itself."""
+        for asked in (self.leases, self.logins):
+            asked.close()
+        self.synapse.stop()
 
-    def log_in(self) -> None:
-        """Do what the engine does for it at the homeserver."""
-        body = {
-            "type": "io.t2bot.vault",
-            "identifier": {"type": "m.id.user", "user": USER_ID},
-            "token_hash": self._hash,
-        }
-        self._client.post(
-            f"{self.synapse.url}/_matrix/client/v3/login", json=body, timeout=120
-        ).raise_for_status()
-
-    @property
-    def _client(self) -> requests.Session:
-        """Return a client of this thread's own, which keeps its connections."""
-        if not hasattr(self._sessions, "client"):
-            self._sessions.client = requests.Session()
-        client: requests.Session = self._sessions.client
-        return client
+    def open_leases(self) -> int:
+        """Return how many leases there are that have not ended, as OpenBao has them."""
+        return sum(
+            len(self.openbao.api("LIST", f"sys/leases/lookup/{path}")["data"]["keys"])
+            for localpart in self.localparts
+            for path in [f"{MOUNT}/user/{localpart}/{SERVER_NAME}"]
+        )
 
     def plugin(self) -> int:
         """Return the id of the plugin's process."""
@@ -121,40 +122,89 @@ class Site:
         return found
 
 
+def bare_login(localpart: str) -> bytes:
+    """Write the login that the engine makes for a lease."""
+    user_id = f"@{localpart}:{SERVER_NAME}"
+    body = {
+        "type": "io.t2bot.vault",
+        "identifier": {"type": "m.id.user", "user": user_id},
+        "token_hash": token_hash(LOGIN_SECRET, user_id),
+        "initial_device_display_name": "a lease",
+    }
+    return post("/_matrix/client/v3/login", body)
+
+
+class Asked:
+    """A server that is asked the same for each of several users, over connections that stay."""
+
+    def __init__(self, port: int, requests: Sequence[bytes]) -> None:
+        self.times = 0
+        """How often it was asked."""
+        self._requests = requests
+        self._open = ExitStack()
+        self._connections = [self._open.enter_context(Connection(port)) for _ in requests]
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._open.close()
+
+    def median(self, count: int) -> float:
+        """Ask so often, one after the other; return how long an answer takes, in milliseconds."""
+        times = []
+        for request in islice(cycle(self._requests), count):
+            started = time.perf_counter()
+            self._connections[0].ask(request)
+            times.append(time.perf_counter() - started)
+        self.times += count
+        return statistics.median(times) * 1e3
+
+    def rate(self, count: int) -> float:
+        """Ask so often, over all connections at once; return how many answers come a second."""
+        started = time.perf_counter()
+        ask_over_and_over(self._connections, self._requests, 200, count)
+        self.times += count
+        return count / (time.perf_counter() - started)
+
+
 def run(stage: Stage) -> Result:
     """Measure leases and logins in turn, secrets beside those of a KV engine, and the process."""
     site = Site(stage)
     try:
-        return _run(stage, site)
+        return measured(stage, site)
     finally:
-        site.synapse.stop()
+        site.stop()
 
 
-def _run(stage: Stage, site: Site) -> Result:
-    rounds, count = stage.scale(15, 2), stage.scale(60, 5)
+def measured(stage: Stage, site: Site) -> Result:
+    """Measure what runs."""
+    count, together = stage.scale(40, 5), stage.scale(320, READERS)
+    things = {LEASE: site.leases, LOGIN: site.logins}
+    for asked in things.values():
+        # Connections open, and everybody's login/ is known.
+        asked.rate(READERS)
     one = in_turn(
-        rounds,
-        {LEASE: lambda: median(site.lease, count), LOGIN: lambda: median(site.log_in, count)},
+        stage.scale(15, 2), {name: partial(it.median, count) for name, it in things.items()}
     )
     many = in_turn(
-        stage.scale(9, 2),
-        {
-            LEASE: lambda: rate(site.lease, stage.scale(640, READERS)),
-            LOGIN: lambda: rate(site.log_in, stage.scale(640, READERS)),
-        },
+        stage.scale(9, 2), {name: partial(it.rate, together) for name, it in things.items()}
     )
     secrets = secret_reads(stage, site)
-    leases = stage.scale(10_000, 200)
-    rate(site.lease, leases)
+    leases = stage.scale(10_000, 300)
+    site.leases.rate(leases - site.leases.times)
+    if site.open_leases() != leases:
+        raise RuntimeError(f"{site.open_leases()} leases instead of {leases}")
     added = tuple(a - b for a, b in zip(one[LEASE], one[LOGIN], strict=True))
     return Result(
         "Leases of the secrets engine",
         (
             Figure("reading a lease, median", one[LEASE], "ms"),
+            Figure("the login that it makes alone, median", one[LOGIN], "ms"),
             Figure("what the engine adds to the login", added, "ms", Goal.at_most(5)),
             Figure(
                 "a lease, to the login", ratios(one[LEASE], one[LOGIN]), RATIO, Goal.at_most(1.3)
             ),
+            Figure(f"{READERS} readers at once: leases", many[LEASE], "/s"),
+            Figure(f"{READERS} at once: logins alone", many[LOGIN], "/s"),
             Figure(
                 f"{READERS} readers at once, to as many logins",
                 ratios(many[LEASE], many[LOGIN]),
@@ -165,10 +215,10 @@ def _run(stage: Stage, site: Site) -> Result:
                 "the module's read of a secret, to that of a KV engine of version 1",
                 ratios(secrets[BY_ENGINE], secrets[BY_KV]),
                 RATIO,
-                Goal.at_most(3),
+                Goal.at_most(3, READS),
             ),
             Figure(
-                f"memory of the plugin with {leases} leases",
+                f"memory of the plugin with {leases:,} leases",
                 (resident(site.plugin()) / 1e6,),
                 "MB",
                 Goal.at_most(20),
@@ -185,30 +235,13 @@ def _run(stage: Stage, site: Site) -> Result:
     )
 
 
-def median(do: Callable[[], None], count: int) -> float:
-    """Return how long something takes, in milliseconds."""
-    times = []
-    for _ in range(count):
-        started = time.perf_counter()
-        do()
-        times.append(time.perf_counter() - started)
-    return statistics.median(times) * 1e3
-
-
-def rate(do: Callable[[], None], count: int) -> float:
-    """Return how often a second something is done by `READERS` at once."""
-    started = time.perf_counter()
-    with ThreadPoolExecutor(READERS) as pool:
-        list(pool.map(lambda _: do(), range(count)))
-    return count / (time.perf_counter() - started)
-
-
 def secret_reads(stage: Stage, site: Site) -> dict[str, tuple[float, ...]]:
     """Read the same secret from both engines, one read at a time, in microseconds."""
     headers = {"X-Vault-Token": site.openbao.root_token}
+    user_id = f"@{site.localparts[0]}:{SERVER_NAME}"
     base, seconds = f"{site.openbao.url}/v1", stage.scale(2, 1)
     clients = {
-        BY_ENGINE: Wrk(f"{base}/{MOUNT}/login/{USER_ID}", headers, connections=1),
+        BY_ENGINE: Wrk(f"{base}/{MOUNT}/login/{user_id}", headers, connections=1),
         BY_KV: Wrk(f"{base}/one/entry", headers, connections=1),
     }
     return in_turn(

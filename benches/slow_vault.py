@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from .connection import TIMEOUT, Connection, get, vault_login
 from .figures import RATIO, Bars, Figure, Goal, Result
-from .homeservers import ACCEPTED, WRONG_HASH, Provider
+from .homeservers import WRONG_HASH, Provider
 from .rounds import in_turn, ratios
 from .stage import FAR
 from .waits import wait_at_any_time
@@ -34,6 +34,14 @@ OTHER = get("/_matrix/client/versions")
 
 OURS = Provider.OURS.refused
 REFUSING = Provider.REFUSING.refused
+ACCEPTED = Provider.OURS.accepted
+
+COMPARED = (
+    Provider.OURS,
+    Provider.HVAC_ON_REACTOR,
+    Provider.HVAC_IN_THREAD_POOL,
+    Provider.REFUSING,
+)
 
 
 @dataclass
@@ -100,7 +108,7 @@ class Crowd:
 
 def run(stage: Stage) -> Result:
     """Send wrong hashes, and for comparison right ones."""
-    homeservers = stage.homeservers(*Provider, is_vault_far=True)
+    homeservers = stage.homeservers(*COMPARED, is_vault_far=True)
     wrong = [vault_login(user.user_id, WRONG_HASH) for user in stage.users]
     right = [vault_login(user.user_id, user.token_hash) for user in stage.users]
 

@@ -109,7 +109,7 @@ class Stage:
             is_vault_far: Whether that takes place with the far Vault.
         """
         # Who does not ask Vault has it neither near nor far.
-        keys = {one: (one, is_vault_far and one is not Provider.REFUSING) for one in providers}
+        keys = {one: (one, is_vault_far and one.asks_vault) for one in providers}
         missing = [key for key in keys.values() if key not in self._homeservers]
         started = [self._configured(*key) for key in missing]
         for synapse in started:

@@ -23,7 +23,7 @@ from tests.harness.login_service import LoginDriver
 from tests.servers import Synapse
 from tests.servers.synapse import SERVER_NAME
 
-from .figures import NUMBER, Bars, Figure, Goal, Result
+from .figures import NUMBER, Figure, Goal, Result
 from .mann_whitney import compare
 
 if TYPE_CHECKING:
@@ -192,17 +192,5 @@ def run(stage: Stage) -> Result:
             *figures("core", core, [(ENTRY, NO_ENTRY)]),
             Figure(f"core: {WRONG} against {NO_SECRET}, beyond Vault", beyond_vault(core), "µs"),
             *figures("Synapse", synapse, PAIRS),
-        ),
-        tuple(
-            Bars(
-                f"timing_{where}",
-                f"A refused login, through {title}",
-                "µs",
-                {kind: tuple(median(times) for times in by) for kind, by in samples.items()},
-            )
-            for where, title, samples in (
-                ("core", "the core", core),
-                ("synapse", "Synapse", synapse),
-            )
         ),
     )
