@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 
 DIST = Path(__file__).parents[1] / "dist"
 
+WHEEL = (
+    "Most of it is one library. It has TLS with its own cryptography (aws-lc), so that it depends"
+    " on nothing that is installed, and all that the command line does."
+)
+
 HOMESERVER = "import time, prometheus_client, synapse.module_api"
 """What a homeserver has loaded when it comes to its modules."""
 
@@ -30,7 +35,7 @@ def run(stage: Stage) -> Result:
         "Footprint",
         (
             Figure("importing the module", imported, "ms", Goal.at_most(15)),
-            Figure("the wheel", (size,), "MB", Goal.at_most(4)),
+            Figure("the wheel", (size,), "MB", Goal.at_most(4, WHEEL)),
         ),
     )
 

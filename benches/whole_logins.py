@@ -73,7 +73,7 @@ def run(stage: Stage) -> Result:
     homeservers = stage.homeservers(*Provider)
     wrong = [vault_login(user.user_id, WRONG_HASH) for user in stage.users[:AT_ONCE]]
     right = [vault_login(user.user_id, user.token_hash) for user in stage.users[:AT_ONCE]]
-    refusals, sessions = stage.scale(160, 32), stage.scale(64, 16)
+    refusals, sessions = stage.scale(160, 32), stage.scale(48, 16)
     with ExitStack() as stack:
 
         def logins(
@@ -94,7 +94,7 @@ def run(stage: Stage) -> Result:
         password = wrong_password(homeservers[Provider.REFUSING])
         # It takes as long as a hundred others.
         in_a_row[BCRYPT] = logins(Provider.REFUSING, [password], 403, 2, 1)
-        count = stage.scale(21, 3)
+        count = stage.scale(31, 3)
         one = measured(count, in_a_row)
         many = measured(count, at_once)
 
