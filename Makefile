@@ -52,6 +52,9 @@ CASES ?= 250000
 RUNS ?= 2000000
 LOGINS ?= 2000
 
+# Some shells forbid it, and then every process that shares the tests compiles all of them again.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Everything below is for POSIX sh; one shell a recipe keeps traps and variables together.
 .ONESHELL:
 .SHELLFLAGS := -euc

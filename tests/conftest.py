@@ -5,10 +5,16 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from typing import TYPE_CHECKING
 
 import pytest
 
+from .servers import SynapseProcess
+from .servers.launcher import Launcher
 from .servers.orphans import adopt_orphans, end_children
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def pytest_configure() -> None:
@@ -32,6 +38,19 @@ def pytest_unconfigure() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin what takes long first, so that no process is left alone with it in the end."""
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def launcher() -> Iterator[Launcher | None]:
+    """Have Synapse forked; a test of how a process starts names the Python that is to run it."""
+    if sys.platform != "linux":
+        # Nobody would adopt what is forked.
+        yield None
+        return
+    with Launcher() as launcher:
+        SynapseProcess.launcher = launcher
+        yield launcher
+        SynapseProcess.launcher = None
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ from .configurations import (
     settings_to_serve,
 )
 from .servers import Registration, Synapse
+from .servers.process import START_TIMEOUT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -200,8 +201,8 @@ def test_synapse_does_not_start(
         # A parent that gets as far as to fork ends with 0, and leaves a file with the child's id.
         settings={"daemonize": True},
     )
-    synapse.spawn(synapse.command, synapse.environment)
-    assert synapse.wait() == 1
+    synapse.launch()
+    assert synapse.wait(START_TIMEOUT) == 1
     output = synapse.output()
     assert f"{registration.value}.<item 0>.config.{key}'" in output
     assert f"{key}: " in output

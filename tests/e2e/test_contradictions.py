@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.servers.process import START_TIMEOUT
 from tests.servers.synapse import MODULE, Synapse
 
 if TYPE_CHECKING:
@@ -61,11 +61,9 @@ BOTH = "modules and password_providers load this module for the same secrets"
 
 def refusal(synapse: Synapse) -> str:
     """Start a homeserver that cannot start; return what it says of it."""
-    result = subprocess.run(
-        synapse.command, env=synapse.environment, capture_output=True, text=True, timeout=120
-    )
-    assert result.returncode != 0
-    return result.stderr
+    synapse.launch()
+    assert synapse.wait(START_TIMEOUT) != 0
+    return synapse.output()
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +9,7 @@ import requests
 
 from tests.harness.stack import SINCE_MAS
 from tests.servers import Mas, Registration
+from tests.servers.process import START_TIMEOUT
 from tests.servers.synapse import SERVER_NAME, SYNAPSE_VERSION, Synapse
 
 if TYPE_CHECKING:
@@ -27,11 +27,9 @@ pytestmark = [
 
 def refusal(synapse: Synapse) -> str:
     """Start a homeserver that cannot start; return what it says of it."""
-    result = subprocess.run(
-        synapse.command, env=synapse.environment, capture_output=True, text=True, timeout=120
-    )
-    assert result.returncode != 0
-    return result.stderr
+    synapse.launch()
+    assert synapse.wait(START_TIMEOUT) != 0
+    return synapse.output()
 
 
 def test_mas_and_no_key_for_it(tmp_path: Path, session_stack: Stack) -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.servers import Registration, Synapse
+from tests.servers import Registration, Synapse, SynapseProcess
+from tests.servers.process import START_TIMEOUT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,19 +25,24 @@ def configured(directory: Path, registration: Registration, **config: Any) -> Sy
     return Synapse(directory, {**address, **config}, registration=registration)
 
 
-def run(synapse: Synapse, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a program of Synapse's to its end."""
-    environment = {"PATH": os.environ["PATH"], "HOME": str(synapse.directory)}
-    command = [sys.executable, "-m", *arguments]
-    return subprocess.run(
-        command,
-        cwd=synapse.directory,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+class Tool(SynapseProcess):
+    """A program that is run with a homeserver's configuration, and ends."""
+
+    def __init__(self, synapse: Synapse, *program: str) -> None:
+        super().__init__(program[0], synapse.directory)
+        self._program = program
+
+    @property
+    def program(self) -> tuple[str, ...]:
+        """The module of Synapse's that is run, and its arguments."""
+        return self._program
+
+
+def run(synapse: Synapse, *program: str) -> tuple[int, str]:
+    """Run a program of Synapse's to its end; return the exit code and what it wrote."""
+    tool = Tool(synapse, *program)
+    tool.launch()
+    return tool.wait(START_TIMEOUT), tool.output()
 
 
 @pytest.mark.parametrize(
@@ -60,18 +63,17 @@ def test_only_a_process_that_serves_clients_needs_what_is_missing(
         (script + "generate_workers_map", "--config-path", path),
         ("synapse.app.admin_cmd", "-c", path, "export-data", "@alice:example.org"),
     ):
-        result = run(synapse, *tool)
-        assert result.returncode == 0, result.stderr
-    assert "Config parses OK" in run(synapse, "synapse.config", "read", "x", "-c", path).stdout
-    homeserver = run(synapse, "synapse.app.homeserver", "-c", path)
-    assert homeserver.returncode != 0
-    assert f"ConfigError: {key}: " in homeserver.stderr
+        code, written = run(synapse, *tool)
+        assert code == 0, written
+    assert "Config parses OK" in run(synapse, "synapse.config", "read", "x", "-c", path)[1]
+    code, written = run(synapse, "synapse.app.homeserver", "-c", path)
+    assert code != 0
+    assert f"ConfigError: {key}: " in written
 
 
 def test_a_mistake_stops_the_tools_too(tmp_path: Path) -> None:
     synapse = configured(tmp_path, Registration.MODERN, login_timeout="soon")
-    result = run(
-        synapse, "synapse._scripts.generate_workers_map", "--config-path", str(synapse.config_path)
-    )
-    assert result.returncode != 0
-    assert "login_timeout" in result.stderr + result.stdout
+    tool = "synapse._scripts.generate_workers_map"
+    code, written = run(synapse, tool, "--config-path", str(synapse.config_path))
+    assert code != 0
+    assert "login_timeout" in written

@@ -17,7 +17,9 @@ from .port import ReservedPort
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-START_TIMEOUT = 60.0
+    from .launcher import Process
+
+START_TIMEOUT = 120.0
 """Time a server may take to answer its first request, in seconds."""
 
 STOP_TIMEOUT = 30.0
@@ -36,7 +38,7 @@ class Server:
         self.url = f"http://127.0.0.1:{self.port}"
         self.ca_cert: Path | None = None
         """Whom to trust if the server speaks TLS; it may write the file when it starts."""
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Process | None = None
 
     def _start(
         self, command: Sequence[str | Path], environment: Mapping[str, str], probe: str
@@ -122,8 +124,11 @@ class Server:
             self.process.send_signal(signal_number)
         return self.wait()
 
-    def wait(self) -> int:
+    def wait(self, timeout: float = STOP_TIMEOUT) -> int:
         """Wait until the process ends and return its exit code.
+
+        Args:
+            timeout: How long, in seconds.
 
         Raises:
             subprocess.TimeoutExpired: It did not end in time. It is killed.
@@ -132,7 +137,7 @@ class Server:
         if process is None:
             raise RuntimeError(f"{self.name} is not running")
         try:
-            return process.wait(STOP_TIMEOUT)
+            return process.wait(timeout)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

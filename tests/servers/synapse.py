@@ -9,7 +9,6 @@ import hmac
 import json
 import secrets
 import sqlite3
-import sys
 from contextlib import closing, contextmanager
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -53,7 +52,7 @@ class Synapse(SynapseProcess):
         settings: Mapping[str, Any] | None = None,
         listeners: Sequence[Mapping[str, Any]] = (),
         environment: Mapping[str, str] | None = None,
-        python: str = sys.executable,
+        python: str | None = None,
         log_level: str = "DEBUG",
         has_metrics: bool = False,
     ) -> None:
@@ -67,12 +66,14 @@ class Synapse(SynapseProcess):
             settings: More of Synapse's own configuration.
             listeners: More of its listeners.
             environment: More environment variables.
-            python: The interpreter that Synapse is installed in.
+            python: The interpreter that is started for it, if none may be that has Synapse
+                imported already.
             log_level: From which level on Synapse writes its log.
             has_metrics: Whether it shows metrics.
         """
-        super().__init__("synapse", directory, environment=environment, log_level=log_level)
-        self.python = python
+        super().__init__(
+            "synapse", directory, environment=environment, log_level=log_level, python=python
+        )
         self.config_path = directory / "homeserver.yaml"
         self.shared_secret = secrets.token_hex(16)
         signing_key = base64.b64encode(secrets.token_bytes(32)).decode().rstrip("=")
@@ -114,9 +115,9 @@ class Synapse(SynapseProcess):
         self.config_path.write_text(json.dumps(configuration, indent=1))
 
     @property
-    def command(self) -> list[str]:
-        """The command that starts the server in the foreground."""
-        return [self.python, "-m", "synapse.app.homeserver", "-c", str(self.config_path)]
+    def program(self) -> tuple[str, ...]:
+        """The module of Synapse's that is run, and its arguments."""
+        return ("synapse.app.homeserver", "-c", str(self.config_path))
 
     def register(self, localpart: str, password: str | None = None) -> str:
         """Create an account; return its user id. Without a password given, nobody knows it.

@@ -90,7 +90,7 @@ class Worker(SynapseProcess):
         self.config_path.write_text(json.dumps(configuration, indent=1))
 
     @property
-    def command(self) -> list[str]:
-        """The command that starts the worker in the foreground."""
-        configurations = ["-c", str(self.main.config_path), "-c", str(self.config_path)]
-        return [self.main.python, "-m", "synapse.app.generic_worker", *configurations]
+    def program(self) -> tuple[str, ...]:
+        """The module of Synapse's that is run, and its arguments."""
+        configurations = ("-c", str(self.main.config_path), "-c", str(self.config_path))
+        return ("synapse.app.generic_worker", *configurations)
