@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,9 +14,14 @@ from tests.harness.provisioning import new_id
 from tests.servers.port import ReservedPort
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from concurrent.futures import Future
     from pathlib import Path
 
+    from tests.harness.command_line import Ended
     from tests.harness.provisioning import Site
+
+pytestmark = pytest.mark.long
 
 LONGEST = 20.0
 """Time that a verb may take in all, in seconds. It takes five for a server that may be restarting
@@ -33,6 +40,19 @@ VERBS: dict[str, tuple[str, ...]] = {
 """How each is called."""
 
 WITHOUT_HOMESERVER = {"rotate", "list"}
+OF_ADMINISTRATORS = ("provision", "revoke", "profile")
+
+AT_ONCE = 5
+"""How many calls are under way."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """How a call ended, and how long it took, in seconds."""
+
+    user_id: str
+    ended: Ended
+    took: float
 
 
 @pytest.fixture(scope="module")
@@ -40,48 +60,59 @@ def cli(shared_site: Site, tmp_path_factory: pytest.TempPathFactory) -> CommandL
     return CommandLine(shared_site, tmp_path_factory.mktemp("unreachable"))
 
 
-@pytest.fixture
-def account(cli: CommandLine) -> str:
-    """Return the id of an account that was provisioned."""
-    user_id = new_id("unreachable")
-    cli.run("provision", "--no-token", user_id).check_success()
-    return user_id
+@pytest.fixture(scope="module")
+def attempts(cli: CommandLine) -> Iterator[dict[tuple[str, str], Future[Attempt]]]:
+    """Return all calls, which are made at once, as each of them does little but wait."""
+    port = ReservedPort()
+    nowhere = f"http://127.0.0.1:{port}"
+    token = cli.directory / "token"
+    token.write_text(cli.site.admin_token)
+    calls: dict[tuple[str, str], tuple[tuple[str | Path, ...], dict[str, Any]]] = {}
+    for verb in VERBS:
+        calls["vault", verb] = ((), {"VAULT_ADDR": nowhere})
+    for verb in VERBS.keys() - WITHOUT_HOMESERVER:
+        calls["homeserver", verb] = (("--homeserver", nowhere), {})
+    for verb in OF_ADMINISTRATORS:
+        options = ("--homeserver", nowhere, "--admin-token-file", token)
+        calls["administrator", verb] = (options, {})
+
+    def attempt(key: tuple[str, str]) -> Attempt:
+        options, environment = calls[key]
+        user_id = new_id("unreachable")
+        cli.run("provision", "--no-token", user_id).check_success()
+        arguments = [argument.format(user=user_id) for argument in VERBS[key[1]]]
+        began = time.monotonic()
+        ended = cli.run(*options, *arguments, **environment)
+        return Attempt(user_id, ended, time.monotonic() - began)
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        yield {key: pool.submit(attempt, key) for key in calls}
 
 
-def check_gives_up(
-    cli: CommandLine, account: str, verb: str, *options: str | Path, **environment: Any
-) -> None:
-    arguments = [argument.format(user=account) for argument in VERBS[verb]]
-    began = time.monotonic()
-    ended = cli.run(*options, *arguments, **environment)
-    took = time.monotonic() - began
+def check_gives_up(attempt: Attempt) -> None:
+    ended = attempt.ended
     assert ended.code == 1, ended
     assert "cannot reach" in ended.err, ended
     assert "Traceback" not in ended.err
-    assert took < LONGEST, ended
+    assert attempt.took < LONGEST, ended
 
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_where_no_vault_listens_a_verb_gives_up_after_five_seconds(
-    cli: CommandLine, account: str, verb: str
+    attempts: dict[tuple[str, str], Future[Attempt]], verb: str
 ) -> None:
-    port = ReservedPort()
-    check_gives_up(cli, account, verb, VAULT_ADDR=f"http://127.0.0.1:{port}")
+    check_gives_up(attempts["vault", verb].result())
 
 
 @pytest.mark.parametrize("verb", sorted(VERBS.keys() - WITHOUT_HOMESERVER))
 def test_where_no_homeserver_listens_a_verb_gives_up_after_five_seconds(
-    cli: CommandLine, account: str, verb: str
+    attempts: dict[tuple[str, str], Future[Attempt]], verb: str
 ) -> None:
-    port = ReservedPort()
-    check_gives_up(cli, account, verb, "--homeserver", f"http://127.0.0.1:{port}")
+    check_gives_up(attempts["homeserver", verb].result())
 
 
-@pytest.mark.parametrize("verb", ["provision", "revoke", "profile"])
+@pytest.mark.parametrize("verb", OF_ADMINISTRATORS)
 def test_an_administrators_verb_gives_up_as_soon(
-    cli: CommandLine, account: str, tmp_path: Path, verb: str
+    attempts: dict[tuple[str, str], Future[Attempt]], verb: str
 ) -> None:
-    port = ReservedPort()
-    (tmp_path / "token").write_text(cli.site.admin_token)
-    options = ("--homeserver", f"http://127.0.0.1:{port}", "--admin-token-file", tmp_path / "token")
-    check_gives_up(cli, account, verb, *options)
+    check_gives_up(attempts["administrator", verb].result())
