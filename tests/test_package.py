@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import sysconfig
@@ -76,6 +75,26 @@ def run(command: list[str | Path], cwd: Path, **environment: str) -> str:
     )
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
+
+
+def unpack(source_archive: Path, directory: Path) -> None:
+    """Have in a directory what is in the archive, and write no file that is there already.
+
+    Cargo builds again what was written later than it was built.
+    """
+    with tarfile.open(source_archive) as archive:
+        contents = {
+            directory / member.name.partition("/")[2]: file.read()
+            for member in archive.getmembers()
+            if (file := archive.extractfile(member)) is not None
+        }
+    for path in directory.rglob("*"):
+        if path.is_file() and path not in contents:
+            path.unlink()
+    for path, content in contents.items():
+        if not path.is_file() or path.read_bytes() != content:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
 
 
 def test_the_wheel_is_for_every_cpython_from_3_10_on(version: str) -> None:
@@ -152,12 +171,7 @@ def test_the_sources_hold_all_that_building_and_testing_the_core_needs(
 def test_a_wheel_can_be_built_from_the_sources_alone(source_archive: Path, tmp_path: Path) -> None:
     # Always the same place, so that what was built of it before is of use.
     unpacked = ROOT / "target" / "sdist"
-    shutil.rmtree(unpacked, ignore_errors=True)
-    with tarfile.open(source_archive) as archive:
-        archive.extractall(unpacked, filter="data")
-    for path in unpacked.rglob("*"):
-        # The archive's times are those of long ago, and Cargo builds only what is newer.
-        path.touch()
+    unpack(source_archive, unpacked)
     run(
         [
             sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation",
@@ -167,7 +181,7 @@ def test_a_wheel_can_be_built_from_the_sources_alone(source_archive: Path, tmp_p
             "--config-settings=build-args=--profile dev --locked --offline"
             " --config profile.dev.package.synapse-vault-auth-provider-core.codegen-units=255"
             " -- --cfg unpacked",
-            "--wheel-dir", tmp_path, next(unpacked.iterdir()),
+            "--wheel-dir", tmp_path, unpacked,
         ],
         cwd=tmp_path,
         # The dependencies are there already; what the sources are checked for is their own crate.
