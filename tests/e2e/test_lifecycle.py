@@ -48,6 +48,16 @@ NOT_OURS = [
 
 on_every_interpreter = pytest.mark.parametrize("interpreter", interpreters(), ids=str)
 
+on_others_at_night = pytest.mark.parametrize(
+    "interpreter",
+    [
+        interpreters()[0],
+        *(pytest.param(other, marks=pytest.mark.nightly) for other in interpreters()[1:]),
+    ],
+    ids=str,
+)
+"""What every interpreter shows in the other tests too, in a form that is harder to end."""
+
 
 @pytest.fixture
 def vault() -> Iterator[BrokenVault]:
@@ -143,7 +153,7 @@ def test_without_the_module(start: Start) -> None:
     end_well(start(interpreters()[0]))
 
 
-@on_every_interpreter
+@on_others_at_night
 def test_it_ends_when_idle(interpreter: Interpreter, start: Start, vault: BrokenVault) -> None:
     end_well(start(interpreter, vault.url))
 
@@ -161,7 +171,7 @@ def test_it_ends_while_vault_does_not_answer(
     assert login.answer is None or login.answer.status_code >= 400
 
 
-@on_every_interpreter
+@on_others_at_night
 def test_it_ends_while_a_login_is_tried_again_and_vault_refuses_connections(
     interpreter: Interpreter, start: Start, vault: BrokenVault
 ) -> None:
