@@ -11,22 +11,15 @@ if TYPE_CHECKING:
 PATIENCE = 120.0
 """Time after which something counts as never happening, in seconds."""
 
+FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.2
+"""Time between two looks, in seconds. It grows, as looking takes time from what is waited for."""
 
-def wait_until(
-    what: str,
-    condition: Callable[[], object],
-    longest: float = PATIENCE,
-    interval: float = 0.02,
-) -> None:
-    """Wait until the condition is true; fail if it is not within so many seconds.
 
-    Args:
-        what: Goes into the failure.
-        condition: Is asked again and again.
-        longest: How long to wait, in seconds.
-        interval: The pause after each question, in seconds.
-    """
+def wait_until(what: str, condition: Callable[[], object], longest: float = PATIENCE) -> None:
+    """Wait until the condition is true; fail if it is not within `longest`, in seconds."""
     deadline = time.monotonic() + longest
+    pause = FIRST_PAUSE
     while not condition():
         assert time.monotonic() < deadline, f"never came to be: {what}"
-        time.sleep(interval)
+        time.sleep(pause)
+        pause = min(pause * 1.2, LONGEST_PAUSE)

@@ -58,7 +58,7 @@ def check_memory(site: EngineSite, what: str) -> None:
 
 def wait_for_all(what: str, condition: Callable[[], object]) -> None:
     """Wait as long as it takes to end ten thousand sessions; the questions take long as well."""
-    wait_until(what, condition, longest=LONGEST, interval=0.5)
+    wait_until(what, condition, longest=LONGEST)
 
 
 @many
