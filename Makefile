@@ -44,7 +44,7 @@ ARGS ?=
 # All of them, unless some are named.
 TESTS ?=
 # More than there may be processors, as the tests wait more than they compute.
-TEST_PROCESSES ?= 4
+TEST_PROCESSES ?= 6
 
 # What `make fuzz` makes up for each part of the core: input of a known shape, and input that is led
 # by what it reaches. And how many logins.

@@ -17,6 +17,8 @@ import pytest
 
 from .pythons import ROOT, Interpreter, interpreters, uv, wheel
 
+pytestmark = pytest.mark.long
+
 VECTORS = ROOT / "tests" / "vectors" / "token_hash.json"
 
 IMPORT_REPORT = """\

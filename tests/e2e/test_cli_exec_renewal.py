@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from tests.harness.stack import Stack
 
+pytestmark = pytest.mark.long
+
 BOT = f"@cli-exec-renewal:{SERVER_NAME}"
 
 LIFETIME = 9

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from .accounts import Account
 
-_DIGEST = re.compile(r"[0-9a-fA-F]{64}")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 _VAULT_TOKEN = re.compile(r"(?<![\w.])s\.[0-9a-z]{24}(?![0-9a-z])")
 """What OpenBao grants, in lower case: the module's tokens are known to nobody but the module."""
 
@@ -19,12 +19,14 @@ class Confidential:
     """All secrets, Vault tokens and token hashes of a test session. No log may hold any."""
 
     def __init__(self) -> None:
-        self._texts: set[str] = set()
+        self._texts: dict[str, str | None] = {}
+        """In lower case, each with the first digest in it."""
 
     def add(self, text: str) -> str:
         """Remember a text, unless it is too short to tell from an accident, and return it."""
         if len(text) >= 16:
-            self._texts.add(text)
+            digest = _DIGEST.search(text.lower())
+            self._texts[text.lower()] = digest[0] if digest else None
         return text
 
     def add_account(self, account: Account) -> Account:
@@ -44,7 +46,8 @@ class Confidential:
         """Fail if one of them is in a text, whatever its case."""
         written = written.lower()
         assert not _VAULT_TOKEN.search(written), "a Vault token in the log"
-        # There are thousands of hashes, which are all looked for at once.
+        # There are thousands of texts. Nearly all have a digest in them, and these are looked for
+        # all at once.
         digests = {
             digits[start : start + 64]
             for digits in re.findall(r"[0-9a-f]{64,}", written)
@@ -52,7 +55,7 @@ class Confidential:
         }
         leaked = [
             text
-            for text in self._texts
-            if (text.lower() in digests if _DIGEST.fullmatch(text) else text.lower() in written)
+            for text, digest in self._texts.items()
+            if (digest is None or digest in digests) and text in written
         ]
         assert not leaked, f"{len(leaked)} confidential texts in the log, such as {leaked[0]!r}"

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from tests.harness.provisioning import Site
     from tests.harness.secrets_engine import EngineSite
 
+pytestmark = pytest.mark.long
+
 STOPPED = 75
 
 

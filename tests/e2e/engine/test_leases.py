@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from tests.harness.stack import Stack
     from tests.servers.relay import Request
 
+pytestmark = pytest.mark.long
+
 DAY = 86_400
 
 

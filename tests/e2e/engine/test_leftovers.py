@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from tests.servers import OpenBao
     from tests.servers.relay import Request
 
+pytestmark = pytest.mark.long
+
 
 def is_login(request: Request) -> bool:
     """Tell whether a request opens a session."""

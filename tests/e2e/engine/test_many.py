@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from tests.harness.secrets_engine import EngineSite
 
+pytestmark = pytest.mark.long
+
 AT_ONCE = 32
 """How many requests the engine has under way to one homeserver at most."""
 

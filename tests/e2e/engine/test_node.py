@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from tests.harness.confidential import Confidential
     from tests.harness.stack import Stack
 
+pytestmark = pytest.mark.long
+
 READERS = 16
 
 REQUEST_TIMEOUT = 3.0
