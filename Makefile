@@ -143,7 +143,7 @@ optimized: $(BENCH_VENV)/stamp wheel
 	$(BENCH_BIN)/pip install --quiet --disable-pip-version-check --force-reinstall --no-deps "$$wheel"
 
 # `make test` does less of the same. Symbols tell Valgrind what to count in the code as released.
-fuzz: install ## Look for trouble by the million: CASES and RUNS for each part, LOGINS over HTTP
+fuzz: install ## Look for faults with millions of inputs: CASES and RUNS for each part, LOGINS over HTTP
 	PROPTEST_CASES=$(CASES) cargo test --locked --package synapse-vault-auth-provider-core --package $(ENGINE) --lib fuzz::
 	$(MAKE) fuzz-guided
 	WRONG_DOORS_CASES=$(LOGINS) $(BIN)/python -m pytest tests/e2e/test_wrong_doors.py
@@ -287,7 +287,7 @@ audit-tools:
 
 lock: $(VENV)/stamp ## Pin the newest versions of what development needs, and what the oldest Synapse does
 	cd requirements
-	for name in synapse dev bench audit; do
+	for name in synapse dev bench audit openbao-oldest; do
 	  $(COMPILE) --upgrade --custom-compile-command 'make lock' --output-file $$name.txt $$name.in
 	done
 	$(COMPILE) --upgrade --no-strip-extras --exclude-newer $(OLDEST_SYNAPSE_DATE) \
