@@ -10,8 +10,6 @@ mod keys;
 mod mas;
 mod module;
 mod provisioning;
-#[cfg(test)]
-mod provisioning_tests;
 mod proxies;
 mod section;
 mod sources;

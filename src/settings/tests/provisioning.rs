@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::keys;
-use super::provisioning::{login_times, parse, parse_kv_location, token_origin};
-use super::sources::{Merged, Precedence, Sources, TokenOrigin};
+use super::super::keys;
+use super::super::provisioning::{login_times, parse, parse_kv_location, token_origin};
+use super::super::sources::{Merged, Precedence, Sources, TokenOrigin};
 use crate::provisioning::{Config, LoginTimes};
 
 fn mapping(value: Value) -> Map<String, Value> {
