@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use reqwest::StatusCode;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::status::{is_transient, may_follow_the_deed};
 use crate::http::{ServerResponse, TransportError};
 use crate::retry::Transient;
 use crate::text::quote;
@@ -51,8 +51,8 @@ pub enum HomeserverError {
     Unexpected {
         /// What is wrong, as a sentence.
         what: String,
-        /// Whether it may have been done all the same: success was answered, in words that are not
-        /// Matrix's.
+        /// Whether it may have been done all the same: a success was answered, with a body that is
+        /// not of Matrix.
         may_have_applied: bool,
     },
 }
@@ -73,7 +73,7 @@ impl HomeserverError {
             errcode: errcode.map(ToOwned::to_owned),
             message: quote(message.unwrap_or_default()),
             retry_after: retry_after.or(answer.retry_after),
-            may_have_applied: !is_read && is_after_the_deed(answer.status),
+            may_have_applied: !is_read && may_follow_the_deed(answer.status),
         }
     }
 
@@ -114,7 +114,7 @@ impl HomeserverError {
 impl Transient for HomeserverError {
     fn is_transient(&self) -> bool {
         match self {
-            Self::Refused { status, .. } => matches!(status, 429 | 500 | 502..=599),
+            Self::Refused { status, .. } => is_transient(*status),
             Self::NoAnswer { cause, .. } => cause.is_transient(),
             Self::Unexpected { .. } => false,
         }
@@ -143,14 +143,6 @@ struct ErrorBody {
     retry_after_ms: Value,
 }
 
-/// Whether something may have been done before this status was answered. 501 is for requests that
-/// are not known, 503 is a proxy's that has nobody to ask.
-fn is_after_the_deed(status: StatusCode) -> bool {
-    status.is_server_error()
-        && status != StatusCode::NOT_IMPLEMENTED
-        && status != StatusCode::SERVICE_UNAVAILABLE
-}
-
 fn is_errcode(text: &str) -> bool {
     let is_of_a_name = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
     (1..=LONGEST_ERRCODE).contains(&text.len()) && text.bytes().all(is_of_a_name)
@@ -174,6 +166,7 @@ fn said(errcode: Option<&str>, message: &str) -> String {
 mod tests {
     use zeroize::Zeroizing;
 
+    use reqwest::StatusCode;
     use reqwest::header::HeaderMap;
 
     use super::*;

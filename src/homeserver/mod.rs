@@ -2,7 +2,8 @@
 //! accounts are made, opened, described and closed with.
 //!
 //! From the bottom up:
-//! * [`HomeserverUrl`], [`AccessToken`] and [`HomeserverError`] are what the rest speaks in.
+//! * [`HomeserverUrl`], [`AccessToken`] and [`HomeserverError`] are what the rest speaks in; `status`
+//!   says what an answer without success means.
 //! * `request` is one request, of our own making or of the `ruma` crate's; [`Homeserver`] sends it.
 //! * Everybody's: `discovery` (what the homeserver offers), `profile`, `media`.
 //! * With one's own session: `session` (log in and out), `login_endpoint` (where), `whoami`,
@@ -34,6 +35,7 @@ mod reauthentication;
 mod registration;
 mod request;
 mod session;
+mod status;
 #[cfg(test)]
 mod tests;
 mod token;

@@ -18,7 +18,7 @@ use super::{AccessToken, HomeserverError, HomeserverUrl};
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Room for every body with a secret, so that growing leaves no copies behind.
-const BODY_CAPACITY: usize = 16 * 1024;
+pub const BODY_CAPACITY: usize = 16 * 1024;
 
 /// What ruma's request of type `R` chooses its path by.
 pub type PathInput<'a, R> =
@@ -62,8 +62,7 @@ impl<'a> Request<'a> {
         path: &[&str],
         body: &impl Serialize,
     ) -> Result<Self, HomeserverError> {
-        let mut json = Zeroizing::new(Vec::with_capacity(BODY_CAPACITY));
-        serde_json::to_writer(&mut *json, body).map_err(|_| unbuilt())?;
+        let json = to_json(body).ok_or_else(unbuilt)?;
         let mut request = Self { method, body: Some(Bytes::from_owner(json)), ..Self::get(path) };
         let json = HeaderValue::from_static("application/json");
         request.headers.insert(CONTENT_TYPE, json);
@@ -149,6 +148,12 @@ impl<'a> Request<'a> {
 /// The percent-encoded path that has these segments, whatever characters they are made of.
 pub fn encode(path: &[&str]) -> String {
     path.iter().flat_map(|part| once("/").chain(utf8_percent_encode(part, ENCODED))).collect()
+}
+
+/// A body in JSON, which is wiped on drop; `None` if JSON cannot express it.
+pub fn to_json(body: &impl Serialize) -> Option<Zeroizing<Vec<u8>>> {
+    let mut json = Zeroizing::new(Vec::with_capacity(BODY_CAPACITY));
+    serde_json::to_writer(&mut *json, body).ok().map(|()| json)
 }
 
 fn unbuilt() -> HomeserverError {

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from tests.servers import Relay
 from tests.servers.mas.records import CompatSession, PersonalSession, UpstreamLink, UserEmail
-from tests.servers.synapse import SERVER_NAME
 
 from .mas_deployment import MasDeployment
 from .provisioning import POLICY, Site, localpart_of
@@ -198,8 +197,3 @@ class _Relay(Relay):
 
     def answer(self, request: Request, body: bytes) -> Reply | Reset | Silence:
         return self._scaffold.treat(request, lambda: super(_Relay, self).answer(request, body))
-
-
-def id_of(user: User) -> str:
-    """Return the Matrix id of a user at MAS."""
-    return f"@{user.username}:{SERVER_NAME}"

@@ -14,7 +14,7 @@ use crate::sync::Mutex;
 /// What the token is for.
 const SCOPE: &str = "urn:mas:admin";
 
-/// How long a token lives that comes without a word about it.
+/// How long a token counts as valid if MAS does not say.
 const UNSAID_LIFE: Duration = Duration::from_secs(60);
 
 /// How long a token is kept at most, whatever life it is said to have.
@@ -53,7 +53,7 @@ impl AccessTokens {
     /// The token in use, another one than `refused`. Fetches one if there is none.
     ///
     /// # Errors
-    /// Why there is none to be had.
+    /// Why no token can be fetched.
     pub(super) async fn token(
         &self,
         oauth: &OAuth,

@@ -21,7 +21,7 @@ const PAGE_SIZE: &str = "100";
 ///
 /// Every exchange has the same time limit, follows no redirect and reads no answer longer than one
 /// mebibyte. A request is tried once, and once more with another token if MAS does not know the
-/// first one: when to try again is the caller's to say.
+/// first one. The caller decides about further attempts.
 pub struct MasClient {
     oauth: OAuth,
     tokens: AccessTokens,
@@ -155,7 +155,7 @@ impl MasClient {
         serde_json::from_slice(&answer.body).map_err(|_| self.not_of_mas(request))
     }
 
-    /// The error for a success in words that are not MAS'.
+    /// The error for a success whose body is not of MAS' API.
     pub(super) fn not_of_mas(&self, request: &Request<'_>) -> MasError {
         MasError::Unexpected {
             what: format!(

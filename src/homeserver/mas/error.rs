@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use reqwest::StatusCode;
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::homeserver::error::repeats;
+use crate::homeserver::status::{is_transient, may_follow_the_deed};
 use crate::http::{ServerResponse, TransportError};
 use crate::retry::Transient;
 use crate::text::quote;
@@ -80,7 +80,7 @@ impl MasError {
             message: message_in(answer, secrets),
             retry_after: answer.retry_after,
             is_of_admin_api: is_of_admin_api(answer),
-            may_have_applied: !is_read && is_after_the_deed(answer.status),
+            may_have_applied: !is_read && may_follow_the_deed(answer.status),
         }
     }
 
@@ -130,7 +130,7 @@ impl Transient for MasError {
     fn is_transient(&self) -> bool {
         match self {
             Self::Refused { status, .. } | Self::ClientRefused { status, .. } => {
-                matches!(status, 429 | 500 | 502..=599)
+                is_transient(*status)
             }
             Self::NoAnswer { cause, .. } => cause.is_transient(),
             Self::Unexpected { .. } => false,
@@ -149,8 +149,8 @@ impl Transient for MasError {
     }
 }
 
-/// What an answer without success says: the titles of the admin API's errors, the error of OAuth 2.0,
-/// or a line of plain text. What is HTML says nothing.
+/// What an answer without success says: the titles of the admin API's errors, the error of OAuth
+/// 2.0, or a line of plain text. HTML is left out.
 pub(super) fn message_in(answer: &ServerResponse, secrets: &[&str]) -> String {
     let message = match serde_json::from_slice::<ErrorBody>(&answer.body) {
         Ok(ErrorBody { errors, error, error_description }) => {
@@ -179,13 +179,6 @@ struct ErrorBody {
     error: Value,
     #[serde(default)]
     error_description: Value,
-}
-
-/// Whether something may have been done before this status was answered.
-fn is_after_the_deed(status: StatusCode) -> bool {
-    status.is_server_error()
-        && status != StatusCode::NOT_IMPLEMENTED
-        && status != StatusCode::SERVICE_UNAVAILABLE
 }
 
 fn said(message: &str) -> String {

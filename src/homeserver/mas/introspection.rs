@@ -12,11 +12,11 @@ use crate::homeserver::AccessToken;
 /// What MAS says of a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Introspection {
-    /// Nobody may use it, or it is none: MAS does not say which.
+    /// Nobody may use it, or it is no token: MAS does not say which.
     Inactive,
     /// It works.
     Active {
-        /// Which client it was given to; `None` if that is none that has a ULID.
+        /// Which client it was given to; `None` if the client's id is no ULID.
         client_id: Option<Ulid>,
         /// Whose it is.
         user_id: Option<Ulid>,

@@ -39,7 +39,7 @@ pub struct PersonalSession {
 pub struct CreatedSession {
     /// The session.
     pub session: PersonalSession,
-    /// Its token, which MAS says this once.
+    /// Its token, which MAS tells in this answer alone.
     pub access_token: AccessToken,
 }
 
@@ -90,8 +90,8 @@ impl PersonalSession {
 impl MasClient {
     /// Opens a personal session.
     ///
-    /// It must not be sent twice: each answer may be of a session of its own. What a lost answer left
-    /// is found by the mark in its name.
+    /// It must not be sent twice: each request may open a session of its own. If an answer is lost,
+    /// the session is found by the mark in its name.
     ///
     /// # Errors
     /// 410 if the user is deactivated, 404 if there is none, and what kept MAS from answering.

@@ -8,14 +8,11 @@ use url::form_urlencoded;
 use zeroize::Zeroizing;
 
 use super::MasError;
-use crate::homeserver::request::encode;
+use crate::homeserver::request::{BODY_CAPACITY, encode, to_json};
 use crate::http::BaseUrl;
 
 /// Where the admin API begins.
 pub const ADMIN_API: &str = "/api/admin/v1";
-
-/// Room for every body with a secret, so that growing leaves no copies behind.
-const BODY_CAPACITY: usize = 4 * 1024;
 
 /// What a request is for, as it is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,8 +97,7 @@ impl<'a> Request<'a> {
 
     /// A POST below the admin API with a JSON body, which is wiped on drop.
     pub fn post(kind: RequestKind, path: &[&str], body: &impl Serialize) -> Result<Self, MasError> {
-        let mut json = Zeroizing::new(Vec::with_capacity(BODY_CAPACITY));
-        serde_json::to_writer(&mut *json, body).map_err(|_| unbuilt())?;
+        let json = to_json(body).ok_or_else(unbuilt)?;
         let request = Self::of(kind, Method::POST, format!("{ADMIN_API}{}", encode(path)));
         Ok(request.with_body("application/json", json))
     }
@@ -169,8 +165,8 @@ impl<'a> Request<'a> {
         self
     }
 
-    /// Whether the request changes nothing. What asks for a token does not: what the token is for
-    /// was not sent yet.
+    /// Whether the request changes nothing. A request for a token is one: what the token is for was
+    /// not sent yet.
     pub fn is_read(&self) -> bool {
         self.method == Method::GET
             || matches!(self.kind, RequestKind::Introspect | RequestKind::Token)

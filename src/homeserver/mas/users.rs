@@ -88,30 +88,6 @@ impl MasClient {
         self.modify(id, "deactivate", &json!({ "skip_erase": skip_erase })).await
     }
 
-    /// Opens an account again that was closed.
-    ///
-    /// # Errors
-    /// As for [`Self::deactivate_user`].
-    pub async fn reactivate_user(&self, id: &Ulid) -> Result<(), MasError> {
-        self.act(&modification(id, "reactivate")).await
-    }
-
-    /// Locks an account.
-    ///
-    /// # Errors
-    /// As for [`Self::deactivate_user`].
-    pub async fn lock_user(&self, id: &Ulid) -> Result<(), MasError> {
-        self.act(&modification(id, "lock")).await
-    }
-
-    /// Unlocks an account.
-    ///
-    /// # Errors
-    /// As for [`Self::deactivate_user`].
-    pub async fn unlock_user(&self, id: &Ulid) -> Result<(), MasError> {
-        self.act(&modification(id, "unlock")).await
-    }
-
     /// Says whether the user may ask for the scopes of administrators.
     ///
     /// # Errors
@@ -146,10 +122,6 @@ impl MasClient {
         let path = ["users", id.as_str(), verb];
         self.act(&Request::post(RequestKind::ModifyUser, &path, body)?).await
     }
-}
-
-fn modification(id: &Ulid, verb: &str) -> Request<'static> {
-    Request::post_nothing(RequestKind::ModifyUser, &["users", id.as_str(), verb])
 }
 
 /// The form of MAS' answer.

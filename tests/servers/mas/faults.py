@@ -46,17 +46,6 @@ class Faults:
         """Hold the work up."""
         return self._add(method, path, times, before=lambda _: time.sleep(seconds))
 
-    def delay_answer(
-        self, method: str, path: str, seconds: float, *, times: int | None = None
-    ) -> Fault:
-        """Do the work at once, and answer late."""
-
-        def wait(_: Request, answer: Answer) -> Answer:
-            time.sleep(seconds)
-            return answer
-
-        return self._add(method, path, times, after=wait)
-
     def refuse_connection(self, method: str, path: str, *, times: int | None = 1) -> Fault:
         """Hang up and do nothing."""
         return self._add(method, path, times, before=_drop)
