@@ -19,7 +19,7 @@ pub struct Config {
     /// The client that may use the admin API of Matrix Authentication Service, where that signs users
     /// in.
     pub mas: Option<homeserver::mas::Config>,
-    /// How long the sessions are that the module opens there, if its configuration says so.
+    /// How long the sessions live that the module opens there, if its configuration says so.
     pub mas_session_lifetime: Option<Duration>,
     /// Whether the module passes other logins on to it, if its configuration says so.
     pub mas_passes_other_logins: bool,

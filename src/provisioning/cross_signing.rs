@@ -1,8 +1,8 @@
 //! Helps an account that has lost its cross-signing keys, where Matrix Authentication Service (MAS)
 //! signs users in.
 //!
-//! There the homeserver lets nobody replace keys who has no browser session at MAS. The secret that
-//! MAS and the homeserver share lets us allow it.
+//! There the homeserver lets a user replace keys only with a browser session at MAS. The secret
+//! that MAS and the homeserver share lets us allow it.
 
 use std::time::{Duration, SystemTime};
 

@@ -23,7 +23,7 @@ pub struct Replaced {
 pub enum Holders {
     /// They end, as they do when a client logs in at MAS itself.
     Replaced(Replaced),
-    /// One of them is somebody's whom a login here must not harm.
+    /// One of them belongs to a client that a login here must not harm.
     Protected,
 }
 

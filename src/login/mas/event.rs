@@ -60,7 +60,7 @@ pub enum LogoutResult {
     Done,
     /// The token is that of a session that was not opened here.
     NotOurs,
-    /// The token is none, or works no more.
+    /// It is no token, or no longer works.
     UnknownToken,
     /// MAS does not answer, for this reason.
     Unavailable(String),

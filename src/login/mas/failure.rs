@@ -7,7 +7,7 @@ use crate::retry::{RetryError, Transient};
 /// Why MAS has not done what a login needs.
 #[derive(Debug)]
 pub enum Failure {
-    /// It failed so.
+    /// A request to MAS failed.
     Failed(MasError),
     /// The time was over. Holds the failure before, if there was one.
     TimedOut(Option<MasError>),

@@ -51,7 +51,7 @@ impl LostSessions {
         Self { client, notices, looking: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 
-    /// The same, once the last attempt has ended, which is under way still.
+    /// The same, after the last attempt, which is still under way.
     pub fn look_for_after(&self, creating: Creating, mut lost: Lost) {
         let logins = self.clone();
         tokio::spawn(async move {

@@ -22,7 +22,7 @@ use crate::random::RandomError;
 use crate::retry::{Deadline, Transient, retry};
 use crate::user_id::UserId;
 
-/// What a session is called that its client has no name for.
+/// The name of a session for which its client gives none.
 const UNNAMED: &str = "Login with a secret from Vault";
 
 /// How long a login waits for the end of the sessions that it replaces.
@@ -57,7 +57,7 @@ impl From<Failure> for Refusal {
     }
 }
 
-/// The account at MAS, if it is one to log in with.
+/// The account at MAS, if it may log in.
 async fn account_of(
     logins: &MasLogins,
     user_id: &UserId,
@@ -129,14 +129,15 @@ async fn create(logins: &Arc<MasLogins>, request: &SessionRequest) -> Result<Ope
     };
     let created = create_until(logins, request, &user, &device, turn).await;
     let (created, lost) = created.map_err(|failure| match failure {
-        // Nothing failed but to have a turn early enough.
+        // Nothing failed: the turn came too late.
         Failure::TimedOut(None) if waited > deadline.limit() / 2 => Failure::Overloaded,
         failure => failure,
     })?;
     Ok(Opened { user, device, replaced, lost, created })
 }
 
-/// Has MAS open the session, again if it fails for the moment. Each attempt has a mark of its own.
+/// Has MAS open the session, and tries again after a transient error. Each attempt has a mark of
+/// its own.
 ///
 /// Returns the session, and the attempts before it whose answers were lost.
 async fn create_until(
@@ -169,7 +170,7 @@ async fn create_until(
             Ok(name) => name,
             Err(error) => break unsent(error),
         };
-        // It ends by itself, whoever waits for it: only then is it known what it has left.
+        // It ends by itself even if nobody waits for it: only then is it known what it has left.
         let mut creating = tokio::spawn({
             let (logins, turn) = (Arc::clone(logins), Arc::clone(&turn));
             let (user, name, scope) = (user.id.clone(), name.clone(), scope.clone());
@@ -192,7 +193,7 @@ async fn create_until(
                 break Failure::TimedOut(None);
             }
             Err(_) => {
-                // Nobody waits for the session any more that may come.
+                // Nobody waits any more for a session that may still come.
                 lost.names.push(name);
                 logins.lost.look_for_after(creating, lost);
                 return Err(Failure::TimedOut(failed));
@@ -250,7 +251,7 @@ async fn clean_up(logins: Arc<MasLogins>, opened: Opened) {
     if !lost.names.is_empty() {
         let _ = end_those_found(client, &mut lost).await;
     }
-    // A failure is made good by the next login.
+    // If this fails, the next login does it.
     let _ = expired::end(client, &user.id, &lost.device, &created.session.created_at).await;
     logins.lost.look_for(lost);
 }

@@ -174,7 +174,7 @@ impl<'a> Claim<'a> {
                 let created = CreatedAccount { created_as, creation_ts, profile };
                 self.promote(&intent, version, created).await
             }
-            // Perhaps a request of ours created it, whose answer got lost.
+            // A request of ours may have created it, and its answer was lost.
             Ok(Created::AlreadyThere) if may_have_applied => Ok(Step::Again),
             Ok(Created::AlreadyThere) if self.request.adopt => {
                 self.adopt(&intent.login_secret, version, &intent.versions(version)).await
@@ -229,7 +229,7 @@ impl<'a> Claim<'a> {
             version = written.version;
             let (outcome, _) = self.create(&intent.password, left_over).await;
             let created = match outcome {
-                // It may be ours, and nothing tells.
+                // It may be ours: nothing shows whose it is.
                 Err(error) if found.is_at_homeserver == Some(true) && error.status == Some(409) => {
                     return Err(undecided(self.account, &error.message));
                 }

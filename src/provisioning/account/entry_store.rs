@@ -17,8 +17,8 @@ use crate::vault::{EntryVersion, KvEntry, VaultError, Written};
 /// How often an entry is read again because others write it as well.
 const MAX_ROUNDS: u32 = 20;
 
-/// How long is waited before that: a node of Vault may be behind, and another call that has begun
-/// may be about to finish.
+/// How long to wait before that: a node of Vault may be behind, and another call that has begun may
+/// be about to finish.
 const ROUND_INTERVAL: Duration = Duration::from_millis(150);
 
 /// How many versions are destroyed at once. Vault keeps ten of each entry by default.
@@ -37,7 +37,7 @@ pub struct Current {
     pub version: u32,
     /// What it holds.
     pub record: Record,
-    /// Whether there is anything in it, of whatever meaning.
+    /// Whether the entry has any content, whatever it means.
     pub is_stored: bool,
     /// When it was written, by Vault's clock; `None` if Vault did not say.
     pub written: Option<SystemTime>,
@@ -95,7 +95,7 @@ impl<'a> EntryStore<'a> {
         if written.is_some() || !may_have_applied.into_inner() {
             return Ok(written);
         }
-        // Perhaps it was a request of ours whose answer got lost.
+        // It may have been a request of ours whose answer was lost.
         let newest = self.read().await?;
         let is_ours =
             newest.fields.as_ref() == Some(&fields) && newest.version.checked_sub(1) == Some(after);
@@ -137,7 +137,7 @@ impl<'a> EntryStore<'a> {
         for version in &entry.intent_versions {
             let read = || self.entry.read_version(*version);
             let held = retry(self.deadline, &action, read).await?;
-            // In an entry that was copied the numbers may be those of anything.
+            // In a copied entry the numbers may be those of any versions.
             if matches!(Record::of(held), Record::Intent(_)) {
                 intents.push(*version);
             }

@@ -11,7 +11,7 @@ use crate::sync::Mutex;
 /// How long an answer is remembered.
 const LIFETIME: Duration = Duration::from_secs(60);
 
-/// How long an answer is waited for that only makes an error more helpful.
+/// How long to wait for an answer that only makes an error more helpful.
 const LONGEST_GLANCE: Duration = Duration::from_secs(5);
 
 /// Who signs users in at one homeserver, and which logins are served there.

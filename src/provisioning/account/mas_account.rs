@@ -14,7 +14,7 @@ use crate::retry::Deadline;
 /// How many sessions are ended at a time: MAS has ten connections to its database, for everybody.
 const ENDED_AT_A_TIME: usize = 4;
 
-/// How often sessions are listed and ended before something is wrong: others open them.
+/// How often sessions are listed and ended. If there are still some then, others keep opening them.
 const MAX_ROUNDS: u32 = 5;
 
 /// One account at MAS, by the client that may use its admin API.
@@ -64,7 +64,7 @@ impl<'a> MasAccount<'a> {
         Self { account: RemoteAccount { deadline, ..self.account.clone() }, ..self.clone() }
     }
 
-    /// The account, with MAS' clock; `None` if MAS has none of this very name.
+    /// The account, with MAS' clock; `None` if MAS has none of exactly this name.
     ///
     /// # Errors
     /// What kept MAS from answering.
@@ -74,7 +74,7 @@ impl<'a> MasAccount<'a> {
         self.retry(&format!("look {id} up"), || client.look_up_user(localpart)).await
     }
 
-    /// The account, where there has to be one.
+    /// The account, which must exist.
     ///
     /// # Errors
     /// When there is none, and what kept MAS from answering.
@@ -90,7 +90,7 @@ impl<'a> MasAccount<'a> {
         })
     }
 
-    /// The account, where it has to be one to log in with.
+    /// The account, which must be one that can log in.
     ///
     /// # Errors
     /// When there is none or nobody may use it, and what kept MAS from answering.

@@ -13,7 +13,7 @@ use crate::homeserver::mas::{
 use crate::homeserver::{AccessToken, Session};
 use crate::retry::Deadline;
 
-/// What a session is called whose device has no name.
+/// The name of a session whose device has none.
 const LABEL: &str = "synapse-vault";
 
 /// How long it may take to end a session that nobody needs, whatever time its verb has left.
@@ -46,8 +46,8 @@ impl MasAccount<'_> {
         })
     }
 
-    /// What is left to do once the session is there. What had the device before goes last: until
-    /// then the new session can be ended without the device.
+    /// What is left to do once the session exists. The sessions that had the device before are
+    /// ended last: until then the new session can be ended without the device.
     async fn settle(
         &self,
         user: &User,
@@ -118,7 +118,7 @@ impl MasAccount<'_> {
             device,
             label,
             purpose,
-            // Longer than a hundred years is without an end.
+            // More than a hundred years counts as without an end.
             expires_in: lifetime.and_then(|lifetime| u32::try_from(lifetime.as_secs()).ok()),
             deadline: self.account.deadline,
         };

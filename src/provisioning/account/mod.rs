@@ -8,10 +8,11 @@
 //! * [`remote_account`] is the account on the homeserver, [`mas_account`] the one at Matrix
 //!   Authentication Service, which [`mas_session`] opens a session of, in one or more
 //!   [`session_attempts`].
-//! * [`login_options`] say how to log in, [`login_service`] who serves that; [`log_out`] ends the session of a token; [`sessions`]
-//!   opens and ends those of an account; [`attributes`] and [`avatar`] are what is set of it.
-//! * [`claim`] makes sure that the account is ours; [`ownership`] decides whose one is that was
-//!   left half-made.
+//! * [`login_options`] say how to log in, [`login_service`] who serves that. [`log_out`] ends the
+//!   session of a token. [`sessions`] opens and ends those of an account.
+//! * [`attributes`] and [`avatar`] are what is set of an account.
+//! * [`claim`] makes sure that the account is ours; [`ownership`] decides to whom a half-made account
+//!   belongs.
 
 pub mod account_entry;
 pub mod account_id;

@@ -1,4 +1,4 @@
-//! Whose an account is that was left half-made.
+//! Decides to whom a half-made account belongs.
 //!
 //! Whoever can log in with the intent's password created the account, by registration. An account
 //! that was created over the admin API, or at Matrix Authentication Service (MAS), has no password.
@@ -12,9 +12,9 @@ use super::creation_time::is_of_the_same_minute;
 use super::sessions::{PasswordLogin, Sessions};
 use crate::homeserver::Session;
 
-/// Whether an account that the homeserver has, and Matrix Authentication Service has not, is one that
-/// an attempt of this intent has left, or is leaving just now: neither had the name when the intent
-/// was written, and that was within the last minute.
+/// Whether an account that the homeserver has, and Matrix Authentication Service has not, may come
+/// from an attempt of this intent, which may still be under way. It may if neither had the name
+/// when the intent was written, and if that was within the last minute.
 pub fn is_left_over(intent: &Intent, found: &AccountLookup) -> bool {
     let is_new = intent
         .started
@@ -32,7 +32,7 @@ pub enum Ownership {
         /// The session that proved it.
         session: Option<Box<Session>>,
     },
-    /// Nothing tells. Says why.
+    /// It is unknown. Says why.
     Undecided(String),
 }
 

@@ -80,7 +80,7 @@ impl<'a> Sessions<'a> {
     /// The account at MAS, where that signs users in; `None` where the homeserver does.
     ///
     /// # Errors
-    /// When there is no client that may use MAS' admin API, which is wanted to do `what`.
+    /// When there is no client that may use MAS' admin API, which `what` needs.
     pub async fn at_mas(&self, what: &str) -> Result<Option<&MasAccount<'a>>, ProvisioningError> {
         match (self.mas_metadata().await?, &self.mas) {
             (None, _) => Ok(None),

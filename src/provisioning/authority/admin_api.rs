@@ -86,7 +86,7 @@ impl<'a> AdminApi<'a> {
     }
 
     /// What shows that an account was created by others. What the admin API creates has no
-    /// password, so nothing proves who created it: it is taken for ours if it is younger than the
+    /// password, so nothing proves who created it: it counts as ours if it is younger than the
     /// intent and nobody has used it.
     pub async fn evidence(&self, intent: &Intent) -> Result<Evidence, ProvisioningError> {
         if let Some(evidence) = self.evidence_of_use(intent).await? {
@@ -116,7 +116,7 @@ impl<'a> AdminApi<'a> {
             return Ok(Some(evidence.to_owned()));
         }
         let (admin, id) = (self.admin().await?, self.account.id());
-        // Rooms tell nothing about a person: the homeserver itself lets new accounts join some.
+        // Rooms prove nothing: the homeserver itself lets new accounts join some.
         let list_devices = || admin.devices(id);
         let devices = self.retry(&format!("list the devices of {id}"), list_devices).await?;
         Ok((!devices.is_empty()).then(|| "a device is logged in to it".to_owned()))
@@ -167,8 +167,8 @@ impl<'a> AdminApi<'a> {
         self.retry(&format!("deactivate {id}"), || admin.deactivate(id)).await
     }
 
-    /// Takes away what else lets somebody in whom the account does not belong to: the password, and
-    /// addresses by which it can be reset. Returns what could not be done.
+    /// Removes what else lets an intruder in: the password, and addresses by which it can be reset.
+    /// Returns what could not be done.
     pub async fn reset_credentials(&self) -> Result<Vec<String>, ProvisioningError> {
         let password = new_secret()?;
         let (admin, id) = (self.admin().await?, self.account.id());

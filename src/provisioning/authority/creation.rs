@@ -20,17 +20,19 @@ pub struct NewAccount<'a> {
     pub with_session: bool,
     /// Whether an account is taken that others have created.
     pub adopt: bool,
-    /// When an account is ours that the homeserver has, and Matrix Authentication Service has not.
+    /// When an account counts as ours that the homeserver has and Matrix Authentication Service has
+    /// not.
     pub left_over: LeftOver,
 }
 
-/// When an account is ours that the homeserver has, and Matrix Authentication Service (MAS) has not.
+/// When an account counts as ours that the homeserver has and Matrix Authentication Service (MAS)
+/// has not.
 ///
-/// MAS tells the homeserver of a new account and only then keeps it itself. If whoever wanted the
-/// account is gone by then, it keeps nothing.
+/// MAS creates the account at the homeserver first, and stores it only then. If the client that
+/// wanted the account has disconnected by then, MAS stores nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LeftOver {
-    /// Nothing speaks for it.
+    /// Never: nothing shows that it is ours.
     Never,
     /// If an answer to this call gets lost: the homeserver had none just before.
     OfThisCall,
@@ -49,7 +51,7 @@ pub struct Creation {
     pub may_have_applied: bool,
 }
 
-/// Whose account it is that was to be created.
+/// Whose account it is.
 pub enum Created {
     /// It was not there before.
     Ours {

@@ -49,8 +49,8 @@ impl<'a> Mas<'a> {
         Ok(self.mas.account.retry(&action, || homeserver.profile(self.id())).await?.value)
     }
 
-    /// What shows that an account was created by others. There is no proof that it is ours: it is
-    /// taken for that if MAS had none of its name just before, and nobody has used it.
+    /// What shows that an account was created by others. There is no proof that it is ours: it
+    /// counts as ours if MAS had none of its name just before, and nobody has used it.
     pub async fn evidence(&self, intent: &Intent) -> Result<Evidence, ProvisioningError> {
         let Some(user) = self.mas.look_up().await?.value else {
             return Ok(Evidence::Of("it has vanished meanwhile".to_owned()));
@@ -78,8 +78,8 @@ impl<'a> Mas<'a> {
         Ok(())
     }
 
-    /// Takes away what else lets somebody in whom the account does not belong to: the password,
-    /// addresses by which it can be reset, and users of identity providers.
+    /// Removes what else lets an intruder in: the password, addresses by which it can be reset, and
+    /// users of identity providers.
     pub async fn reset_credentials(&self) -> Result<(), ProvisioningError> {
         let (client, user) = (self.mas.client().await?, self.mas.existing().await?);
         if self.mas.access.has_passwords() != Some(false) {

@@ -13,7 +13,7 @@ use crate::homeserver::mas::{MasError, NewUser, User};
 use crate::homeserver::{Profile, PublicProfile};
 use crate::retry::Backoff;
 
-/// How long after a look an account at the homeserver is taken for what a lost answer has left.
+/// How long after the lookup an account at the homeserver counts as left by a lost answer.
 const LONGEST_TIME_TO_LOSE: Duration = Duration::from_secs(60);
 
 /// Longest display name that an account is created with, in characters. Synapse takes no longer ones
@@ -126,7 +126,7 @@ impl Mas<'_> {
         loop {
             match self.public_profile().await? {
                 PublicProfile::Profile(profile) => return Ok(profile),
-                // Whether it knows the account, the first login shows.
+                // The first login shows whether it knows the account.
                 PublicProfile::Undisclosed => return Ok(Profile::default()),
                 PublicProfile::Nothing => {}
             }

@@ -125,7 +125,7 @@ impl<'a> Authority<'a> {
         }
     }
 
-    /// Looks for what speaks against it that the account was created by an intent.
+    /// Looks for evidence that somebody else created the account of an intent.
     ///
     /// # Errors
     /// What kept the homeserver from answering.

@@ -16,7 +16,7 @@ use crate::user_id::UserId;
 /// How long the homeserver may take to say whether a token works.
 const LOOK_LIMIT: Duration = Duration::from_secs(5);
 
-/// A token that is younger than this is the one that an interrupted run was to bring.
+/// A token that is younger than this counts as the one that the interrupted run was to write.
 const RECENT: Duration = Duration::from_secs(3600);
 
 /// How often another run may be faster.

@@ -11,7 +11,7 @@ use crate::homeserver::mas::{
     CreatedSession, DeviceId, PersonalSessionFilter, SessionPurpose, Ulid, User,
 };
 
-/// What a kept session is called whose device has no name.
+/// The name of a kept session whose device has none.
 const LABEL: &str = "synapse-vault token";
 
 /// A user and a device that sessions can be opened for.
@@ -93,8 +93,8 @@ impl<'a> MasDevice<'a> {
         self.mas.forget_session(session_id).await;
     }
 
-    /// What had the device before this session: `former`, if the entry names it, kept sessions that
-    /// are older, also those that a run has left which was killed, and sessions from before MAS.
+    /// The sessions that had the device before this one: `former`, if the entry names it, older kept
+    /// sessions, also those that a killed run has left, and sessions from before MAS.
     ///
     /// Sessions that are newer may be those of a run that is at work. Which are is told by their ids,
     /// and so by the clock of MAS, which may have been set back since `former` was opened.

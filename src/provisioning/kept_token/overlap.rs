@@ -19,8 +19,8 @@ impl Keeper<'_> {
     }
 
     /// Ends the sessions on the device that are older than the kept one, and notes that in the
-    /// entry. The time for it must be over, since `awaited` was written. If another run has replaced
-    /// the token of that meanwhile, ends nothing: the program needs as much time again.
+    /// entry. The time for it must be over, since `awaited` was written. If another run has
+    /// replaced that token meanwhile, it ends nothing: the program needs as much time again.
     ///
     /// # Errors
     /// What a server has against it.

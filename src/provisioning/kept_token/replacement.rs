@@ -109,7 +109,7 @@ impl Keeper<'_> {
         };
         match &opener {
             Opener::Login(_) if has_earlier => self.warnings.push(still_works(&former)),
-            // What runs have left that were killed: no program has these tokens.
+            // What killed runs have left: no program has these tokens.
             Opener::Mas(device) if !has_earlier => {
                 for session in &earlier {
                     device.end(session).await?;
@@ -233,7 +233,7 @@ fn newest(earlier: &[Earlier], former: Option<&str>) -> Option<String> {
     ids().find(|id| Some(*id) == former).or_else(|| ids().max()).map(str::to_owned)
 }
 
-/// That a token goes on working which has been replaced.
+/// The warning that a replaced token goes on working.
 fn still_works(former: &KeptEntry) -> String {
     let (until, advice) = match &former.expires_at {
         Some(end) => (format!("until {end}, when it ends by itself"), ""),
