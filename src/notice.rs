@@ -12,7 +12,7 @@ use crate::sync::Mutex;
 pub enum Level {
     /// All goes as it should.
     Info,
-    /// Something wants care before it becomes trouble.
+    /// Logins work, and something should be changed before they fail.
     Warning,
     /// Logins fail, or will soon.
     Error,
@@ -42,7 +42,7 @@ impl Notices {
         (self.0)(Notice { level: Level::Info, text: text.into() });
     }
 
-    /// Something wants care before it becomes trouble.
+    /// Logins work, and something should be changed before they fail.
     pub fn warning(&self, text: impl Into<String>) {
         (self.0)(Notice { level: Level::Warning, text: text.into() });
     }

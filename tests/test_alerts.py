@@ -119,7 +119,7 @@ def test_every_metric_is_on_the_dashboard(shown: Metrics) -> None:
         assert family in drawn
 
 
-def test_every_trouble_and_refusal_is_watched() -> None:
+def test_every_failure_and_refusal_is_watched() -> None:
     watched = "".join(alert["expr"] for alert in alerts())
     for outcome in set(OUTCOMES) - {"ok", "registered"}:
         assert re.search(rf"\b{outcome}\b", watched), outcome

@@ -65,14 +65,14 @@ def service() -> LoginService:
 
 
 def starting() -> Outcome:
-    """Return the trouble of a service that was not started."""
+    """Return the outcome of a service that was not started."""
     _, outcome = service().begin(0, ALICE, HASH)
     assert outcome is not None
     return outcome
 
 
 def unreachable(user_id: str = ALICE) -> Outcome:
-    """Return the trouble of a service that cannot reach Vault."""
+    """Return the outcome of a service that cannot reach Vault."""
     logins = service()
     logins.start()
     _, refusal = logins.begin(0, user_id, HASH)
@@ -122,7 +122,7 @@ def test_a_refusal_is_a_warning_every_time(
         assert f": {code}: {outcome.reason} [12 ms]" in line.getMessage()
 
 
-def test_trouble_is_an_error_that_names_the_path_in_vault(
+def test_a_failure_is_an_error_that_names_the_path_in_vault(
     record: Callable[..., list[logging.LogRecord]],
 ) -> None:
     outcome = unreachable()
@@ -132,7 +132,7 @@ def test_trouble_is_an_error_that_names_the_path_in_vault(
     assert "('secret/matrix/users/@alice:example.org')" in line.getMessage()
 
 
-def test_repeated_trouble_is_an_error_once_in_an_interval_and_counted(
+def test_a_repeated_failure_is_an_error_once_in_an_interval_and_counted(
     record: Callable[..., list[logging.LogRecord]], clock: Clock
 ) -> None:
     outcome = starting()
@@ -144,7 +144,7 @@ def test_repeated_trouble_is_an_error_once_in_an_interval_and_counted(
     (line,) = record(outcome)
     assert line.levelno == logging.ERROR
     assert line.getMessage().endswith(" and 3 more like it before")
-    # The count begins anew, and so does the interval.
+    # The count begins again, and so does the interval.
     assert [line.levelno for line in record(outcome)] == [logging.DEBUG]
     clock.now += REPEAT_INTERVAL
     (line,) = record(outcome)
@@ -155,7 +155,7 @@ def test_repeated_trouble_is_an_error_once_in_an_interval_and_counted(
     assert "more like it" not in line.getMessage()
 
 
-def test_what_was_held_back_is_told_however_late_the_trouble_comes_back(
+def test_what_was_held_back_is_told_however_late_the_failure_comes_back(
     record: Callable[..., list[logging.LogRecord]], clock: Clock
 ) -> None:
     outcome = starting()
@@ -168,7 +168,7 @@ def test_what_was_held_back_is_told_however_late_the_trouble_comes_back(
     assert line.getMessage().endswith(" and 1 more like it before")
 
 
-def test_one_trouble_does_not_hold_back_another_nor_a_refusal(
+def test_one_failure_does_not_hold_back_another_nor_a_refusal(
     record: Callable[..., list[logging.LogRecord]],
 ) -> None:
     record(starting())
@@ -176,7 +176,7 @@ def test_one_trouble_does_not_hold_back_another_nor_a_refusal(
     assert [line.levelno for line in record(refusal(ALICE, None))] == [logging.WARNING]
 
 
-def test_trouble_that_hits_many_users_is_one_trouble(
+def test_a_failure_that_hits_many_users_is_one_failure(
     record: Callable[..., list[logging.LogRecord]],
 ) -> None:
     outcome = starting()

@@ -149,8 +149,8 @@ def test_a_wrong_variable_is_named(name: str, value: str, monkeypatch: pytest.Mo
 
 
 def test_an_error_has_all_that_is_known() -> None:
-    error = ProvisioningError("it broke", advice="mend it", status=403, errcode="M_X")
-    assert str(error) == "it broke; mend it"
+    error = ProvisioningError("it broke", advice="fix it", status=403, errcode="M_X")
+    assert str(error) == "it broke; fix it"
     assert (error.message, error.retry_after, error.key) == ("it broke", None, None)
     assert str(ProvisioningError("it broke")) == "it broke"
 

@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn trouble_with_vault_is_told_whoever_the_user_is() {
+    fn a_failure_of_vault_is_told_whoever_the_user_is() {
         let error = || VaultError::Denied { quote: String::new() }.into();
         assert_eq!(judge(true, "", Err(error())), Code::VaultDenied);
         assert_eq!(judge(false, "", Err(error())), Code::VaultDenied);

@@ -131,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_trouble_is_told_as_far_as_it_is_known() {
+    fn each_failure_is_told_as_far_as_it_is_known() {
         let quote = String::new;
         for (read, reachable, token_valid, seconds) in [
             (Ok(()), true, Some(true), 1),
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn trouble_of_mas_is_told_beside_that_of_vault() {
+    fn a_failure_of_mas_is_told_beside_that_of_vault() {
         let refused = || MasError::ClientRefused {
             client_id: "0000000000000000000SYNAPSE".to_owned(),
             status: 401,

@@ -1,4 +1,4 @@
-"""The picture of a run in docs/reliability.md: `python -m tests.cluster.drawing` draws it anew."""
+"""The picture of a run in docs/reliability.md: `python -m tests.cluster.drawing` draws it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def draw(results: Results) -> None:
     for axes in (counts, times):
         for one in results.happenings:
             axes.axvspan(one.begun, one.undone, color=_AMBER, linewidth=0, zorder=0)
-            axes.axvspan(one.undone, one.mended, color=_AMBER, alpha=0.4, linewidth=0, zorder=0)
+            axes.axvspan(one.undone, one.recovered, color=_AMBER, alpha=0.4, linewidth=0, zorder=0)
         axes.spines[["top", "right"]].set_visible(False)
         axes.set_xlim(0, results.lasted)
     for number, one in enumerate(results.happenings):

@@ -1,4 +1,4 @@
-"""The table of a run in docs/reliability.md: `python -m tests.cluster.report` writes it anew."""
+"""The table of a run in docs/reliability.md: `python -m tests.cluster.report` writes it."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def _rows(results: Results) -> Iterator[tuple[str, ...]]:
     first = results.happenings[0].begun if results.happenings else results.lasted
     yield _row("Nothing", f"0 to {first:.0f}", results.calm)
     for one in results.happenings:
-        yield _row(one.what, f"{one.begun:.0f} to {one.mended:.0f}", one.logins)
+        yield _row(one.what, f"{one.begun:.0f} to {one.recovered:.0f}", one.logins)
     yield tuple(
         f"**{cell}**" for cell in _row("All", f"0 to {results.lasted:.0f}", results.all_logins)
     )

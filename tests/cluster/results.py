@@ -71,7 +71,7 @@ class Happening:
     """In seconds since the run began, as are all times here."""
     undone: float
     """When it was over: what was undone was under way."""
-    mended: float
+    recovered: float
     """When all processes were at work again."""
     logins: Tally
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from .faults import Fault
     from .traffic import Login
 
-PATIENCE = 10.0
+ANSWER_LIMIT = 10.0
 """How long clients wait for an answer, in seconds."""
 
 CALM = 5.0
@@ -45,7 +45,7 @@ class Span:
     whom: str
     begun: float
     undone: float
-    mended: float
+    recovered: float
 
 
 def run(
@@ -66,7 +66,9 @@ def run(
         interval: Time from one login of a user to the next, in seconds.
     """
     spans: list[Span] = []
-    traffic = Traffic(deployment.users, deployment.urls, interval=interval, patience=PATIENCE)
+    traffic = Traffic(
+        deployment.users, deployment.urls, interval=interval, answer_limit=ANSWER_LIMIT
+    )
     starved = _starved()
     with traffic:
         start = time.monotonic()
@@ -106,9 +108,9 @@ def _play(fault: Fault, deployment: Deployment, start: float) -> Span:
         undone = time.monotonic()
         _say(f"{undone - start:5.1f} s: ... ({whom}) that is undone ...")
     deployment.vault.recover()
-    mended = time.monotonic()
-    _say(f"{mended - start:5.1f} s: ... all is well again")
-    return Span(fault, whom, begun, undone, mended)
+    recovered = time.monotonic()
+    _say(f"{recovered - start:5.1f} s: ... all is well again")
+    return Span(fault, whom, begun, undone, recovered)
 
 
 def _happenings(
@@ -122,7 +124,7 @@ def _happenings(
             whom=span.whom,
             begun=round(span.begun - start, 1),
             undone=round(span.undone - start, 1),
-            mended=round(span.mended - start, 1),
+            recovered=round(span.recovered - start, 1),
             logins=_tally(logins, span.begun, end),
         )
         for span, end in zip(spans, ends, strict=True)

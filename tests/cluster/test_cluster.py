@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.harness.confidential import Confidential
-from tests.harness.waiting import PATIENCE
+from tests.harness.waiting import WAIT_LIMIT
 from tests.servers.valkey import valkey_command
 
 from .deployment import Deployment
@@ -50,7 +50,9 @@ def test_nobody_is_lost_or_let_in_wrongly_when_the_active_node_dies(
     deployment: Deployment,
 ) -> None:
     kinds = (Kind.RIGHT, Kind.WRONG, Kind.RIGHT, Kind.OLD)
-    traffic = Traffic(deployment.users, deployment.urls, interval=1, patience=PATIENCE, kinds=kinds)
+    traffic = Traffic(
+        deployment.users, deployment.urls, interval=1, answer_limit=WAIT_LIMIT, kinds=kinds
+    )
     with traffic:
         traffic.wait_for_a_round()
         killed = deployment.vault.active()

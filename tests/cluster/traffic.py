@@ -80,7 +80,7 @@ class Traffic:
         urls: Sequence[str],
         *,
         interval: float,
-        patience: float,
+        answer_limit: float,
         kinds: Sequence[Kind] = USUAL,
     ) -> None:
         """Prepare.
@@ -89,14 +89,14 @@ class Traffic:
             users: Who logs in.
             urls: Where, in turn.
             interval: Time from one login of a user to the next, in seconds.
-            patience: How long they wait for an answer, in seconds.
+            answer_limit: How long they wait for an answer, in seconds.
             kinds: What each of them presents, in turn.
         """
         self.logins: list[Login] = []
         self._users = users
         self._urls = urls
         self._interval = interval
-        self._patience = patience
+        self._answer_limit = answer_limit
         self._kinds = kinds
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._all_log_in()))
@@ -133,7 +133,7 @@ class Traffic:
     async def _logs_in(self, user: User, number: int) -> None:
         # No retries of the client's: what becomes of one login is the question.
         config = nio.AsyncClientConfig(
-            max_timeouts=0, max_limit_exceeded=0, request_timeout=self._patience
+            max_timeouts=0, max_limit_exceeded=0, request_timeout=self._answer_limit
         )
         kinds = itertools.islice(itertools.cycle(self._kinds), number % len(self._kinds), None)
         urls = itertools.islice(itertools.cycle(self._urls), number % len(self._urls), None)
@@ -163,7 +163,7 @@ class Traffic:
         try:
             response = await client.login_raw(body)
         except asyncio.TimeoutError:
-            answer, detail = Answer.NONE, f"after {self._patience:g} s"
+            answer, detail = Answer.NONE, f"after {self._answer_limit:g} s"
         except (ClientError, OSError) as error:
             answer, detail = Answer.OTHER, f"{type(error).__name__}: {error}"
         else:

@@ -185,7 +185,7 @@ def passwordless(session_stack: Stack) -> Deployment:
 
 @pytest.fixture(scope="session")
 def broken_vault() -> Iterator[BrokenVault]:
-    """Return the Vault of `patient`; tests say how it is broken."""
+    """Return the Vault of `long_deadline`; tests say how it is broken."""
     vault = BrokenVault()
     vault.listen(silence)
     yield vault
@@ -193,8 +193,8 @@ def broken_vault() -> Iterator[BrokenVault]:
 
 
 @pytest.fixture(scope="session")
-def hasty_vault() -> Iterator[BrokenVault]:
-    """Return the Vault of `hasty`, whose last tries must not be counted as those of others."""
+def short_deadline_vault() -> Iterator[BrokenVault]:
+    """Return the Vault of `short_deadline`, whose last tries no other test may count."""
     vault = BrokenVault()
     vault.listen(silence)
     yield vault
@@ -202,11 +202,11 @@ def hasty_vault() -> Iterator[BrokenVault]:
 
 
 @pytest.fixture(scope="session")
-def hasty(session_stack: Stack, hasty_vault: BrokenVault) -> Deployment:
-    """Return a homeserver for logins that can end in no other way than with their time."""
+def short_deadline(session_stack: Stack, short_deadline_vault: BrokenVault) -> Deployment:
+    """Return a homeserver for logins that can only run out of time."""
     return session_stack.start_homeserver(
-        "hasty",
-        vault_url=hasty_vault.url,
+        "short-deadline",
+        vault_url=short_deadline_vault.url,
         # The tests count what is asked for, and a broken Vault tells no version.
         vault_kv_version=2,
         login_timeout="2s",
@@ -214,10 +214,10 @@ def hasty(session_stack: Stack, hasty_vault: BrokenVault) -> Deployment:
 
 
 @pytest.fixture(scope="session")
-def patient(session_stack: Stack, broken_vault: BrokenVault) -> Deployment:
+def long_deadline(session_stack: Stack, broken_vault: BrokenVault) -> Deployment:
     """Return a homeserver for all other logins, which even a slow machine ends in time."""
     return session_stack.start_homeserver(
-        "patient",
+        "long-deadline",
         vault_url=broken_vault.url,
         # The tests count what is asked for, and a broken Vault tells no version.
         vault_kv_version=2,

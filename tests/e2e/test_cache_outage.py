@@ -24,7 +24,11 @@ if TYPE_CHECKING:
 
 READ_OTHERS = f'path "secret/data/{PATH_ROOT}-elsewhere/*" {{ capabilities = ["read"] }}'
 
-IMPATIENT = {"request_timeout": "500ms", "login_timeout": "2s", "cache": {"stale_if_error": "1h"}}
+SHORT_TIMEOUTS = {
+    "request_timeout": "500ms",
+    "login_timeout": "2s",
+    "cache": {"stale_if_error": "1h"},
+}
 """Settings for logins whose outages last longer than they."""
 
 
@@ -64,7 +68,7 @@ OUTAGES: dict[str, Meddling] = {
 def test_in_an_outage_a_secret_in_memory_opens(
     start_core: Callable[..., Core], relay: Relay, kind: str
 ) -> None:
-    core = start_core(**IMPATIENT)
+    core = start_core(**SHORT_TIMEOUTS)
     known = know(core)
     relay.meddle = OUTAGES[kind]
     for _ in range(3):
@@ -75,7 +79,7 @@ def test_in_an_outage_a_secret_in_memory_opens(
 def test_in_an_outage_nothing_else_opens(
     start_core: Callable[..., Core], relay: Relay, kind: str
 ) -> None:
-    core = start_core(**IMPATIENT)
+    core = start_core(**SHORT_TIMEOUTS)
     known, unread = know(core), core.new_account()
     relay.meddle = OUTAGES[kind]
     # At the same time, as each of them takes all the time it has.
@@ -94,7 +98,7 @@ def test_in_an_outage_nothing_else_opens(
 def test_where_nothing_listens_a_secret_in_memory_opens(
     start_core: Callable[..., Core], relay: Relay
 ) -> None:
-    core = start_core(**IMPATIENT)
+    core = start_core(**SHORT_TIMEOUTS)
     known = know(core)
     relay.close()
     check(core, known, "ok")
@@ -112,7 +116,7 @@ def test_a_login_with_less_time_than_a_request_falls_back_on_memory(
 def test_logins_that_wait_in_vain_do_not_keep_others_from_memory(
     start_core: Callable[..., Core], relay: Relay
 ) -> None:
-    core = start_core(max_concurrent_lookups=2, **IMPATIENT)
+    core = start_core(max_concurrent_lookups=2, **SHORT_TIMEOUTS)
     known = know(core)
     relay.meddle = to_all(Silence())
     waiting = [core.begin(core.new_user(), "0" * 64) for _ in range(20)]
@@ -138,7 +142,7 @@ def test_an_answer_is_not_overruled_by_memory(
     start_core: Callable[..., Core], relay: Relay, kind: str
 ) -> None:
     outcome, relay_does = NO_OUTAGES[kind]
-    core = start_core(**IMPATIENT)
+    core = start_core(**SHORT_TIMEOUTS)
     known = know(core)
     relay.meddle = relay_does
     check(core, known, outcome)
@@ -147,7 +151,7 @@ def test_an_answer_is_not_overruled_by_memory(
 def test_a_secret_that_vault_did_not_have_any_more_is_gone_from_memory(
     start_core: Callable[..., Core], relay: Relay, openbao: OpenBao
 ) -> None:
-    core = start_core(**IMPATIENT)
+    core = start_core(**SHORT_TIMEOUTS)
     known = know(core)
     openbao.cli("kv", "delete", "-mount=secret", f"{PATH_ROOT}/{known.user_id}")
     check(core, known, "no_secret")
@@ -158,7 +162,7 @@ def test_a_secret_that_vault_did_not_have_any_more_is_gone_from_memory(
 def test_after_a_rotation_the_new_secret_serves_in_an_outage(
     start_core: Callable[..., Core], relay: Relay
 ) -> None:
-    core = start_core(**IMPATIENT)
+    core = start_core(**SHORT_TIMEOUTS)
     known = know(core)
     rotated = core.put_secret(known.user_id, "the secret that took its place")
     check(core, known, "bad_hash")
@@ -169,7 +173,7 @@ def test_after_a_rotation_the_new_secret_serves_in_an_outage(
 def test_without_an_outage_every_login_is_a_read(
     start_core: Callable[..., Core], relay: Relay
 ) -> None:
-    core = start_core(**IMPATIENT)
+    core = start_core(**SHORT_TIMEOUTS)
     known = know(core)
     check(core, known, "ok")
     assert relay.reads(known.user_id) == 2
@@ -179,7 +183,7 @@ def test_a_secret_older_than_configured_opens_nothing(
     start_core: Callable[..., Core], relay: Relay
 ) -> None:
     caches = [{"stale_if_error": "1s"}, {"ttl": "1s"}, {"ttl": "1h", "stale_if_error": "1s"}]
-    cores = [start_core(**{**IMPATIENT, "cache": cache}) for cache in caches]
+    cores = [start_core(**{**SHORT_TIMEOUTS, "cache": cache}) for cache in caches]
     accounts = [know(core) for core in cores]
     relay.meddle = to_all(Reply(500))
     time.sleep(1.2)
@@ -195,7 +199,7 @@ def test_a_policy_that_does_not_reach_the_users_any_more_closes_their_accounts(
     start_core: Callable[..., Core], openbao: OpenBao, confidential: Confidential
 ) -> None:
     token = confidential.add(openbao.create_token("read-users-for-now", READ_USERS))
-    core = start_core(**IMPATIENT, vault_token=token)
+    core = start_core(**SHORT_TIMEOUTS, vault_token=token)
     known = know(core)
     openbao.cli("policy", "write", "read-users-for-now", "-", stdin=READ_OTHERS)
     check(core, known, "vault_denied")
@@ -205,7 +209,7 @@ def test_a_revoked_token_closes_the_accounts(
     start_core: Callable[..., Core], openbao: OpenBao, confidential: Confidential
 ) -> None:
     token = confidential.add(openbao.create_token("read-users-till-revoked", READ_USERS))
-    core = start_core(**IMPATIENT, vault_token=token)
+    core = start_core(**SHORT_TIMEOUTS, vault_token=token)
     known = know(core)
     openbao.cli("token", "revoke", token)
     check(core, known, "vault_denied")
@@ -236,7 +240,7 @@ def test_a_dead_token_closes_the_accounts_unless_the_next_one_is_kept_back_by_an
     user = "auth/userpass/users/homeserver"
     openbao.cli("write", user, "password=-", "token_policies=read-users", stdin=password)
     userpass = {"method": "userpass", "username": "homeserver", "password": password}
-    core = start_core(**IMPATIENT, vault_token=None, vault_auth=userpass)
+    core = start_core(**SHORT_TIMEOUTS, vault_token=None, vault_auth=userpass)
     known = know(core)
 
     def meddle(request: Request) -> Any:

@@ -37,7 +37,7 @@ def unusable_secret(deployment: Deployment) -> Attempt:
     return deployment.log_in(user_id, WRONG)
 
 
-# The outcomes that are trouble with Vault are in the tests that make trouble.
+# The outcomes of a Vault that fails are in the tests that break it.
 SCENARIOS: dict[str, tuple[str, Callable[[Deployment], Attempt]]] = {
     "ok": ("INFO", ok),
     "bad_hash": ("WARNING", lambda it: it.log_in(it.new_account().user_id, WRONG)),

@@ -159,7 +159,7 @@ def test_failed_attempts_of_users_that_there_are_not(door: Door) -> None:
     check_limited(door.log_in("@nobody:example.org", "0" * 64))
 
 
-def test_trouble_of_mas_is_no_failed_attempt(door: Door) -> None:
+def test_an_outage_of_mas_is_no_failed_attempt(door: Door) -> None:
     account = door.homeserver.new_account()
     path = "/personal-sessions$"
     door.homeserver.mas.faults.answer("POST", path, Answer(500, b"", None), times=None)
@@ -172,7 +172,7 @@ def test_trouble_of_mas_is_no_failed_attempt(door: Door) -> None:
     door.log_in(account.user_id, account.token_hash).check_accepted(account.user_id)
 
 
-def test_trouble_of_vault_is_no_failed_attempt(door: Door, vault_relay: Relay) -> None:
+def test_an_outage_of_vault_is_no_failed_attempt(door: Door, vault_relay: Relay) -> None:
     account = door.homeserver.new_account()
     vault_relay.meddle = lambda _: Reply(500, {"errors": ["internal error"]})
     try:

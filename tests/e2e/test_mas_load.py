@@ -155,21 +155,21 @@ def latencies(homeserver: MasDeployment, count: int) -> list[float]:
 
 
 @pytest.fixture(scope="module")
-def hasty(file_stack: Stack) -> MasDeployment:
+def short_deadline(file_stack: Stack) -> MasDeployment:
     return file_stack.start_homeserver_under_mas(
-        "hasty-mas", file_stack.start_mas(), request_timeout="5s", login_timeout="3s"
+        "short-deadline-mas", file_stack.start_mas(), request_timeout="5s", login_timeout="3s"
     )
 
 
-def test_whose_turn_does_not_come_in_time_is_told_so(hasty: MasDeployment) -> None:
-    account = hasty.new_account()
+def test_whose_turn_does_not_come_in_time_is_told_so(short_deadline: MasDeployment) -> None:
+    account = short_deadline.new_account()
     # The first one fetches what all need.
-    assert hasty.answer_to_login(account).status_code == 200
+    assert short_deadline.answer_to_login(account).status_code == 200
     released = threading.Event()
-    fault = hasty.mas.faults.hold("POST", SESSIONS, released, times=1)
+    fault = short_deadline.mas.faults.hold("POST", SESSIONS, released, times=1)
     with ThreadPoolExecutor(20) as pool:
         try:
-            logins = [pool.submit(log_in_again, hasty, account) for _ in range(20)]
+            logins = [pool.submit(log_in_again, short_deadline, account) for _ in range(20)]
             wait_until("one in the making", lambda: fault.met)
             answers = [login.result() for login in logins]
         finally:
@@ -180,7 +180,7 @@ def test_whose_turn_does_not_come_in_time_is_told_so(hasty: MasDeployment) -> No
     assert statuses.count(503) >= 18
     outcomes = {
         record.message.split(": ")[1]
-        for record in hasty.synapse.log_records()
+        for record in short_deadline.synapse.log_records()
         if record.message.startswith(f"Login of '{account.user_id}'")
     }
     assert "overloaded" in outcomes

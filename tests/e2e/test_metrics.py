@@ -48,7 +48,7 @@ def test_every_login_is_counted_once_under_its_outcome(deployment: Deployment) -
     unwanted = deployment.put_secret(f"@_counted-{deployment.name}:example.org")
     unusable = deployment.new_user()
     deployment.put(unusable, {"login_secret": 5})
-    # After a while without, an entry that is missing has the engine's version asked for anew, and
+    # After a while without, an entry that is missing has the engine's version asked for again, and
     # is read again. Let that be over.
     deployment.log_in(deployment.new_user(), WRONG)
     before = deployment.synapse.metrics()

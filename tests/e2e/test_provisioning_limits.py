@@ -1,4 +1,4 @@
-"""Servers that ask for patience, and a homeserver that takes no passwords."""
+"""Servers that ask to wait, and a homeserver that takes no passwords."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def once(reply: Reply, choose: Callable[[Request], bool]) -> Callable[[Request],
 @by_both_means
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT"])
 @pytest.mark.parametrize("status", [429, 503, 502])
-def test_vault_asks_for_patience(
+def test_vault_asks_to_wait(
     site: Site, relay: Relay, means: Means, method: str, status: int
 ) -> None:
     reply = Reply(status, {"errors": ["request path rate limit exceeded"]}, {"Retry-After": "1"})
@@ -153,7 +153,7 @@ def test_vault_asks_for_patience(
     site.check_finished(user_id)
 
 
-def test_vault_asks_for_more_patience_than_there_is(site: Site, relay: Relay) -> None:
+def test_vault_asks_to_wait_for_longer_than_there_is_time(site: Site, relay: Relay) -> None:
     relay.meddle = lambda request: (
         Reply(429, {"errors": ["slow down"]}, {"Retry-After": "3600"})
         if PATH_ROOT in request.path

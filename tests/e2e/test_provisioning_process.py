@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.harness.provisioning import Means, new_id
-from tests.harness.waiting import PATIENCE, wait_until
+from tests.harness.waiting import WAIT_LIMIT, wait_until
 from tests.pythons import Interpreter, interpreters, python_with_synapse
 from tests.servers import BrokenVault
 from tests.servers.broken_vault import silence
@@ -130,7 +130,7 @@ def start(
 
 
 def end(site: Site, process: subprocess.Popen[str]) -> tuple[str, str]:
-    output, errors = process.communicate(timeout=PATIENCE)
+    output, errors = process.communicate(timeout=WAIT_LIMIT)
     site.confidential.check_text(output + errors)
     return output, errors
 
@@ -175,7 +175,7 @@ def test_a_fork(site: Site) -> None:
 def test_an_interrupt_ends_a_verb(site: Site, silent_vault: BrokenVault) -> None:
     settings = site.settings(Means.ADMIN_API, vault_url=silent_vault.url, timeout="10m")
     process = start(INTERRUPTED, settings)
-    assert silent_vault.connected.wait(PATIENCE)
+    assert silent_vault.connected.wait(WAIT_LIMIT)
     process.send_signal(signal.SIGINT)
     output, errors = end(site, process)
     assert (process.returncode, output) == (0, "interrupted\n"), errors
@@ -187,7 +187,7 @@ def test_a_task_that_is_cancelled(site: Site, silent_vault: BrokenVault) -> None
     async def cancel() -> None:
         async with site.provisioner(**settings) as provisioner:
             task = asyncio.ensure_future(provisioner.provision_user_async(new_id("process")))
-            await asyncio.to_thread(silent_vault.connected.wait, PATIENCE)
+            await asyncio.to_thread(silent_vault.connected.wait, WAIT_LIMIT)
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task

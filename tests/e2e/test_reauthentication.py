@@ -44,7 +44,7 @@ class Session:
         return Attempt(response, self.deployment.synapse.log_records(since))
 
     def auth(self, token_hash: object, user: str | None = None) -> dict[str, Any]:
-        """Begin anew, and return what finishes it."""
+        """Begin again, and return what finishes it."""
         asked = self.delete(None).response
         assert asked.status_code == 401
         assert {"stages": [LOGIN_TYPE]} in asked.json()["flows"]

@@ -234,7 +234,7 @@ def of_old_versions(answer: Reply | Silence) -> Callable[[Request], Reply | Sile
     return lambda request: answer if "version=" in request.target else None
 
 
-def test_trouble_with_the_second_read_is_told_as_trouble(
+def test_a_failure_of_the_second_read_is_told_as_a_failure(
     start_core: Callable[..., Core], relay: Relay
 ) -> None:
     core = start_core(rotation_grace=GRACE, login_timeout="1s")
@@ -250,7 +250,7 @@ def test_trouble_with_the_second_read_is_told_as_trouble(
     check(core, old, "ok")
 
 
-def test_trouble_with_the_second_read_is_waited_out(core: Core, relay: Relay) -> None:
+def test_a_failure_of_the_second_read_is_waited_out(core: Core, relay: Relay) -> None:
     _, old = rotate(core)
     left = iter(range(2))
 

@@ -37,7 +37,7 @@ def announcement(run: Run) -> re.Match[str]:
     run.check_login()
     # It is said once, and nothing wants care.
     (line,) = run.noticed("INFO", "Vault at ")
-    assert run.troubles() == []
+    assert run.warnings_and_errors() == []
     said = ANSWERED.fullmatch(line.message)
     assert said, line.message
     assert said["address"] == run.openbao.url

@@ -155,7 +155,7 @@ UNPRINTABLE = ["\u00a0", "\u200b", "\u202e", "\u2028", "\u3000", "\ue000", "\U00
 
 
 @pytest.mark.parametrize("character", UNPRINTABLE, ids=ascii)
-def test_an_id_that_vault_can_hold_no_secret_for_is_refused_and_no_trouble_with_vault(
+def test_an_id_that_vault_can_hold_no_secret_for_is_refused_and_no_error_of_vault(
     deployment: Deployment, character: str
 ) -> None:
     real = deployment.new_account()
@@ -164,7 +164,7 @@ def test_an_id_that_vault_can_hold_no_secret_for_is_refused_and_no_trouble_with_
     for user_id in (trick, real.user_id):
         attempt = deployment.log_in(trick, deployment.token_hash(real.login_secret, user_id))
         attempt.check_refused("unsafe_user_id")
-        # Anyone can send such an id: it must not alarm the administrator, nor hide real trouble.
+        # Anyone can send such an id: it must not alarm the administrator, nor hide a real failure.
         assert attempt.line.level == "WARNING", attempt.line
 
 

@@ -58,7 +58,7 @@ def check_tokens_are_replaced(run: Run, openbao: OpenBao, auth: dict[str, Any]) 
     revoke_all(openbao, auth)
     run.check_login(account.user_id)
     assert logins(openbao, auth) == before + 1
-    assert run.troubles() == []
+    assert run.warnings_and_errors() == []
 
 
 def test_approle_with_everything_in_files(

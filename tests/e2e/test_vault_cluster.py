@@ -265,8 +265,8 @@ def test_a_new_active_node_is_found(
 def test_reads_do_not_wait_for_a_node_that_hangs(
     cluster: RaftCluster, token: str, confidential: Confidential
 ) -> None:
-    patience = {"request_timeout": "1h", "login_timeout": "2h"}
-    with core_with(cluster.urls, token, cluster, confidential, **patience) as core:
+    timeouts = {"request_timeout": "1h", "login_timeout": "2h"}
+    with core_with(cluster.urls, token, cluster, confidential, **timeouts) as core:
         accounts = [core.new_account() for _ in range(10)]
         cluster.settle()
         assert core.log_in(accounts[0].user_id, accounts[0].token_hash).code == "ok"
@@ -294,8 +294,8 @@ def test_a_node_that_is_slow_but_well_is_asked_together_with_another(
     slow = relays[cluster.active().node_id]
     others = [relay for relay in relays.values() if relay is not slow]
     urls = [relay.url for relay in relays.values()]
-    patience = {"request_timeout": "1h", "login_timeout": "2h"}
-    with core_with(urls, token, cluster, confidential, **patience) as core:
+    timeouts = {"request_timeout": "1h", "login_timeout": "2h"}
+    with core_with(urls, token, cluster, confidential, **timeouts) as core:
         account = core.new_account()
         cluster.settle()
         assert core.log_in(account.user_id, account.token_hash).code == "ok"
@@ -341,8 +341,8 @@ def test_addresses_are_tried_in_turn_while_no_node_tells_its_health(
     cluster: RaftCluster, relays: dict[str, Relay], token: str, confidential: Confidential
 ) -> None:
     hanging, well, _ = relays.values()
-    patience = {"request_timeout": "1500ms", "login_timeout": "1h"}
-    with core_with([hanging.url, well.url], token, cluster, confidential, **patience) as core:
+    timeouts = {"request_timeout": "1500ms", "login_timeout": "1h"}
+    with core_with([hanging.url, well.url], token, cluster, confidential, **timeouts) as core:
         account = core.new_account()
         cluster.settle()
         hanging.meddle = lambda _: Silence()

@@ -61,7 +61,7 @@ def test_a_read_on_a_connection_that_breaks_is_repeated_at_once(
     assert relay.reads(account.user_id) == 3
 
 
-def test_a_connection_that_was_closed_while_idle_is_no_trouble(
+def test_a_connection_that_was_closed_while_idle_is_no_failure(
     single_minded: tuple[Core, Account], relay: Relay
 ) -> None:
     core, account = single_minded
@@ -126,7 +126,7 @@ FAILING_NODES: dict[str, Behaviour | None] = {
     "another protocol": raw(b"SSH-2.0-OpenSSH_9.9\r\n"),
     "sealed": answer(503, {"errors": ["Vault is sealed"]}),
     "uninitialised": answer(501, {"errors": ["Vault is not initialized"]}),
-    "a web server in trouble": answer(502, b"<html>"),
+    "a web server that fails": answer(502, b"<html>"),
 }
 
 
@@ -156,7 +156,7 @@ NODES_THAT_FAIL: dict[str, Meddling] = {
     "hanging up": lambda _: Reset(),
     "half an answer": lambda _: Reset(HALF_A_BODY),
     "sealed": lambda _: Reply(503, {"errors": ["Vault is sealed"]}),
-    "in trouble": lambda _: Reply(500, {"errors": ["internal error"]}),
+    "that fails": lambda _: Reply(500, {"errors": ["internal error"]}),
 }
 
 

@@ -110,10 +110,10 @@ def test_the_module_logs_in_to_the_namespace(
         "POST", "sys/leases/revoke-prefix/auth/approle/login", {"sync": True}, namespace=namespace
     )
     check_that_entries_come_from(run, namespace)
-    assert [line for line in run.troubles() if "bad_hash" not in line.message] == []
+    assert [line for line in run.warnings_and_errors() if "bad_hash" not in line.message] == []
 
 
-def test_a_namespace_that_does_not_exist_is_trouble_and_no_missing_secret(
+def test_a_namespace_that_does_not_exist_is_an_error_and_no_missing_secret(
     restarting: Restarting, token: str
 ) -> None:
     run = restarting.start(vault_token=token, vault_namespace="nowhere")

@@ -164,44 +164,48 @@ PASSING: dict[str, Behaviour] = {
 
 @pytest.mark.parametrize("kind", PASSING)
 def test_a_login_rides_out_what_passes(
-    patient: Deployment, broken_vault: BrokenVault, kind: str
+    long_deadline: Deployment, broken_vault: BrokenVault, kind: str
 ) -> None:
-    broken_vault.listen(first(2, PASSING[kind], then=forward(patient.openbao.url)))
-    account = patient.new_account()
-    patient.log_in(account.user_id, account.token_hash).check_accepted(account.user_id)
+    broken_vault.listen(first(2, PASSING[kind], then=forward(long_deadline.openbao.url)))
+    account = long_deadline.new_account()
+    long_deadline.log_in(account.user_id, account.token_hash).check_accepted(account.user_id)
     assert broken_vault.reads(account.user_id) <= 3
 
 
-def test_a_login_waits_for_vault_to_listen(patient: Deployment, broken_vault: BrokenVault) -> None:
+def test_a_login_waits_for_vault_to_listen(
+    long_deadline: Deployment, broken_vault: BrokenVault
+) -> None:
     broken_vault.close()
-    account = patient.new_account()
-    since = patient.synapse.log_size()
+    account = long_deadline.new_account()
+    since = long_deadline.synapse.log_size()
     with ThreadPoolExecutor(1) as pool:
-        login = pool.submit(patient.log_in, account.user_id, account.token_hash)
-        wait_for_request(patient, since)
-        broken_vault.listen(forward(patient.openbao.url))
+        login = pool.submit(long_deadline.log_in, account.user_id, account.token_hash)
+        wait_for_request(long_deadline, since)
+        broken_vault.listen(forward(long_deadline.openbao.url))
         login.result().check_accepted(account.user_id)
 
 
-def test_logins_share_their_connections(patient: Deployment, broken_vault: BrokenVault) -> None:
-    broken_vault.listen(forward(patient.openbao.url))
-    account = patient.new_account()
+def test_logins_share_their_connections(
+    long_deadline: Deployment, broken_vault: BrokenVault
+) -> None:
+    broken_vault.listen(forward(long_deadline.openbao.url))
+    account = long_deadline.new_account()
     for _ in range(20):
-        patient.log_in(account.user_id, account.token_hash).check_accepted(account.user_id)
+        long_deadline.log_in(account.user_id, account.token_hash).check_accepted(account.user_id)
     assert broken_vault.connections < 10
 
 
 @pytest.mark.parametrize("waiting", [1, 30])
 def test_while_logins_wait_for_vault_everything_else_is_answered(
-    patient: Deployment, broken_vault: BrokenVault, waiting: int
+    long_deadline: Deployment, broken_vault: BrokenVault, waiting: int
 ) -> None:
-    accounts = [patient.new_account() for _ in range(waiting)]
+    accounts = [long_deadline.new_account() for _ in range(waiting)]
     released = threading.Event()
     broken_vault.listen(hold(released))
     with ThreadPoolExecutor(waiting) as pool:
         try:
             logins = [
-                pool.submit(patient.synapse.login, account.user_id, account.token_hash, 300)
+                pool.submit(long_deadline.synapse.login, account.user_id, account.token_hash, 300)
                 for account in accounts
             ]
             wait_until(
@@ -213,41 +217,41 @@ def test_while_logins_wait_for_vault_everything_else_is_answered(
             )
             answered = 0
             for _ in range(25):
-                versions = f"{patient.synapse.url}/_matrix/client/versions"
+                versions = f"{long_deadline.synapse.url}/_matrix/client/versions"
                 assert requests.get(versions, timeout=120).status_code == 200
                 answered += not any(login.done() for login in logins)
             # A login that needs nothing of Vault is answered too.
-            patient.log_in("@alice:evil.org", "0" * 64)
+            long_deadline.log_in("@alice:evil.org", "0" * 64)
             assert answered == 25
             assert not any(login.done() for login in logins)
         finally:
-            broken_vault.listen(forward(patient.openbao.url))
+            broken_vault.listen(forward(long_deadline.openbao.url))
             released.set()
         for account, login in zip(accounts, logins, strict=True):
             assert login.result().json()["user_id"] == account.user_id
 
 
 def test_a_client_that_does_not_wait_for_its_answer_does_no_harm(
-    patient: Deployment, broken_vault: BrokenVault
+    long_deadline: Deployment, broken_vault: BrokenVault
 ) -> None:
-    account = patient.new_account()
+    account = long_deadline.new_account()
     released = threading.Event()
     broken_vault.listen(hold(released))
-    since = patient.synapse.log_size()
+    since = long_deadline.synapse.log_size()
     try:
         with pytest.raises(requests.Timeout):
-            patient.synapse.login(account.user_id, account.token_hash, timeout=0.5)
+            long_deadline.synapse.login(account.user_id, account.token_hash, timeout=0.5)
     finally:
-        broken_vault.listen(forward(patient.openbao.url))
+        broken_vault.listen(forward(long_deadline.openbao.url))
         released.set()
 
     def lines() -> list[str]:
-        records = patient.synapse.log_records(since)
+        records = long_deadline.synapse.log_records(since)
         return [record.message for record in records if record.logger == LOGGER]
 
     wait_until("the outcome is logged", lambda: bool(lines()))
     assert [line.startswith(f"Login of {account.user_id!r}: ok: ") for line in lines()] == [True]
     assert "Traceback" not in "".join(
-        record.message for record in patient.synapse.log_records(since)
+        record.message for record in long_deadline.synapse.log_records(since)
     )
-    patient.log_in(account.user_id, account.token_hash).check_accepted(account.user_id)
+    long_deadline.log_in(account.user_id, account.token_hash).check_accepted(account.user_id)

@@ -36,7 +36,7 @@ def identities(durable: DurableOpenBao, confidential: Confidential) -> dict[str,
 
 @pytest.mark.parametrize("identity", ["a static token", "approle"])
 @pytest.mark.parametrize(
-    ("state", "trouble"),
+    ("state", "error"),
     [("unreachable", "cannot reach Vault"), ("sealed", "Vault is sealed")],
     ids=["unreachable", "sealed"],
 )
@@ -45,14 +45,14 @@ def test_synapse_starts_without_vault_and_the_first_login_after_it_is_back_works
     durable: DurableOpenBao,
     identities: dict[str, dict[str, Any]],
     state: str,
-    trouble: str,
+    error: str,
     identity: str,
 ) -> None:
     durable.stop()
     if state == "sealed":
         durable.start_sealed()
     run = restarting.start(openbao=durable, login_timeout="1m", **identities[identity])
-    run.wait_for_notice("ERROR", trouble)
+    run.wait_for_notice("ERROR", error)
     user_id = run.new_user()
     if state == "unreachable":
         durable.start()
@@ -61,7 +61,7 @@ def test_synapse_starts_without_vault_and_the_first_login_after_it_is_back_works
     # It is there, as far as that can be seen from outside; now it takes an entry.
     account = run.put_secret(user_id)
     run.log_in(user_id, account.token_hash).check_accepted(user_id)
-    assert {line.message.split(":")[0] for line in run.troubles()} == {
+    assert {line.message.split(":")[0] for line in run.warnings_and_errors()} == {
         "The module has no Vault token to work with"
     }
 

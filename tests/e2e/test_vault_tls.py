@@ -94,7 +94,7 @@ def test_a_homeserver_takes_the_authority_from_its_environment(
         openbao=vault, environment={"VAULT_CACERT": str(vault.ca_cert)}, vault_token=token
     )
     run.check_login()
-    assert run.troubles() == []
+    assert run.warnings_and_errors() == []
 
 
 def test_another_private_authority_is_refused(start: Callable[..., Core], tmp_path: Path) -> None:
@@ -165,7 +165,7 @@ def test_cert(
     revoke_all(vault, auth)
     run.check_login(account.user_id)
     assert logins(vault, auth) == 2
-    assert run.troubles() == []
+    assert run.warnings_and_errors() == []
 
 
 def test_cert_with_an_identity_that_vault_does_not_know(

@@ -95,7 +95,7 @@ def test_the_token_is_understood_in_every_form_and_may_change_while_the_old_one_
         file.revoke(former)
         run.check_login(account.user_id)
         former = token
-    assert run.troubles() == []
+    assert run.warnings_and_errors() == []
 
 
 @pytest.mark.parametrize("form", ["with a newline", "wrapped"])
@@ -106,7 +106,7 @@ def test_a_homeserver_starts_with_the_token(
     run = restarting.start(vault_token_file=str(file.path))
     run.check_login()
     run.check_login()
-    assert run.troubles() == []
+    assert run.warnings_and_errors() == []
 
 
 def test_a_wrapped_token_that_somebody_else_has_used_is_refused_and_that_is_said(
@@ -158,7 +158,7 @@ def test_the_vendors_agent_writes_a_file_that_works(
     )
     run = restarting.start(vault_token_file=str(sink))
     run.check_login()
-    assert run.troubles() == []
+    assert run.warnings_and_errors() == []
 
 
 def test_a_file_that_vanishes_is_an_error_and_the_last_token_goes_on(

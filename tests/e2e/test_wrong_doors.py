@@ -26,7 +26,7 @@ CASES = int(os.environ.get("WRONG_DOORS_CASES", "0"))
 """How many logins to make up, others each time; as they come, these are few and always the same."""
 
 CORPUS = Path(__file__).parents[1] / "corpus" / "logins"
-"""Logins that once were trouble, or may be: one in each file."""
+"""Logins that once showed a fault, or may: one in each file."""
 
 # Only ours would open them, so only ours has their secrets.
 ACCOUNTS = [

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from synapse_vault_auth_provider._core import LoginService, Outcome, Settings
 
-from .waiting import PATIENCE
+from .waiting import WAIT_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -121,7 +121,7 @@ class LoginDriver:
             self.notices += [text for _, text in notices]
 
     def _collect_until_in(self, ended: Mapping[int, object], number: int) -> None:
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + WAIT_LIMIT
         while number not in ended:
             assert time.monotonic() < deadline, "something that was begun never ends"
             self.collect(0.5)

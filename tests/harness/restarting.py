@@ -59,8 +59,8 @@ class Run(Deployment):
         """Wait until Vault has answered a request for a path."""
         wait_until(f"a request for {path}", lambda: self.openbao.audited(path, since))
 
-    def troubles(self) -> list[Record]:
-        """Return what the log says that an administrator should care about."""
+    def warnings_and_errors(self) -> list[Record]:
+        """Return what the log says at WARNING and above."""
         records = self.synapse.log_records(self.begin)
         return [
             record

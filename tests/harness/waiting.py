@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-PATIENCE = 120.0
+WAIT_LIMIT = 120.0
 """Time after which something counts as never happening, in seconds."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.2
 """Time between two looks, in seconds. It grows, as looking takes time from what is waited for."""
 
 
-def wait_until(what: str, condition: Callable[[], object], longest: float = PATIENCE) -> None:
+def wait_until(what: str, condition: Callable[[], object], longest: float = WAIT_LIMIT) -> None:
     """Wait until the condition is true; fail if it is not within `longest`, in seconds."""
     deadline = time.monotonic() + longest
     pause = FIRST_PAUSE

@@ -1,4 +1,4 @@
-"""What no sound Vault does: each is a refusal and trouble in the log, and costs little."""
+"""Answers that no working Vault gives: each is a refusal, is logged, and costs little."""
 
 from __future__ import annotations
 
@@ -47,23 +47,23 @@ def entry(login_secret: str) -> dict[str, Any]:
     }
 
 
-def check_trouble(attempt: Attempt, outcome: str) -> None:
+def check_broken(attempt: Attempt, outcome: str) -> None:
     attempt.check_refused(outcome)
-    # An error, but for trouble of which there was one just before.
+    # An error, unless the same one was logged just before.
     assert attempt.line.level in {"ERROR", "DEBUG"}
 
 
 @pytest.fixture
-def account(patient: Deployment) -> Account:
-    return patient.new_account()
+def account(long_deadline: Deployment) -> Account:
+    return long_deadline.new_account()
 
 
 def test_the_right_answer_of_a_listener_like_ours_lets_in(
-    patient: Deployment, broken_vault: BrokenVault, account: Account
+    long_deadline: Deployment, broken_vault: BrokenVault, account: Account
 ) -> None:
     # The tests below would hold for a listener that nobody understands, too.
     broken_vault.listen(answer(200, entry(account.login_secret)))
-    patient.log_in(account.user_id, account.token_hash).check_accepted(account.user_id)
+    long_deadline.log_in(account.user_id, account.token_hash).check_accepted(account.user_id)
 
 
 # Each makes an answer out of one that would let in.
@@ -97,11 +97,11 @@ ANSWERS: dict[str, tuple[str, Callable[[bytes], Behaviour]]] = {
 
 @pytest.mark.parametrize("kind", ANSWERS)
 def test_a_wrong_answer_is_a_refusal_and_not_asked_for_twice(
-    patient: Deployment, broken_vault: BrokenVault, account: Account, kind: str
+    long_deadline: Deployment, broken_vault: BrokenVault, account: Account, kind: str
 ) -> None:
     outcome, behaviour = ANSWERS[kind]
     broken_vault.listen(behaviour(json.dumps(entry(account.login_secret)).encode()))
-    check_trouble(patient.log_in(account.user_id, account.token_hash), outcome)
+    check_broken(long_deadline.log_in(account.user_id, account.token_hash), outcome)
     assert broken_vault.reads(account.user_id) == 1
 
 
@@ -126,22 +126,22 @@ NO_ANSWERS: dict[str, tuple[str, Behaviour]] = {
 
 @pytest.mark.parametrize("kind", NO_ANSWERS)
 def test_without_an_answer_a_login_ends_with_its_time(
-    hasty: Deployment, hasty_vault: BrokenVault, kind: str
+    short_deadline: Deployment, short_deadline_vault: BrokenVault, kind: str
 ) -> None:
     outcome, behaviour = NO_ANSWERS[kind]
-    hasty_vault.listen(behaviour)
-    account = hasty.new_account()
-    check_trouble(hasty.log_in(account.user_id, account.token_hash), outcome)
+    short_deadline_vault.listen(behaviour)
+    account = short_deadline.new_account()
+    check_broken(short_deadline.log_in(account.user_id, account.token_hash), outcome)
 
 
 def test_where_nothing_listens_vault_is_unavailable(
-    hasty: Deployment, hasty_vault: BrokenVault
+    short_deadline: Deployment, short_deadline_vault: BrokenVault
 ) -> None:
-    hasty_vault.close()
-    account = hasty.new_account()
-    attempt = hasty.log_in(account.user_id, account.token_hash)
-    check_trouble(attempt, "vault_unavailable")
-    assert hasty_vault.url in attempt.line.message
+    short_deadline_vault.close()
+    account = short_deadline.new_account()
+    attempt = short_deadline.log_in(account.user_id, account.token_hash)
+    check_broken(attempt, "vault_unavailable")
+    assert short_deadline_vault.url in attempt.line.message
     assert "Connection refused" in attempt.line.message
 
 
@@ -156,24 +156,24 @@ def trap(account: Account) -> Iterator[BrokenVault]:
 
 @pytest.mark.parametrize("status", [300, 301, 302, 303, 305, 308])
 def test_a_redirect_is_not_followed(
-    patient: Deployment,
+    long_deadline: Deployment,
     broken_vault: BrokenVault,
     trap: BrokenVault,
     account: Account,
     status: int,
 ) -> None:
     broken_vault.listen(answer(status, Location=f"{trap.url}/v1/secret/data/x"))
-    check_trouble(patient.log_in(account.user_id, account.token_hash), "vault_error")
+    check_broken(long_deadline.log_in(account.user_id, account.token_hash), "vault_error")
     assert broken_vault.reads(account.user_id) == 1
     assert trap.connections == 0
 
 
 def test_a_standbys_redirect_to_a_stranger_is_not_followed(
-    hasty: Deployment, hasty_vault: BrokenVault, trap: BrokenVault
+    short_deadline: Deployment, short_deadline_vault: BrokenVault, trap: BrokenVault
 ) -> None:
-    hasty_vault.listen(answer(307, Location=f"{trap.url}/v1/secret/data/x"))
-    account = hasty.new_account()
-    check_trouble(hasty.log_in(account.user_id, account.token_hash), "vault_unavailable")
+    short_deadline_vault.listen(answer(307, Location=f"{trap.url}/v1/secret/data/x"))
+    account = short_deadline.new_account()
+    check_broken(short_deadline.log_in(account.user_id, account.token_hash), "vault_unavailable")
     assert trap.connections == 0
 
 
@@ -190,27 +190,27 @@ def memory(process_id: int, field: str) -> int:
 
 @pytest.mark.parametrize("announced", [True, False], ids=["announced", "in chunks"])
 def test_an_answer_of_a_hundred_megabytes_is_not_kept_in_memory(
-    patient: Deployment, broken_vault: BrokenVault, account: Account, announced: bool
+    long_deadline: Deployment, broken_vault: BrokenVault, account: Account, announced: bool
 ) -> None:
     broken_vault.listen(flood(1, announced=announced))
-    check_trouble(patient.log_in(account.user_id, account.token_hash), "vault_error")
-    process = patient.synapse.process
+    check_broken(long_deadline.log_in(account.user_id, account.token_hash), "vault_error")
+    process = long_deadline.synapse.process
     assert process is not None
     Path(f"/proc/{process.pid}/clear_refs").write_text("5")  # sets VmHWM back to VmRSS
     before = memory(process.pid, "VmRSS")
     broken_vault.listen(flood(100, announced=announced))
-    check_trouble(patient.log_in(account.user_id, account.token_hash), "vault_error")
+    check_broken(long_deadline.log_in(account.user_id, account.token_hash), "vault_error")
     assert memory(process.pid, "VmHWM") - before < 25
 
 
-def test_one_trouble_is_one_error_in_ten_seconds_and_else_for_debugging(
-    patient: Deployment, broken_vault: BrokenVault
+def test_one_failure_is_one_error_in_ten_seconds_and_else_for_debugging(
+    long_deadline: Deployment, broken_vault: BrokenVault
 ) -> None:
     broken_vault.listen(answer(400, {"errors": ["seen nowhere but here"]}))
     lines = []
     for _ in range(8):
-        user_id = patient.new_user()
-        lines.append(patient.log_in(user_id, "0" * 64).line)
+        user_id = long_deadline.new_user()
+        lines.append(long_deadline.log_in(user_id, "0" * 64).line)
     assert all("seen nowhere but here" in line.message for line in lines)
     assert lines[0].level == "ERROR"
     assert {line.level for line in lines[1:]} <= {"ERROR", "DEBUG"}
@@ -219,6 +219,6 @@ def test_one_trouble_is_one_error_in_ten_seconds_and_else_for_debugging(
     errors = [datetime.fromisoformat(time) for time in times]
     assert all((later - earlier).total_seconds() > 9 for earlier, later in pairwise(errors))
 
-    # Other trouble is no repetition.
+    # Another error is no repetition.
     broken_vault.listen(answer(400, {"errors": ["seen nowhere but there"]}))
-    assert patient.log_in(patient.new_user(), "0" * 64).line.level == "ERROR"
+    assert long_deadline.log_in(long_deadline.new_user(), "0" * 64).line.level == "ERROR"
