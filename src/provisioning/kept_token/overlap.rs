@@ -31,7 +31,8 @@ impl Keeper<'_> {
         }
         let KeptEntry { device_id, session_id, earlier_session_id, .. } = &seen.entry;
         let session_id = session_id.as_deref().and_then(|id| Ulid::parse(id).ok());
-        let (Some(device_id), Some(id), Some(earlier)) = (device_id, session_id, earlier_session_id)
+        let (Some(device_id), Some(id), Some(earlier)) =
+            (device_id, session_id, earlier_session_id)
         else {
             // Another run has ended them.
             return Ok(seen);

@@ -79,7 +79,9 @@ impl Keeper<'_> {
             }
         };
         let earlier = match (&opener, &session.session_id) {
-            (Opener::Mas(device), Some(id)) => device.before(id, former.session_id.as_deref()).await?,
+            (Opener::Mas(device), Some(id)) => {
+                device.before(id, former.session_id.as_deref()).await?
+            }
             _ => Vec::new(),
         };
         // A program may have the token of a session from before MAS, although no entry has it.

@@ -348,8 +348,8 @@ async fn a_page_allows_the_stale_cache_only_if_the_health_is_not_vaults_either()
         let what = format!("{reply:?} {health:?}");
         let (vault, error) = error_of(reply, health).await;
         assert_eq!(error.allows_stale(), allows_stale, "{what}: {error}");
-        let is_transient = matches!(error, VaultError::Unavailable { .. })
-            || error.to_string().contains("429");
+        let is_transient =
+            matches!(error, VaultError::Unavailable { .. }) || error.to_string().contains("429");
         assert_eq!(error.is_transient(), is_transient, "{what}: {error}");
         // However many ask, the health is asked for once.
         assert!(elections(&vault) <= 1, "{what}");
