@@ -70,7 +70,7 @@ Meddling = Callable[[Request], Reply | Reset | Silence | None]
 """What becomes of a request that is not handed on; `None` to hand it on."""
 
 
-Editing = Callable[[Reply], Reply]
+Editing = Callable[[Reply], Reply | Reset]
 """What becomes of an answer of the server's before it is handed back."""
 
 

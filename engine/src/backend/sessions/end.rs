@@ -64,16 +64,14 @@ pub async fn end(mount: &Mount, session: &HeldSession) -> Ending {
 
 /// Ends a session by a connection that there is already.
 pub async fn end_by(mount: &Mount, client: &HomeserverClient, session: &HeldSession) -> Ending {
-    match (&session.access_token, session.endpoint) {
-        (Some(token), Some(endpoint)) => match AccessToken::parse(token) {
-            Ok(token) => by_token(mount, client, (endpoint, &token), session).await,
-            Err(error) => Ending::because(format!("the token {error}")),
-        },
-        _ => {
-            // The sessions of an account that was closed ended with it.
-            let is_over = |error: &HomeserverError| error.errcode() == Some("M_USER_DEACTIVATED");
-            by_device(mount, client, session, is_over).await
-        }
+    let (Some(token), Some(endpoint)) = (&session.access_token, session.endpoint) else {
+        // The sessions of an account that was closed ended with it.
+        let is_over = |error: &HomeserverError| error.errcode() == Some("M_USER_DEACTIVATED");
+        return by_device(mount, client, session, is_over).await;
+    };
+    match AccessToken::parse(token) {
+        Ok(token) => by_token(mount, client, (endpoint, &token), session).await,
+        Err(error) => Ending::because(format!("the token {error}")),
     }
 }
 
