@@ -42,6 +42,8 @@ pub struct ProvisioningError {
     pub retry_after: Option<Duration>,
     /// The key or the parameter that is wrong.
     pub key: Option<String>,
+    /// Whether nothing accepted the connection, for as long as a server takes to restart.
+    pub is_unconnected: bool,
 }
 
 impl From<RandomError> for ProvisioningError {
@@ -61,6 +63,7 @@ impl ProvisioningError {
             errcode: None,
             retry_after: None,
             key: None,
+            is_unconnected: false,
         }
     }
 
@@ -204,6 +207,7 @@ impl ProvisioningError {
             status: error.status(),
             errcode: error.errcode().map(str::to_owned),
             retry_after: error.retry_after(),
+            is_unconnected: error.is_unconnected(),
             advice: advice.map(str::to_owned),
             ..Self::new(kind, format!("cannot {action}: {error}"))
         }

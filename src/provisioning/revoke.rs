@@ -59,7 +59,14 @@ impl Provisioner {
             deactivated: false,
             warnings: Vec::new(),
         };
-        let mut call = Call { provisioner: self, operation, options, is_under_mas: false, revoked };
+        let mut call = Call {
+            provisioner: self,
+            operation,
+            options,
+            is_under_mas: false,
+            unanswered: None,
+            revoked,
+        };
         call.look_for_mas().await?;
         if options.dry_run {
             call.plan().await

@@ -116,3 +116,12 @@ def test_an_administrators_verb_gives_up_as_soon(
     attempts: dict[tuple[str, str], Future[Attempt]], verb: str
 ) -> None:
     check_gives_up(attempts["administrator", verb].result())
+
+
+def test_an_administrators_revoke_takes_the_secret_away_and_asks_the_homeserver_once(
+    cli: CommandLine, attempts: dict[tuple[str, str], Future[Attempt]]
+) -> None:
+    attempt = attempts["administrator", "revoke"].result()
+    assert "login_secret" not in cli.site.entry(attempt.user_id)
+    # That is the first question. What comes after it would have waited as long again.
+    assert "who signs its users in" in attempt.ended.err

@@ -14,11 +14,14 @@ from synapse_vault_auth_provider.provisioning import (
 from tests.harness.accounts import READ_USERS
 from tests.harness.mas_provisioning import SESSIONS, MasSite
 from tests.harness.provisioning import localpart_of, new_id
+from tests.servers import Relay
+from tests.servers.relay import Reply
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.harness.stack import Stack
+    from tests.servers.relay import Request
 
 
 @pytest.fixture(scope="module")
@@ -161,6 +164,25 @@ def test_the_homeserver_is_away_and_the_secret_goes(site: MasSite, user_id: str)
     revoked = Provisioner(**settings).revoke_user(user_id)
     assert (revoked.secret_removed, revoked.sessions_ended) == (True, False)
     assert "login_secret" not in site.entry(user_id)
+
+
+def test_the_homeserver_says_who_signs_users_in_only_when_the_secret_is_gone(
+    site: MasSite, user_id: str
+) -> None:
+    """Synapse's administrators end no session at MAS, and must not say that they have."""
+
+    def fail(request: Request) -> Reply | None:
+        is_early = request.path.endswith("/auth_metadata") and "login_secret" in site.entry(user_id)
+        return Reply(502, b"") if is_early else None
+
+    with Relay(site.synapse.url) as relay:
+        relay.meddle = fail
+        settings = site.settings_without_client(admin_access_token="anything", homeserver=relay.url)
+        revoked = Provisioner(**settings).revoke_user(user_id)
+    assert (revoked.secret_removed, revoked.sessions_ended) == (True, False)
+    assert any("give mas_admin_api, mas_client_id" in warning for warning in revoked.warnings)
+    assert "login_secret" not in site.entry(user_id)
+    assert site.open_kinds(user_id) == list(SESSIONS)
 
 
 def test_somebody_finishes_a_session_at_the_same_time(site: MasSite, user_id: str) -> None:

@@ -9,6 +9,11 @@ impl Call<'_> {
     /// With the rights of an administrator.
     pub(super) async fn by_administrator(mut self) -> Pass {
         let emptied = self.empty().await?;
+        self.look_for_mas_again().await?;
+        if !self.may_administer() {
+            self.warn_of_sessions("the homeserver has only now said who signs users in");
+            return Ok((self.revoked, None));
+        }
         let Operation { entry, accounts, .. } = &self.operation;
         let Some(found) = accounts.look_up().await?.details else {
             entry.remove().await?;

@@ -71,6 +71,10 @@ impl Call<'_> {
 
     /// Logs in while the secret is there. A login that is not let in must not keep the secret.
     async fn log_in(&mut self, secret: &SecretString) -> Option<AccessToken> {
+        if let Some(error) = self.unanswered.take_if(|error| error.is_unconnected) {
+            self.warn_of_sessions(&error.message);
+            return None;
+        }
         let sessions = self.operation.sessions.within(LOGIN_LIMIT);
         match sessions.log_in(secret, &LoginOptions::default(), Freshness::Old).await {
             Ok(session) => Some(session.access_token),

@@ -73,6 +73,8 @@ pub struct Call<'a> {
     pub options: RevokeOptions,
     /// Whether Matrix Authentication Service (MAS) signs users in, as far as the homeserver says.
     pub is_under_mas: bool,
+    /// Why the homeserver has not said it.
+    pub unanswered: Option<ProvisioningError>,
     /// What was done so far.
     pub revoked: RevokedUser,
 }
@@ -85,12 +87,31 @@ impl Call<'_> {
             self.is_under_mas = true;
             return Ok(());
         }
-        let metadata = self.operation.sessions.within(LOGIN_LIMIT).mas_metadata().await;
-        let Ok(Some(metadata)) = metadata else { return Ok(()) };
+        let metadata = match self.operation.sessions.within(LOGIN_LIMIT).mas_metadata().await {
+            Ok(Some(metadata)) => metadata,
+            Ok(None) => return Ok(()),
+            Err(error) => {
+                self.unanswered = Some(error);
+                return Ok(());
+            }
+        };
         if self.options.deactivate {
             return Err(needs_mas_client(&metadata, "to deactivate accounts"));
         }
         self.is_under_mas = true;
+        Ok(())
+    }
+
+    /// Finds out what [`look_for_mas`](Self::look_for_mas) could not, once nothing is lost by it.
+    ///
+    /// # Errors
+    /// When the homeserver does not answer. One that could not be reached is not waited for twice.
+    pub async fn look_for_mas_again(&mut self) -> Result<(), ProvisioningError> {
+        match self.unanswered.take() {
+            None => {}
+            Some(error) if error.is_unconnected => return Err(error),
+            Some(_) => self.is_under_mas = self.operation.sessions.mas_metadata().await?.is_some(),
+        }
         Ok(())
     }
 

@@ -15,6 +15,9 @@ impl Call<'_> {
             Record::Nothing | Record::Intent(_) | Record::Unusable(_) => false,
         };
         if self.may_administer() {
+            self.look_for_mas_again().await?;
+        }
+        if self.may_administer() {
             let Some(found) = self.operation.accounts.look_up().await?.details else {
                 self.warn_of_no_account();
                 return Ok((self.revoked, None));
