@@ -8,7 +8,7 @@
 
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -89,8 +89,13 @@ pub fn fuzz(
     }
 }
 
+/// The corpus is the repository's, whichever of its crates this belongs to.
 fn folder(target: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/corpus").join(target)
+    let mut roots = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+    roots
+        .find_map(|root| Some(root.join("tests/corpus")).filter(|all| all.is_dir()))
+        .unwrap()
+        .join(target)
 }
 
 fn corpus(target: &str) -> Vec<(PathBuf, Vec<u8>)> {

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod fake_homeserver;
 #[cfg(test)]
+mod gate;
+#[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
@@ -57,7 +59,13 @@ impl Backend for Engine {
         request: Request,
     ) -> BoxFuture<'static, Result<Option<Response>, LogicalError>> {
         let mount = Arc::clone(&self.mount);
-        Box::pin(async move {
+        let changes = matches!(
+            request.operation,
+            Operation::Create | Operation::Update | Operation::Delete | Operation::Revoke
+        );
+        let under_way = changes.then(|| mount.under_way.begin_change());
+        let work = async move {
+            let _under_way = under_way;
             match request.operation {
                 Operation::Renew => leases::renew(mount, request).await.map(Some),
                 Operation::Revoke => leases::revoke(mount, request).await.map(|()| None),
@@ -71,7 +79,8 @@ impl Backend for Engine {
                 }
                 _ => ROUTER.handle(mount, request).await,
             }
-        })
+        };
+        if changes { Box::pin(carried_through(work)) } else { Box::pin(work) }
     }
 
     fn exists(
@@ -94,4 +103,13 @@ impl Backend for Engine {
         let mount = Arc::clone(&self.mount);
         Box::pin(async move { mount.close().await })
     }
+}
+
+/// Does what changes something in a task of its own: a call that is cancelled would stop halfway, and
+/// what it holds would be free while a write of it is still on its way.
+async fn carried_through<T: Send + 'static>(
+    work: impl Future<Output = Result<T, LogicalError>> + Send + 'static,
+) -> Result<T, LogicalError> {
+    let done = tokio::spawn(work).await;
+    done.unwrap_or_else(|_| Err(LogicalError::status(500, "the plugin has failed or is ending")))
 }

@@ -13,9 +13,14 @@
 pub mod backend;
 pub mod engine;
 pub mod framework;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 mod fuzz;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz_targets;
 pub mod logical;
+#[cfg(test)]
+#[path = "../../src/fuzz.rs"]
+mod made_up_input;
 pub mod paths;
 pub mod plugin;
 pub mod storage;

@@ -142,6 +142,12 @@ pub struct Opened {
     expires_in_ms: Value,
 }
 
+/// A time; one that is over is no time at all.
+fn milliseconds(value: &Value) -> Option<Duration> {
+    let is_over = || value.as_f64().is_some_and(|time| time < 0.0);
+    value.as_u64().map(Duration::from_millis).or_else(|| is_over().then_some(Duration::ZERO))
+}
+
 impl Opened {
     /// The session, if there is a whole one.
     pub fn into_session(self) -> Option<Session> {
@@ -150,7 +156,7 @@ impl Opened {
             access_token: AccessToken::parse(&self.access_token?).ok()?,
             device_id: self.device_id?,
             home_server: home_server.to_owned(),
-            expires_in: self.expires_in_ms.as_u64().map(Duration::from_millis),
+            expires_in: milliseconds(&self.expires_in_ms),
             user_id: self.user_id,
         })
     }

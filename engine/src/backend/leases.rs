@@ -62,6 +62,12 @@ impl LeaseData {
     }
 }
 
+/// What a renewal answers by what a request holds of a lease.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn of_host(request: &Request) -> Result<Lease, LogicalError> {
+    LeaseData::of(request)?.to_lease()
+}
+
 /// The lease of a session.
 ///
 /// # Errors
@@ -87,7 +93,8 @@ pub fn issue(opened: Opened) -> Result<Lease, LogicalError> {
 pub async fn renew(mount: Arc<Mount>, request: Request) -> Result<Response, LogicalError> {
     let data = LeaseData::of(&request)?;
     let mut lease = data.to_lease()?;
-    if matches!(sessions::state(&mount, &data.session).await?, State::Ended) {
+    let deadline = sessions::deadline(&mount, &data.session.homeserver.server).await;
+    if matches!(sessions::state(&mount, &data.session, deadline).await?, State::Ended) {
         let message = format!(
             "the session of {} has ended (M_UNKNOWN_TOKEN); read another",
             data.session.user_id
@@ -114,11 +121,8 @@ async fn times_now(mount: &Mount, data: &LeaseData) -> Option<LeaseTimes> {
         system.max_lease_ttl(),
     );
     let (user, homeserver) = (user.ok()??, homeserver.ok()??);
-    let limits = [
-        Limits { ttl: user.ttl(), max_ttl: user.max_ttl() },
-        Limits { ttl: homeserver.ttl(), max_ttl: homeserver.max_ttl() },
-        Limits { ttl: ttl.ok(), max_ttl: max_ttl.ok() },
-    ];
+    let limits =
+        [user.ttls.into(), homeserver.ttls.into(), Limits { ttl: ttl.ok(), max_ttl: max_ttl.ok() }];
     Some(LeaseTimes::of(&limits, Some(Duration::from_millis(data.max_ttl_ms))))
 }
 
@@ -130,7 +134,8 @@ async fn times_now(mount: &Mount, data: &LeaseData) -> Option<LeaseTimes> {
 pub async fn revoke(mount: Arc<Mount>, request: Request) -> Result<(), LogicalError> {
     let LeaseData { session, open, .. } = LeaseData::of(&request)?;
     check_nothing_is_lost(&mount).await?;
-    end_or_keep(&mount, &open.id, session).await?;
+    let deadline = sessions::deadline(&mount, &session.homeserver.server).await;
+    end_or_keep(&mount, &open.id, session, deadline).await?;
     mount.store.delete_open(&open).await
 }
 
@@ -148,8 +153,9 @@ async fn check_nothing_is_lost(mount: &Mount) -> Result<(), LogicalError> {
             continue;
         };
         if session.access_token.is_some() {
+            let user = session.user_id;
             let message =
-                format!("the end of a session of {} is not confirmed either", session.user_id);
+                format!("the end of a session of {user} is not confirmed: see pending/{id}");
             return Err(LogicalError::status(503, message));
         }
     }

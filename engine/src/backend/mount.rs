@@ -8,12 +8,12 @@ use tokio::time::timeout;
 
 use super::attempts::Attempts;
 use super::homeservers::Homeservers;
+use super::locks::Locks;
 use super::sessions::UnderWay;
-use super::users::Users;
 use crate::logical::{Host, LogicalError};
 use crate::storage::Store;
 
-/// How long a mount that goes waits for the logins that are under way.
+/// How long a mount that goes waits for what is under way.
 const CLOSE_TIME: Duration = Duration::from_millis(500);
 
 /// What a mount knows while it runs.
@@ -25,10 +25,12 @@ pub struct Mount {
     /// Connections to homeservers.
     pub homeservers: Homeservers,
     /// What must not happen to one user at once.
-    pub users: Users,
+    pub users: Locks,
     /// Whose session that stays is being opened or ended, each alone.
-    pub static_users: Users,
-    /// The logins that are under way.
+    pub static_users: Locks,
+    /// Which homeserver's configuration is being changed.
+    pub servers: Locks,
+    /// The logins and changes that are under way.
     pub under_way: UnderWay,
     /// When sessions whose end is not confirmed are tried next.
     pub attempts: Attempts,
@@ -43,8 +45,9 @@ impl Mount {
         Arc::new(Self {
             store: Store::new(Arc::clone(&host.storage)),
             homeservers: Homeservers::new(host.notices.clone()),
-            users: Users::default(),
-            static_users: Users::default(),
+            users: Locks::new("logins of the user are under way"),
+            static_users: Locks::new("the session is being opened or ended"),
+            servers: Locks::new("the homeserver is being changed"),
             under_way: UnderWay::default(),
             attempts: Attempts::default(),
             is_ticking: AtomicBool::new(false),
@@ -76,8 +79,8 @@ impl Mount {
         Ok(())
     }
 
-    /// Gives the logins that are under way a moment to end. What is left the tick ends, once the
-    /// mount is there again: the host answers nobody while it waits for this.
+    /// Gives what is under way a moment to end. What is left of logins the tick ends, once the mount
+    /// is there again: the host answers nobody while it waits for this.
     pub async fn close(&self) {
         let _ = timeout(CLOSE_TIME, self.under_way.finish()).await;
     }

@@ -2,12 +2,14 @@
 
 use std::collections::HashSet;
 
+use synapse_vault_auth_provider_core::retry::Deadline;
 use synapse_vault_auth_provider_core::sync::Mutex;
 
 use super::Mount;
+use super::clock::now_ms;
 use super::sessions::{Ending, end};
 use crate::logical::LogicalError;
-use crate::storage::PendingSession;
+use crate::storage::{HeldSession, PendingSession};
 
 /// The homeservers that did not answer in this tick. None is asked twice.
 #[derive(Default)]
@@ -38,17 +40,23 @@ pub async fn due(mount: &Mount) -> Result<Vec<String>, LogicalError> {
     Ok(ids)
 }
 
-/// Tries to end one of them. Returns why its end is not confirmed.
+/// Tries to end one of them, until the deadline if a host waits for it. Returns why its end is not
+/// confirmed.
 ///
 /// # Errors
 /// When storage fails.
-pub async fn try_one(mount: &Mount, id: &str, away: &Away) -> Result<Option<String>, LogicalError> {
+pub async fn try_one(
+    mount: &Mount,
+    id: &str,
+    away: &Away,
+    deadline: Option<Deadline>,
+) -> Result<Option<String>, LogicalError> {
     let Some(pending) = mount.store.pending(id).await? else { return Ok(None) };
     let server = pending.session.homeserver.server.clone();
     if away.has(&server) {
         return Ok(Some(pending.reason));
     }
-    let ending = end(mount, &pending.session).await;
+    let ending = end(mount, &pending.session, deadline).await;
     away.note(&server, &ending);
     match ending {
         Ending::Confirmed => {
@@ -61,11 +69,38 @@ pub async fn try_one(mount: &Mount, id: &str, away: &Away) -> Result<Option<Stri
             if !is_away {
                 mount.attempts.failed(id);
             }
-            if reason != pending.reason {
+            // Somebody may have given it up meanwhile.
+            if reason != pending.reason && mount.store.pending(id).await?.is_some() {
                 let changed = PendingSession { reason: reason.clone(), ..pending };
                 mount.store.put_pending(id, &changed).await?;
             }
             Ok(Some(reason))
         }
     }
+}
+
+/// Ends a session, until the deadline if a host waits for it, or puts it among these.
+///
+/// # Errors
+/// When storage fails.
+pub async fn end_or_put(
+    mount: &Mount,
+    id: &str,
+    session: HeldSession,
+    away: &Away,
+    deadline: Option<Deadline>,
+) -> Result<(), LogicalError> {
+    let server = session.homeserver.server.clone();
+    let reason = if away.has(&server) {
+        "the homeserver does not answer".to_owned()
+    } else {
+        let ending = end(mount, &session, deadline).await;
+        away.note(&server, &ending);
+        match ending {
+            Ending::Confirmed => return Ok(()),
+            Ending::Unconfirmed { reason, .. } => reason,
+        }
+    };
+    let pending = PendingSession { session, since_ms: now_ms(), reason };
+    mount.store.put_pending(id, &pending).await
 }

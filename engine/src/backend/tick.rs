@@ -2,7 +2,7 @@
 //!
 //! The host holds a lock while it asks for it, so the work begins and the answer does not wait.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -12,10 +12,10 @@ use tokio::time::timeout;
 
 use super::Mount;
 use super::clock::now_ms;
-use super::pending::{self, Away};
-use super::sessions::{Ending, end};
+use super::pending::{self, Away, end_or_put};
+use super::unanswered::{self, Others};
 use crate::logical::LogicalError;
-use crate::storage::{HeldSession, OpenSession, Opening, PendingSession, Purpose};
+use crate::storage::{HomeserverConfig, OpenSession, PendingSession};
 
 /// What is ended at once.
 const AT_ONCE: usize = 32;
@@ -24,7 +24,7 @@ const AT_ONCE: usize = 32;
 const GRACE_SECONDS: u64 = 30;
 
 /// How long the host waits for a mount that is about to go.
-const LEAVE_TIME: Duration = Duration::from_secs(10);
+const LEAVE_TIME: Duration = HomeserverConfig::DEFAULT_REQUEST_TIMEOUT;
 
 /// Begins the work, unless it is under way.
 pub fn begin(mount: Arc<Mount>) {
@@ -59,7 +59,7 @@ pub async fn clear_up(mount: &Mount) -> Result<(), LogicalError> {
         return Ok(());
     }
     let away = Away::default();
-    let logins = end_logins(mount, &away).await;
+    let logins = end_logins(mount, Others::Young, &away).await;
     let pending = match pending::due(mount).await {
         Ok(due) => try_pending(mount, due, &away).await,
         Err(error) => Err(error),
@@ -69,15 +69,16 @@ pub async fn clear_up(mount: &Mount) -> Result<(), LogicalError> {
 
 /// Ends the sessions of logins that are not known to have been answered, and those that should have
 /// ended with their lease.
-async fn end_logins(mount: &Mount, away: &Away) -> Result<(), LogicalError> {
+async fn end_logins(mount: &Mount, others: Others, away: &Away) -> Result<(), LogicalError> {
     let (openings, open) = tokio::join!(mount.store.openings(), mount.store.open_sessions());
     let open = open?;
-    let answered: HashSet<&str> = open.iter().map(|session| session.id.as_str()).collect();
+    let marks: HashMap<&str, &OpenSession> =
+        open.iter().map(|session| (session.id.as_str(), session)).collect();
     let unanswered = match openings {
         Ok(openings) => {
             let end_one = |id: String| {
-                let is_answered = answered.contains(id.as_str());
-                async move { end_opening(mount, &id, is_answered, away).await }
+                let mark = marks.get(id.as_str()).copied();
+                async move { unanswered::end_one(mount, &id, mark, others, away, None).await }
             };
             each(openings, end_one).await
         }
@@ -91,7 +92,7 @@ async fn end_logins(mount: &Mount, away: &Away) -> Result<(), LogicalError> {
 
 /// Tries to end sessions whose end is not confirmed.
 async fn try_pending(mount: &Mount, ids: Vec<String>, away: &Away) -> Result<(), LogicalError> {
-    each(ids, |id| async move { pending::try_one(mount, &id, away).await.map(drop) }).await
+    each(ids, |id| async move { pending::try_one(mount, &id, away, None).await.map(drop) }).await
 }
 
 /// Tries once more what nobody holds, on a mount that is about to go: the host revokes its leases
@@ -104,6 +105,7 @@ pub async fn leave(mount: &Mount) {
         Ok(outcome) => outcome,
         Err(_) => Err(LogicalError::status(503, "a homeserver takes too long")),
     };
+    let outcome = outcome.and(unanswered::keep_all(mount).await);
     if let Err(error) = outcome {
         mount.host.notices.error(format!("cannot end all sessions before the mount goes: {error}"));
     }
@@ -114,7 +116,9 @@ async fn try_all(mount: &Mount) -> Result<(), LogicalError> {
         return Ok(());
     }
     let away = Away::default();
-    let logins = end_logins(mount, &away).await;
+    // Those that are under way are still answered.
+    mount.under_way.finish().await;
+    let logins = end_logins(mount, Others::None, &away).await;
     let pending = mount.store.all_pending().await?;
     let tried = try_pending(mount, pending, &away).await;
     tell_of_lost(mount).await?;
@@ -137,71 +141,12 @@ async fn tell_of_lost(mount: &Mount) -> Result<(), LogicalError> {
     Ok(())
 }
 
-/// A login that is not known to have been answered.
-async fn end_opening(
-    mount: &Mount,
-    id: &str,
-    is_answered: bool,
-    away: &Away,
-) -> Result<(), LogicalError> {
-    if mount.under_way.has(id) {
-        return Ok(());
-    }
-    let Some(opening) = mount.store.opening(id).await? else { return Ok(()) };
-    if is_answered || stays(mount, &opening).await? {
-        return mount.store.delete_opening(id).await;
-    }
-    // Another process of ours may be at it, which is ending.
-    let configured = mount.store.homeserver(&opening.homeserver.server).await?;
-    let time = configured
-        .map_or(crate::storage::HomeserverConfig::DEFAULT_REQUEST_TIMEOUT, |config| {
-            config.request_timeout()
-        });
-    let age = now_ms().saturating_sub(opening.began_ms);
-    if u128::from(age) < time.as_millis() {
-        return Ok(());
-    }
-    keep_unless_ended(mount, id, opening.session(), away).await?;
-    mount.store.delete_opening(id).await
-}
-
-/// Whether the session of a login is the one that stays.
-async fn stays(mount: &Mount, opening: &Opening) -> Result<bool, LogicalError> {
-    if opening.purpose != Purpose::Static {
-        return Ok(false);
-    }
-    let session = mount.store.static_session(&opening.user_id).await?;
-    Ok(session.is_some_and(|session| session.device_id == opening.device_id))
-}
-
 /// A session that should have ended with its lease.
 async fn end_past(mount: &Mount, session: OpenSession, away: &Away) -> Result<(), LogicalError> {
     if let Some(opening) = mount.store.open(&session).await? {
-        keep_unless_ended(mount, &session.id, opening.session(), away).await?;
+        end_or_put(mount, &session.id, opening.session(), away, None).await?;
     }
     mount.store.delete_open(&session).await
-}
-
-/// Ends a session, or keeps it among those whose end is not confirmed.
-async fn keep_unless_ended(
-    mount: &Mount,
-    id: &str,
-    session: HeldSession,
-    away: &Away,
-) -> Result<(), LogicalError> {
-    let server = session.homeserver.server.clone();
-    let reason = if away.has(&server) {
-        "the homeserver does not answer".to_owned()
-    } else {
-        let ending = end(mount, &session).await;
-        away.note(&server, &ending);
-        match ending {
-            Ending::Confirmed => return Ok(()),
-            Ending::Unconfirmed { reason, .. } => reason,
-        }
-    };
-    let pending = PendingSession { session, since_ms: now_ms(), reason };
-    mount.store.put_pending(id, &pending).await
 }
 
 /// Does something to each of these, several at once; one that fails keeps no other from its turn.

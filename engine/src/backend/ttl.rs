@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::storage::Ttls;
+
 /// Shortest lease. One of no time at all would be none to a host.
 const SHORTEST: Duration = Duration::from_secs(1);
 
@@ -12,6 +14,12 @@ pub struct Limits {
     pub ttl: Option<Duration>,
     /// How long a lease lasts at most.
     pub max_ttl: Option<Duration>,
+}
+
+impl From<Ttls> for Limits {
+    fn from(ttls: Ttls) -> Self {
+        Self { ttl: ttls.ttl(), max_ttl: ttls.max_ttl() }
+    }
 }
 
 /// How long one lease lasts.

@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use synapse_vault_auth_provider_core::sync::Mutex;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
+
+use super::gate::Gate;
 
 /// What the homeserver knows and does.
 #[derive(Default)]
@@ -21,7 +22,9 @@ pub struct State {
     /// Whether logins, logouts and questions are left unanswered.
     pub hangs: AtomicBool,
     /// The request that waits until it is not this one any more.
-    pub held: Mutex<Option<&'static str>>,
+    pub held: watch::Sender<Option<&'static str>>,
+    /// What each request goes through, if anything.
+    pub gate: Mutex<Option<Arc<Gate>>>,
     /// Whether logouts fail.
     pub fails_logouts: AtomicBool,
     /// What is answered to the next logins in the place of a session.
@@ -32,6 +35,9 @@ pub struct State {
     pub login_answer: Mutex<Value>,
     /// Told of each login before it is answered.
     pub login_began: Notify,
+    /// Most requests that there were at once.
+    pub most_at_once: AtomicU32,
+    at_once: AtomicU32,
     logins: AtomicU32,
 }
 
@@ -61,9 +67,36 @@ impl FakeHomeserver {
         self.state.tokens.lock().len()
     }
 
+    /// Has a request wait, and no other any more.
+    pub fn hold(&self, request: &'static str) {
+        self.state.held.send_replace(Some(request));
+    }
+
+    /// Has no request wait any more.
+    pub fn release(&self) {
+        self.state.held.send_replace(None);
+    }
+
     /// How often a path was asked for.
     pub fn count(&self, request: &str) -> usize {
         self.state.asked.lock().iter().filter(|asked| *asked == request).count()
+    }
+}
+
+/// A request that is being answered.
+struct AtOnce<'a>(&'a State);
+
+impl<'a> AtOnce<'a> {
+    fn new(state: &'a State) -> Self {
+        let at_once = state.at_once.fetch_add(1, Ordering::Relaxed) + 1;
+        state.most_at_once.fetch_max(at_once, Ordering::Relaxed);
+        Self(state)
+    }
+}
+
+impl Drop for AtOnce<'_> {
+    fn drop(&mut self) {
+        self.0.at_once.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -90,18 +123,27 @@ impl State {
             };
             let length = header("content-length").and_then(|length| length.parse().ok());
             let mut body = vec![0; length.unwrap_or(0)];
-            stream.read_exact(&mut body).await.unwrap();
+            if stream.read_exact(&mut body).await.is_err() {
+                return;
+            }
             let request = head[0].trim_end_matches(" HTTP/1.1").to_owned();
             self.asked.lock().push(request.clone());
+            let _at_once = AtOnce::new(&self);
             let token = header("authorization").unwrap_or_default().replace("Bearer ", "");
             if self.hangs.load(Ordering::Relaxed) {
                 std::future::pending::<()>().await;
             }
-            while self.held.lock().is_some_and(|held| held == request) {
-                tokio::time::sleep(Duration::from_millis(2)).await;
-            }
+            let mut waiting = self.held.subscribe();
+            waiting.wait_for(|held| held.is_none_or(|held| held != request)).await.unwrap();
             let body: Value = serde_json::from_slice(&body).unwrap_or_default();
-            let (status, answer) = self.answer(&request, &token, &body);
+            let answer = || self.answer(&request, &token, &body);
+            let gate = self.gate.lock().clone();
+            let answered = match gate {
+                Some(gate) => gate.pass(answer).await,
+                None => Some(answer()),
+            };
+            // The connection ends without an answer.
+            let Some((status, answer)) = answered else { return };
             self.login_began.notify_waiters();
             let answer = answer.to_string();
             let answer = format!(

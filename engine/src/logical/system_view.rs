@@ -6,18 +6,21 @@ use futures_util::future::BoxFuture;
 
 use super::storage::StorageError;
 
-/// What a node is to its cluster, and its cluster to others.
+/// What a node is to its cluster, and its cluster to others. The bits are those of `ReplicationState`
+/// in Vault's SDK (`helper/consts/replication.go`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ReplicationState(pub i32);
 
 impl ReplicationState {
     const PERFORMANCE_SECONDARY: i32 = 0x40;
+    const DISASTER_RECOVERY_SECONDARY: i32 = 0x200;
     const STANDBY: i32 = 0x4000;
 
-    /// Whether the node is a standby that answers reads: another one is active.
+    /// Whether another node does the work: this one is a standby that answers reads, or its cluster
+    /// waits to take the place of another.
     #[must_use]
     pub fn is_standby(self) -> bool {
-        self.0 & Self::STANDBY != 0
+        self.0 & (Self::STANDBY | Self::DISASTER_RECOVERY_SECONDARY) != 0
     }
 
     /// Whether the cluster is a performance secondary of another one.

@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use serde_json::json;
 use synapse_vault_auth_provider_core::homeserver::{
-    HomeserverError, HomeserverUrl, LOGIN_TYPE, LoginEndpoint,
+    Homeserver, HomeserverUrl, LOGIN_TYPE, LoginEndpoint,
 };
 
-use super::parts::{MAX_TTL_FIELD, SERVER, SERVER_FIELD, TTL_FIELD, check_ttls, optional_text};
+use super::parts::{
+    MAX_TTL_FIELD, SERVER, SERVER_FIELD, TTL_FIELD, change_ttls, optional_text, shown_ttls,
+};
 use crate::backend::clock::whole_seconds;
-use crate::backend::homeservers::HomeserverClient;
-use crate::backend::{Mount, names};
+use crate::backend::homeserver_client::HomeserverClient;
+use crate::backend::{Mount, names, sessions};
 use crate::framework::{Call, Field, FieldKind, Outcome, Path, PathOperation, Pattern};
 use crate::logical::{Data, LogicalError, Operation, Response};
 use crate::storage::{HomeserverAddress, HomeserverConfig};
@@ -108,18 +110,26 @@ async fn read(mount: Arc<Mount>, call: Call) -> Outcome {
 
 async fn delete(mount: Arc<Mount>, call: Call) -> Outcome {
     let server = names::server(&call)?;
+    mount.check_primary().await?;
+    let deadline = sessions::deadline(&mount, &server).await;
+    let _exclusive = mount.servers.change(&server, deadline).await?;
     mount.store.delete_homeserver(&server).await?;
     Ok(None)
 }
 
 async fn write(mount: Arc<Mount>, call: Call) -> Outcome {
     let server = names::server(&call)?;
+    // Before anything is read: what a standby reads may be old.
+    mount.check_primary().await?;
+    let deadline = sessions::deadline(&mount, &server).await;
+    let exclusive = mount.servers.change(&server, deadline).await?;
     let before = mount.store.homeserver(&server).await?;
     let config = changed(&call, server, before)?;
     let client = mount.homeservers.client(&config).await?;
     mount.store.put_homeserver(&config).await?;
+    drop(exclusive);
     let mut response = Response::of(shown(&config));
-    response.warnings = Box::pin(try_out(&client)).await;
+    response.warnings.extend(Box::pin(try_out(&client)).await);
     Ok(Some(response))
 }
 
@@ -159,52 +169,50 @@ fn changed(
         }
         config.set_request_timeout(timeout.max(Duration::from_millis(1)));
     }
-    if let Some(ttl) = call.duration("ttl")? {
-        config.set_ttl(ttl);
-    }
-    if let Some(max_ttl) = call.duration("max_ttl")? {
-        config.set_max_ttl(max_ttl);
-    }
-    check_ttls(config.ttl(), config.max_ttl())?;
+    change_ttls(call, &mut config.ttls)?;
     Ok(config)
 }
 
-/// What may keep users of the homeserver from logging in.
-async fn try_out(client: &HomeserverClient) -> Vec<String> {
-    let slot = client.slot().await;
-    let (versions, offered) = tokio::join!(client.ask(slot.homeserver.versions()), async {
-        let endpoint = client.find_endpoint(&slot).await?;
-        let types = slot.homeserver.login_types_at(endpoint).await?;
-        Ok::<_, HomeserverError>((endpoint, types))
-    });
-    if let Err(error) = versions {
-        return vec![format!("no homeserver was found at this address: {error}")];
+/// What may keep users of the homeserver from logging in, as far as it can be found in the time
+/// of one request: the host holds a lock.
+async fn try_out(client: &HomeserverClient) -> Option<String> {
+    let Some(slot) = client.slot(client.time_for_a_request()).await else {
+        let why = "the address was not tried: too many requests to the homeserver are under way";
+        return Some(why.to_owned());
+    };
+    if let Err(error) = slot.ask(Homeserver::versions).await {
+        return Some(format!("no homeserver was found at this address: {error}"));
     }
+    let offered = match slot.find_endpoint().await {
+        Ok(endpoint) => {
+            let types = slot.ask(|homeserver| homeserver.login_types_at(endpoint)).await;
+            types.map(|types| (endpoint, types))
+        }
+        Err(error) => Err(error),
+    };
     match offered {
-        Err(error) => vec![format!("the homeserver does not tell which logins it offers: {error}")],
-        Ok((_, types)) if types.iter().any(|offered| offered == LOGIN_TYPE) => Vec::new(),
-        Ok((LoginEndpoint::Homeserver, _)) => vec![format!(
+        Err(error) => Some(format!("the homeserver does not tell which logins it offers: {error}")),
+        Ok((_, types)) if types.iter().any(|offered| offered == LOGIN_TYPE) => None,
+        Ok((LoginEndpoint::Homeserver, _)) => Some(format!(
             "the homeserver offers no logins of the type {LOGIN_TYPE}; \
              does it load synapse_vault_auth_provider?"
-        )],
-        Ok((LoginEndpoint::Module, _)) => vec![format!(
+        )),
+        Ok((LoginEndpoint::Module, _)) => Some(format!(
             "the homeserver uses Matrix Authentication Service, \
              and its module offers no logins of the type {LOGIN_TYPE}"
-        )],
+        )),
     }
 }
 
 /// What is configured, as it is shown.
 fn shown(config: &HomeserverConfig) -> Data {
-    let seconds = |time: Option<Duration>| json!(time.map_or(0, whole_seconds));
     let ca_cert = config.address.ca_cert.as_deref().unwrap_or_default();
     [
         ("cs_url".to_owned(), json!(config.address.cs_url)),
         ("ca_cert".to_owned(), json!(ca_cert)),
-        ("request_timeout".to_owned(), seconds(Some(config.request_timeout()))),
-        ("ttl".to_owned(), seconds(config.ttl())),
-        ("max_ttl".to_owned(), seconds(config.max_ttl())),
+        ("request_timeout".to_owned(), json!(whole_seconds(config.request_timeout()))),
     ]
     .into_iter()
+    .chain(shown_ttls(&config.ttls))
     .collect()
 }

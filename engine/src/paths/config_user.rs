@@ -1,18 +1,18 @@
 //! `config/user/LOCALPART/SERVER`: a user, and the secret that its logins are made with.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 use synapse_vault_auth_provider_core::random::new_secret;
 
 use super::parts::{
-    LOCALPART_FIELD, MAX_TTL_FIELD, SERVER_FIELD, TTL_FIELD, USER, check_ttls, optional_text,
+    LOCALPART_FIELD, MAX_TTL_FIELD, SERVER_FIELD, TTL_FIELD, USER, change_ttls, optional_text,
+    shown_ttls,
 };
-use crate::backend::clock::{now_ms, whole_seconds};
+use crate::backend::clock::now_ms;
 use crate::backend::names::User;
-use crate::backend::{Mount, names, sessions};
+use crate::backend::{Mount, names, sessions, unanswered};
 use crate::framework::{Call, Field, FieldKind, Outcome, Path, PathOperation, Pattern};
 use crate::logical::{Data, LogicalError, Operation, Response};
 use crate::storage::UserConfig;
@@ -119,8 +119,8 @@ async fn write(mount: Arc<Mount>, call: Call) -> Outcome {
     let user = names::user(&call)?;
     // Before anything is read: what a standby reads may be old.
     mount.check_primary().await?;
-    let limit = sessions::change_time(&mount, &user.server).await?;
-    let _exclusive = mount.users.change(&user.id, limit).await?;
+    let deadline = sessions::deadline(&mount, &user.server).await;
+    let _exclusive = mount.users.change(&user.id, deadline).await?;
     let before = mount.store.user(&user.id).await?;
     if before.is_some() && call.boolean("create_only")? == Some(true) {
         return Err(LogicalError::invalid("the user is configured already"));
@@ -139,11 +139,14 @@ async fn write(mount: Arc<Mount>, call: Call) -> Outcome {
 async fn delete(mount: Arc<Mount>, call: Call) -> Outcome {
     let user = names::user(&call)?;
     mount.check_primary().await?;
-    let limit = sessions::change_time(&mount, &user.server).await?;
+    let deadline = sessions::deadline(&mount, &user.server).await;
     // In this order: a read of the session that stays logs in while it holds the first.
-    let _one_at_a_time = mount.static_users.change(&user.id, limit).await?;
-    let _exclusive = mount.users.change(&user.id, limit).await?;
-    let warning = sessions::end_static(&mount, &user).await?;
+    let _one_at_a_time = mount.static_users.change(&user.id, deadline).await?;
+    let _exclusive = mount.users.change(&user.id, deadline).await?;
+    if mount.store.user(&user.id).await?.is_some() {
+        unanswered::end_all_of(&mount, &user.id, deadline).await?;
+    }
+    let warning = sessions::end_static(&mount, &user, deadline).await?;
     mount.store.delete_user(&user.id).await?;
     Ok(warning.map(|warning| Response::default().warn(warning)))
 }
@@ -169,13 +172,7 @@ fn changed(call: &Call, before: Option<UserConfig>) -> Result<UserConfig, Logica
         }
         config.device_name = device_name;
     }
-    if let Some(ttl) = call.duration("ttl")? {
-        config.set_ttl(ttl);
-    }
-    if let Some(max_ttl) = call.duration("max_ttl")? {
-        config.set_max_ttl(max_ttl);
-    }
-    check_ttls(config.ttl(), config.max_ttl())?;
+    change_ttls(call, &mut config.ttls)?;
     Ok(config)
 }
 
@@ -199,13 +196,11 @@ pub fn made_up_secret() -> Result<SecretString, LogicalError> {
 
 /// What is configured, as it is shown: never the secret.
 fn shown(user: &User, config: &UserConfig) -> Data {
-    let seconds = |time: Option<Duration>| json!(time.map_or(0, whole_seconds));
     [
         ("user_id".to_owned(), json!(user.id)),
-        ("ttl".to_owned(), seconds(config.ttl())),
-        ("max_ttl".to_owned(), seconds(config.max_ttl())),
         ("device_name".to_owned(), json!(config.device_name())),
     ]
     .into_iter()
+    .chain(shown_ttls(&config.ttls))
     .collect()
 }

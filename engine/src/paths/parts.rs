@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
-use serde_json::json;
+use serde_json::{Value, json};
 
+use crate::backend::clock::whole_seconds;
 use crate::framework::{Call, Capture, Field, FieldKind};
 use crate::logical::{Data, LogicalError};
-use crate::storage::HeldSession;
+use crate::storage::{HeldSession, Ttls};
 
 /// A localpart and a server, which name a user. The localpart may hold slashes.
 pub const USER: &[Capture] = &[
@@ -47,17 +48,29 @@ pub const MAX_TTL_FIELD: Field = Field::new(
      widely.",
 );
 
-/// How long a lease lasts and how long at most, as they will be after this call.
+/// Changes how long leases last as a call says.
 ///
 /// # Errors
-/// 400 when the first is longer than the second.
-pub fn check_ttls(ttl: Option<Duration>, max_ttl: Option<Duration>) -> Result<(), LogicalError> {
-    match (ttl, max_ttl) {
+/// 400 when a time is none, or leases would last longer than at most.
+pub fn change_ttls(call: &Call, ttls: &mut Ttls) -> Result<(), LogicalError> {
+    if let Some(ttl) = call.duration("ttl")? {
+        ttls.set_ttl(ttl);
+    }
+    if let Some(max_ttl) = call.duration("max_ttl")? {
+        ttls.set_max_ttl(max_ttl);
+    }
+    match (ttls.ttl(), ttls.max_ttl()) {
         (Some(ttl), Some(max_ttl)) if ttl > max_ttl => {
             Err(LogicalError::invalid("ttl must not be longer than max_ttl"))
         }
         _ => Ok(()),
     }
+}
+
+/// How long leases last, as it is shown: in whole seconds, and zero where nothing is said.
+pub fn shown_ttls(ttls: &Ttls) -> [(String, Value); 2] {
+    let seconds = |time: Option<Duration>| json!(time.map_or(0, whole_seconds));
+    [("ttl".to_owned(), seconds(ttls.ttl())), ("max_ttl".to_owned(), seconds(ttls.max_ttl()))]
 }
 
 /// Text that was sent, without the white space around it; an empty one stands for none.

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::{Value, json};
 
-use crate::backend::Mount;
 use crate::backend::clock::time_of;
 use crate::backend::pending::{Away, try_one};
+use crate::backend::{Mount, sessions};
 use crate::framework::{Call, Capture, Field, FieldKind, Outcome, Path, PathOperation, Pattern};
 use crate::logical::{Data, LogicalError, Operation, Response};
 use crate::storage::PendingSession;
@@ -81,10 +81,11 @@ async fn read(mount: Arc<Mount>, call: Call) -> Outcome {
 async fn try_now(mount: Arc<Mount>, call: Call) -> Outcome {
     let id = call.captured("id");
     mount.check_active().await?;
-    if mount.store.pending(id).await?.is_none() {
+    let Some(pending) = mount.store.pending(id).await? else {
         return Err(LogicalError::status(404, "there is no such session"));
-    }
-    match try_one(&mount, id, &Away::default()).await? {
+    };
+    let deadline = sessions::deadline(&mount, &pending.session.homeserver.server).await;
+    match try_one(&mount, id, &Away::default(), Some(deadline)).await? {
         None => Ok(None),
         Some(reason) => {
             let message = format!("the end of the session is not confirmed: {reason}");
@@ -95,6 +96,7 @@ async fn try_now(mount: Arc<Mount>, call: Call) -> Outcome {
 
 async fn give_up(mount: Arc<Mount>, call: Call) -> Outcome {
     let id = call.captured("id");
+    mount.check_active().await?;
     mount.store.delete_pending(id).await?;
     mount.attempts.forget(id);
     Ok(None)

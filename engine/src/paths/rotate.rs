@@ -34,8 +34,8 @@ pub static PATH: Path<Mount> = Path {
 async fn rotate(mount: Arc<Mount>, call: Call) -> Outcome {
     let user = names::user(&call)?;
     mount.check_primary().await?;
-    let limit = sessions::change_time(&mount, &user.server).await?;
-    let _exclusive = mount.users.change(&user.id, limit).await?;
+    let deadline = sessions::deadline(&mount, &user.server).await;
+    let _exclusive = mount.users.change(&user.id, deadline).await?;
     let config = mount.store.user(&user.id).await?;
     let config = config.ok_or_else(|| LogicalError::status(400, "the user is not configured"))?;
     let config = with_secret(config, made_up_secret()?);

@@ -38,12 +38,12 @@ async fn read(mount: Arc<Mount>, call: Call) -> Outcome {
     let user = names::user(&call)?;
     // Before anything is read: what a standby reads may be old.
     mount.check_primary().await?;
-    let limit = sessions::change_time(&mount, &user.server).await?;
-    let one_at_a_time = mount.static_users.change(&user.id, limit).await?;
+    let deadline = sessions::deadline(&mount, &user.server).await;
+    let one_at_a_time = mount.static_users.change(&user.id, deadline).await?;
     let kept = mount.store.static_session(&user.id).await?;
     let warning = match kept {
         None => None,
-        Some(session) => match sessions::state(&mount, &session).await? {
+        Some(session) => match sessions::state(&mount, &session, deadline).await? {
             State::Open => return Ok(Some(Response::of(credentials(&session)))),
             State::Unknown(why) => {
                 let warning = format!("the session may have ended: {why}");
@@ -55,7 +55,8 @@ async fn read(mount: Arc<Mount>, call: Call) -> Outcome {
             )),
         },
     };
-    let opened = sessions::open(&mount, &user, Purpose::Static, Some(one_at_a_time)).await?;
+    let held = Some((one_at_a_time, deadline));
+    let opened = sessions::open(&mount, &user, Purpose::Static, held).await?;
     let mut response = Response::of(credentials(&opened.session));
     response.warnings.extend(warning);
     Ok(Some(response))
@@ -64,8 +65,8 @@ async fn read(mount: Arc<Mount>, call: Call) -> Outcome {
 async fn delete(mount: Arc<Mount>, call: Call) -> Outcome {
     let user = names::user(&call)?;
     mount.check_primary().await?;
-    let limit = sessions::change_time(&mount, &user.server).await?;
-    let _one_at_a_time = mount.static_users.change(&user.id, limit).await?;
-    let warning = sessions::end_static(&mount, &user).await?;
+    let deadline = sessions::deadline(&mount, &user.server).await;
+    let _one_at_a_time = mount.static_users.change(&user.id, deadline).await?;
+    let warning = sessions::end_static(&mount, &user, deadline).await?;
     Ok(warning.map(|warning| Response::default().warn(warning)))
 }

@@ -24,8 +24,8 @@ pub struct BackendService {
 }
 
 enum Mount {
-    /// The host is asked for what it keeps.
-    BeingSetUp,
+    /// The host is asked for what it keeps, by the call that this belongs to.
+    BeingSetUp(Arc<()>),
     Ready(Arc<dyn Backend>),
 }
 
@@ -44,20 +44,31 @@ impl BackendService {
     }
 
     async fn set_up(&self, id: &str, broker_id: u32) -> Result<(), String> {
+        let call = Arc::new(());
         {
             let mut mounts = self.mounts.lock();
             if mounts.contains_key(id) {
                 return Err("this mount is set up already".to_owned());
             }
-            mounts.insert(id.to_owned(), Mount::BeingSetUp);
+            mounts.insert(id.to_owned(), Mount::BeingSetUp(Arc::clone(&call)));
         }
         // A call that is cancelled must not leave the mount half set up.
-        let unfinished = Unfinished { mounts: &self.mounts, id };
+        let unfinished = Unfinished { mounts: &self.mounts, id, call };
         let host = self.connector.connect(broker_id).await?;
-        let backend = (self.kind.make)(host);
-        std::mem::forget(unfinished);
-        self.mounts.lock().insert(id.to_owned(), Mount::Ready(backend));
-        Ok(())
+        let mut mounts = self.mounts.lock();
+        match mounts.get_mut(id) {
+            Some(mount) if mount.is_being_set_up_by(&unfinished.call) => {
+                *mount = Mount::Ready((self.kind.make)(host));
+                Ok(())
+            }
+            _ => Err("this mount has gone meanwhile".to_owned()),
+        }
+    }
+}
+
+impl Mount {
+    fn is_being_set_up_by(&self, this: &Arc<()>) -> bool {
+        matches!(self, Self::BeingSetUp(call) if Arc::ptr_eq(call, this))
     }
 }
 
@@ -65,11 +76,15 @@ impl BackendService {
 struct Unfinished<'a> {
     mounts: &'a Mutex<HashMap<String, Mount>>,
     id: &'a str,
+    call: Arc<()>,
 }
 
 impl Drop for Unfinished<'_> {
     fn drop(&mut self) {
-        self.mounts.lock().remove(self.id);
+        let mut mounts = self.mounts.lock();
+        if mounts.get(self.id).is_some_and(|mount| mount.is_being_set_up_by(&self.call)) {
+            mounts.remove(self.id);
+        }
     }
 }
 

@@ -32,13 +32,18 @@ pub fn request(request: Option<proto::Request>) -> Result<Request, LogicalError>
         let message = format!("the request has more than {LONGEST_DATA} bytes");
         return Err(LogicalError::status(413, message));
     }
-    Ok(Request {
-        operation: Operation::parse(&request.operation),
-        path: request.path,
-        data: data(&request.data)?,
-        lease: request.secret.as_ref().map(held_lease).transpose()?,
-        mount_point: request.mount_point,
-    })
+    let operation = Operation::parse(&request.operation);
+    let parts = data(&request.data)
+        .and_then(|data| Ok((data, request.secret.as_ref().map(held_lease).transpose()?)));
+    let (data, lease) = match parts {
+        Ok(parts) => parts,
+        // Not one of the errors after which a host never tries again to end a lease.
+        Err(error) if matches!(operation, Operation::Renew | Operation::Revoke) => {
+            return Err(LogicalError::status(500, error.to_string()));
+        }
+        Err(error) => return Err(error),
+    };
+    Ok(Request { operation, path: request.path, data, lease, mount_point: request.mount_point })
 }
 
 /// An object of JSON. What serde has against it may repeat it, secrets and all.
@@ -149,7 +154,7 @@ pub fn special_paths(paths: SpecialPaths) -> proto::Paths {
 }
 
 /// What a backend would make of these bytes of a host's; `None` if they are no request.
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub fn decoded(bytes: &[u8]) -> Option<Result<Request, LogicalError>> {
     use prost::Message;
 

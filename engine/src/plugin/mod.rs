@@ -36,7 +36,7 @@ mod version;
 
 use std::process::ExitCode;
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(crate) use convert::decoded;
 use handshake::Invitation;
 

@@ -30,7 +30,12 @@ use super::socket::Socket;
 use super::tls::{Identity, server_name};
 use crate::logical::{BackendType, READ_ONLY};
 
-pub use super::proto::{Empty, HandleRequestReply, Secret};
+pub use super::proto::{
+    Empty, HandleRequestArgs, HandleRequestReply, Request as HostRequest, Secret,
+};
+
+/// In the state of replication: a cluster that is a performance secondary of another.
+pub const SECONDARY: i32 = 0x40;
 
 /// What the host keeps and says.
 #[derive(Default)]
@@ -39,6 +44,8 @@ pub struct HostState {
     pub entries: Mutex<BTreeMap<String, Vec<u8>>>,
     /// Whether writes are refused, as on a standby.
     pub is_read_only: AtomicBool,
+    /// Prefixes of what a secondary cluster has for itself.
+    pub local_storage: &'static [&'static str],
     /// Where writes are done and said to have failed.
     pub loses_answers_below: Mutex<Option<String>>,
     /// Whether the mount is being disabled.
@@ -102,7 +109,10 @@ impl TestHost {
             let _ = stream.message().await;
         });
         Self {
-            state: Arc::default(),
+            state: Arc::new(HostState {
+                local_storage: kind.special_paths.local_storage,
+                ..HostState::default()
+            }),
             channel,
             identity,
             plugin_certificate: plugin.certificate().clone(),
@@ -127,6 +137,13 @@ impl TestHost {
     /// Serves storage, tells where, and has a mount set up; returns the error.
     pub async fn set_up(&self, mount: &str) -> String {
         let broker_id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        self.announce(broker_id);
+        let args = proto::SetupArgs { broker_id };
+        self.backend().setup(Self::call(mount, args)).await.unwrap().into_inner().err
+    }
+
+    /// Serves storage, and tells where.
+    pub fn announce(&self, broker_id: u32) {
         let config = self.identity.server_config(self.plugin_certificate.clone()).unwrap();
         let socket = Socket::bind(Some(&self.directory)).unwrap();
         let address = socket.path().to_str().unwrap().to_owned();
@@ -138,8 +155,6 @@ impl TestHost {
         let network = "unix".to_owned();
         let info = proto::ConnInfo { service_id: broker_id, network, address };
         self.announcements.send(info).unwrap();
-        let args = proto::SetupArgs { broker_id };
-        self.backend().setup(Self::call(mount, args)).await.unwrap().into_inner().err
     }
 
     /// Asks a mount.
@@ -204,9 +219,15 @@ pub fn data(reply: &HandleRequestReply) -> serde_json::Value {
 struct HostService(Arc<HostState>);
 
 impl HostService {
-    fn write_error(&self) -> String {
+    fn write_error(&self, key: &str) -> String {
+        let is_secondary = self.0.replication_state.load(Ordering::Relaxed) & SECONDARY != 0;
+        let is_local = self.0.local_storage.iter().any(|prefix| key.starts_with(prefix));
         let is_read_only = self.0.is_read_only.load(Ordering::Relaxed);
-        if is_read_only { READ_ONLY.to_owned() } else { String::new() }
+        if is_read_only || (is_secondary && !is_local) {
+            READ_ONLY.to_owned()
+        } else {
+            String::new()
+        }
     }
 }
 
@@ -245,8 +266,9 @@ impl Storage for HostService {
         &self,
         request: Request<proto::StoragePutArgs>,
     ) -> Result<Response<proto::StoragePutReply>, Status> {
-        let mut err = self.write_error();
-        if let (Some(entry), true) = (request.into_inner().entry, err.is_empty()) {
+        let entry = request.into_inner().entry.unwrap_or_default();
+        let mut err = self.write_error(&entry.key);
+        if err.is_empty() {
             let lost = self.0.loses_answers_below.lock().clone();
             if lost.is_some_and(|prefix| entry.key.starts_with(&prefix)) {
                 "the answer was lost".clone_into(&mut err);
@@ -260,9 +282,10 @@ impl Storage for HostService {
         &self,
         request: Request<proto::StorageDeleteArgs>,
     ) -> Result<Response<proto::StorageDeleteReply>, Status> {
-        let err = self.write_error();
+        let key = request.into_inner().key;
+        let err = self.write_error(&key);
         if err.is_empty() {
-            self.0.entries.lock().remove(&request.into_inner().key);
+            self.0.entries.lock().remove(&key);
         }
         Ok(Response::new(proto::StorageDeleteReply { err }))
     }

@@ -174,6 +174,32 @@ async fn mounts_come_and_go() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_mount_that_goes_while_it_is_set_up_is_gone() {
+    let host = TestHost::start(ECHO).await;
+    let set_up = |broker_id| {
+        let (mut backend, args) = (host.backend(), proto::SetupArgs { broker_id });
+        let call = TestHost::call("mount", args);
+        tokio::spawn(async move { backend.setup(call).await.unwrap().into_inner().err })
+    };
+    let clean_up = || async {
+        host.backend().cleanup(TestHost::call("mount", proto::Empty {})).await.unwrap();
+    };
+    // The host does not tell yet where it serves, so that this one goes on.
+    let setting_up = loop {
+        let setting_up = set_up(999);
+        if !host.set_up("mount").await.is_empty() {
+            break setting_up;
+        }
+        clean_up().await;
+    };
+    clean_up().await;
+    assert_eq!(host.set_up("mount").await, "");
+    host.announce(999);
+    assert_ne!(setting_up.await.unwrap(), "");
+    assert!(host.handle("mount", request("read", "a", b"{}")).await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_host_that_does_not_tell_where_it_serves_is_an_error() {
     let host = TestHost::start(ECHO).await;
     let args = proto::SetupArgs { broker_id: 999 };

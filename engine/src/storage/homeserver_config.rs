@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::store::{Store, Stored};
+use super::ttls::{Ttls, milliseconds};
 use crate::logical::LogicalError;
 
 /// How a homeserver is reached. What ends sessions keeps a copy, so that they end when nothing is
@@ -28,12 +29,9 @@ pub struct HomeserverConfig {
     pub address: HomeserverAddress,
     /// The time that a request has, in milliseconds.
     request_timeout_ms: u64,
-    /// How long leases last, in milliseconds.
-    #[serde(default)]
-    ttl_ms: Option<u64>,
-    /// How long leases last at most, in milliseconds.
-    #[serde(default)]
-    max_ttl_ms: Option<u64>,
+    /// How long leases last.
+    #[serde(flatten)]
+    pub ttls: Ttls,
 }
 
 impl HomeserverConfig {
@@ -46,8 +44,7 @@ impl HomeserverConfig {
         Self {
             address,
             request_timeout_ms: milliseconds(Self::DEFAULT_REQUEST_TIMEOUT),
-            ttl_ms: None,
-            max_ttl_ms: None,
+            ttls: Ttls::default(),
         }
     }
 
@@ -57,42 +54,10 @@ impl HomeserverConfig {
         Duration::from_millis(self.request_timeout_ms)
     }
 
-    /// How long leases of its users last, if it says so.
-    #[must_use]
-    pub fn ttl(&self) -> Option<Duration> {
-        self.ttl_ms.map(Duration::from_millis)
-    }
-
-    /// How long leases of its users last at most, if it says so.
-    #[must_use]
-    pub fn max_ttl(&self) -> Option<Duration> {
-        self.max_ttl_ms.map(Duration::from_millis)
-    }
-
     /// Changes the time that a request has.
     pub fn set_request_timeout(&mut self, timeout: Duration) {
         self.request_timeout_ms = milliseconds(timeout);
     }
-
-    /// Changes how long leases last. Zero says nothing about it.
-    pub fn set_ttl(&mut self, ttl: Duration) {
-        self.ttl_ms = said(ttl);
-    }
-
-    /// Changes how long leases last at most. Zero says nothing about it.
-    pub fn set_max_ttl(&mut self, max_ttl: Duration) {
-        self.max_ttl_ms = said(max_ttl);
-    }
-}
-
-/// A time as it is kept.
-pub fn milliseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// A time as it is kept, where zero says nothing. Less than a millisecond is not zero.
-pub fn said(duration: Duration) -> Option<u64> {
-    (!duration.is_zero()).then(|| milliseconds(duration).max(1))
 }
 
 impl Stored for HomeserverConfig {

@@ -19,6 +19,7 @@ mod pending_session;
 mod session;
 mod static_session;
 mod store;
+mod ttls;
 mod user_config;
 
 pub use homeserver_config::{HomeserverAddress, HomeserverConfig};
@@ -26,6 +27,7 @@ pub use opening::{OpenSession, Opening, Purpose};
 pub use pending_session::PendingSession;
 pub use session::HeldSession;
 pub use store::Store;
+pub use ttls::Ttls;
 pub use user_config::UserConfig;
 
 /// Prefixes of storage that belong to one cluster.

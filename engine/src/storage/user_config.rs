@@ -1,12 +1,10 @@
 //! What is configured of a user.
 
-use std::time::Duration;
-
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
-use super::homeserver_config::said;
 use super::store::{Store, Stored, serialize_secret};
+use super::ttls::Ttls;
 use crate::logical::LogicalError;
 
 /// What is configured of a user. Has no `Debug` that shows the secret.
@@ -20,12 +18,9 @@ pub struct UserConfig {
     /// What devices are called, if it is not the default.
     #[serde(default)]
     pub device_name: Option<String>,
-    /// How long leases last, in milliseconds.
-    #[serde(default)]
-    ttl_ms: Option<u64>,
-    /// How long leases last at most, in milliseconds.
-    #[serde(default)]
-    max_ttl_ms: Option<u64>,
+    /// How long leases last.
+    #[serde(flatten)]
+    pub ttls: Ttls,
 }
 
 impl UserConfig {
@@ -35,41 +30,13 @@ impl UserConfig {
     /// A user of whom only the secret is known.
     #[must_use]
     pub fn new(login_secret: SecretString, now_ms: u64) -> Self {
-        Self {
-            login_secret,
-            secret_changed_ms: now_ms,
-            device_name: None,
-            ttl_ms: None,
-            max_ttl_ms: None,
-        }
+        Self { login_secret, secret_changed_ms: now_ms, device_name: None, ttls: Ttls::default() }
     }
 
     /// What devices are called.
     #[must_use]
     pub fn device_name(&self) -> &str {
         self.device_name.as_deref().unwrap_or(Self::DEFAULT_DEVICE_NAME)
-    }
-
-    /// How long leases of the user last, if that is said.
-    #[must_use]
-    pub fn ttl(&self) -> Option<Duration> {
-        self.ttl_ms.map(Duration::from_millis)
-    }
-
-    /// How long leases of the user last at most, if that is said.
-    #[must_use]
-    pub fn max_ttl(&self) -> Option<Duration> {
-        self.max_ttl_ms.map(Duration::from_millis)
-    }
-
-    /// Changes how long leases last. Zero says nothing about it.
-    pub fn set_ttl(&mut self, ttl: Duration) {
-        self.ttl_ms = said(ttl);
-    }
-
-    /// Changes how long leases last at most. Zero says nothing about it.
-    pub fn set_max_ttl(&mut self, max_ttl: Duration) {
-        self.max_ttl_ms = said(max_ttl);
     }
 }
 

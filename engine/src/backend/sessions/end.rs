@@ -5,13 +5,13 @@ use std::sync::Arc;
 use secrecy::ExposeSecret;
 use synapse_vault_auth_provider_core::homeserver::{AccessToken, HomeserverError, LoginEndpoint};
 use synapse_vault_auth_provider_core::random::new_secret;
-use synapse_vault_auth_provider_core::retry::Transient;
+use synapse_vault_auth_provider_core::retry::{Deadline, Transient};
 
 use super::log_in::log_in;
 use crate::backend::Mount;
 use crate::backend::clock::now_ms;
 use crate::backend::failure::is_unknown_token;
-use crate::backend::homeservers::HomeserverClient;
+use crate::backend::homeserver_client::HomeserverClient;
 use crate::backend::names::User;
 use crate::logical::LogicalError;
 use crate::storage::{HeldSession, HomeserverAddress, HomeserverConfig, PendingSession};
@@ -53,29 +53,36 @@ impl Ending {
     }
 }
 
-/// Ends a session. A homeserver that hangs is not asked.
-pub async fn end(mount: &Mount, session: &HeldSession) -> Ending {
+/// Ends a session, until the deadline if a host waits for it. A homeserver that hangs is not asked.
+pub async fn end(mount: &Mount, session: &HeldSession, deadline: Option<Deadline>) -> Ending {
     let client = match client_of(mount, &session.homeserver).await {
         Ok(client) => client,
         Err(error) => return Ending::because(error.to_string()),
     };
-    end_by(mount, &client, session).await
+    end_by(mount, &client, session, deadline).await
 }
 
 /// Ends a session by a connection that there is already.
-pub async fn end_by(mount: &Mount, client: &HomeserverClient, session: &HeldSession) -> Ending {
+pub async fn end_by(
+    mount: &Mount,
+    client: &HomeserverClient,
+    session: &HeldSession,
+    deadline: Option<Deadline>,
+) -> Ending {
+    let deadline = deadline.unwrap_or_else(|| client.time_for_an_end());
     let (Some(token), Some(endpoint)) = (&session.access_token, session.endpoint) else {
         // The sessions of an account that was closed ended with it.
         let is_over = |error: &HomeserverError| error.errcode() == Some("M_USER_DEACTIVATED");
-        return by_device(mount, client, session, is_over).await;
+        return by_device(mount, client, session, is_over, deadline).await;
     };
     match AccessToken::parse(token) {
-        Ok(token) => by_token(mount, client, (endpoint, &token), session).await,
+        Ok(token) => by_token(mount, client, (endpoint, &token), session, deadline).await,
         Err(error) => Ending::because(format!("the token {error}")),
     }
 }
 
-/// Ends a session, or keeps it as one whose end is not confirmed. Returns why it is not.
+/// Ends a session until the deadline, or keeps it as one whose end is not confirmed. Returns why it
+/// is not.
 ///
 /// On a mount that is being disabled an end that is not confirmed is an error instead: what the
 /// mount keeps is about to be wiped.
@@ -86,8 +93,10 @@ pub async fn end_or_keep(
     mount: &Mount,
     id: &str,
     session: HeldSession,
+    deadline: Deadline,
 ) -> Result<Option<String>, LogicalError> {
-    let Ending::Unconfirmed { reason, .. } = end(mount, &session).await else { return Ok(None) };
+    let ending = end(mount, &session, Some(deadline)).await;
+    let Ending::Unconfirmed { reason, .. } = ending else { return Ok(None) };
     if mount.host.system.is_tainted().await? {
         let message = format!("cannot log {} out: {reason}", session.user_id);
         return Err(LogicalError::status(503, message));
@@ -97,16 +106,20 @@ pub async fn end_or_keep(
     Ok(Some(reason))
 }
 
-/// Ends the session of a user that stays, if there is one. Returns a warning if the homeserver has
-/// not confirmed it.
+/// Ends the session of a user that stays until the deadline, if there is one. Returns a warning if
+/// the homeserver has not confirmed it.
 ///
 /// # Errors
 /// When storage fails.
-pub async fn end_static(mount: &Mount, user: &User) -> Result<Option<String>, LogicalError> {
+pub async fn end_static(
+    mount: &Mount,
+    user: &User,
+    deadline: Deadline,
+) -> Result<Option<String>, LogicalError> {
     let Some(session) = mount.store.static_session(&user.id).await? else { return Ok(None) };
     let id = new_secret().map_err(|error| LogicalError::status(500, error.to_string()))?;
     let id = id.expose_secret();
-    let kept = end_or_keep(mount, id, session).await?;
+    let kept = end_or_keep(mount, id, session, deadline).await?;
     mount.store.delete_static_session(&user.id).await?;
     Ok(kept.map(|reason| {
         format!(
@@ -121,9 +134,10 @@ async fn log_out(
     client: &HomeserverClient,
     endpoint: LoginEndpoint,
     token: &AccessToken,
+    deadline: Deadline,
 ) -> Option<Result<(), HomeserverError>> {
-    let slot = client.slot_unless_hanging().await?;
-    Some(client.ask(slot.homeserver.log_out_at(endpoint, token)).await)
+    let slot = client.slot_unless_hanging(deadline).await?;
+    Some(slot.ask(|homeserver| homeserver.log_out_at(endpoint, token)).await)
 }
 
 async fn by_token(
@@ -131,19 +145,21 @@ async fn by_token(
     client: &HomeserverClient,
     (endpoint, token): (LoginEndpoint, &AccessToken),
     session: &HeldSession,
+    deadline: Deadline,
 ) -> Ending {
-    let result = log_out(client, endpoint, token).await;
+    let result = log_out(client, endpoint, token, deadline).await;
     if !matches!(&result, Some(Err(error)) if is_unknown_token(error)) {
         return result.map_or_else(Ending::hanging, Ending::of);
     }
     // A homeserver that never had the session does not know its token either.
     match former_client(mount, client, &session.homeserver).await {
         Ok(None) if endpoint == LoginEndpoint::Module => {
-            unless_locked(mount, client, session).await
+            unless_locked(mount, client, session, deadline).await
         }
         Ok(None) => Ending::Confirmed,
         Ok(Some(former)) => {
-            log_out(&former, endpoint, token).await.map_or_else(Ending::hanging, Ending::of)
+            let result = log_out(&former, endpoint, token, deadline).await;
+            result.map_or_else(Ending::hanging, Ending::of)
         }
         Err(error) => Ending::because(error.to_string()),
     }
@@ -152,12 +168,17 @@ async fn by_token(
 /// Looks closer at a session whose token Matrix Authentication Service does not know. To it, the
 /// token of a locked user is like one that has ended, and works again once the user is unlocked. So
 /// a login on the device tells, and ends what is left there.
-async fn unless_locked(mount: &Mount, client: &HomeserverClient, session: &HeldSession) -> Ending {
+async fn unless_locked(
+    mount: &Mount,
+    client: &HomeserverClient,
+    session: &HeldSession,
+    deadline: Deadline,
+) -> Ending {
     // Without a secret there is nothing to log in with, and the homeserver's word has to do.
     let Ok(Some(_)) = mount.store.user(&session.user_id).await else { return Ending::Confirmed };
     let is_over =
         |error: &HomeserverError| !error.is_transient() && error.errcode() != Some("M_USER_LOCKED");
-    by_device(mount, client, session, is_over).await
+    by_device(mount, client, session, is_over, deadline).await
 }
 
 /// Ends the session of a device whose token is lost: a login on the device gives another token,
@@ -167,6 +188,7 @@ async fn by_device(
     client: &HomeserverClient,
     session: &HeldSession,
     is_over: impl Fn(&HomeserverError) -> bool,
+    deadline: Deadline,
 ) -> Ending {
     let user = match mount.store.user(&session.user_id).await {
         Ok(Some(user)) => user,
@@ -177,15 +199,19 @@ async fn by_device(
         }
         Err(error) => return Ending::because(error.to_string()),
     };
-    let Some(slot) = client.slot_unless_hanging().await else { return Ending::hanging() };
-    let result = log_in(client, &slot, &session.user_id, &user, &session.device_id).await;
+    let slot = client.slot_unless_hanging(deadline).await;
+    let Some(slot) = slot else { return Ending::hanging() };
+    let result = log_in(&slot, &session.user_id, &user, &session.device_id).await;
     // The logout waits for one of its own.
     drop(slot);
     match result {
         Err(error) if is_over(&error) => Ending::Confirmed,
         Err(error) => Ending::of::<()>(Err(error)),
-        Ok((session, endpoint)) => {
-            let ended = log_out(client, endpoint, &session.access_token).await;
+        Ok((opened, endpoint)) => {
+            let ended = log_out(client, endpoint, &opened.access_token, deadline).await;
+            if opened.device_id != session.device_id || opened.user_id != session.user_id {
+                return Ending::because("the homeserver logged another user or device in");
+            }
             ended.map_or_else(Ending::hanging, Ending::of)
         }
     }

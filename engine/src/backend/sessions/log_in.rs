@@ -7,7 +7,7 @@ use synapse_vault_auth_provider_core::homeserver::{
 use synapse_vault_auth_provider_core::token_hash::token_hash;
 use zeroize::Zeroizing;
 
-use crate::backend::homeservers::{HomeserverClient, Slot};
+use crate::backend::homeserver_client::Slot;
 use crate::storage::UserConfig;
 
 /// Logs a user in with this device, where the homeserver takes token hashes.
@@ -15,13 +15,12 @@ use crate::storage::UserConfig;
 /// # Errors
 /// What the homeserver has against it, and what kept it from answering.
 pub async fn log_in(
-    client: &HomeserverClient,
     slot: &Slot<'_>,
     user_id: &str,
     user: &UserConfig,
     device_id: &str,
 ) -> Result<(Session, LoginEndpoint), HomeserverError> {
-    let endpoint = client.endpoint();
+    let endpoint = slot.client().endpoint();
     let hash = Zeroizing::new(token_hash(user.login_secret.expose_secret(), user_id));
     let login = Login {
         user_id,
@@ -29,14 +28,14 @@ pub async fn log_in(
         device_id,
         device_name: Some(user.device_name()),
     };
-    let result = client.ask(slot.homeserver.log_in_at(endpoint, &login)).await;
+    let result = slot.ask(|homeserver| homeserver.log_in_at(endpoint, &login)).await;
     match result {
         Err(error) if is_elsewhere(&error) => {
-            let other = client.find_endpoint(slot).await?;
+            let other = slot.find_endpoint().await?;
             if other == endpoint {
                 return Err(error);
             }
-            let result = client.ask(slot.homeserver.log_in_at(other, &login)).await;
+            let result = slot.ask(|homeserver| homeserver.log_in_at(other, &login)).await;
             result.map(|session| (session, other))
         }
         result => result.map(|session| (session, endpoint)),

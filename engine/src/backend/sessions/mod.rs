@@ -9,10 +9,9 @@ mod open;
 mod state;
 mod under_way;
 
-use std::time::Duration;
+use synapse_vault_auth_provider_core::retry::Deadline;
 
 use super::Mount;
-use crate::logical::LogicalError;
 use crate::storage::HomeserverConfig;
 
 pub use end::{Ending, client_of, end, end_or_keep, end_static};
@@ -20,16 +19,11 @@ pub use open::{Opened, open};
 pub use state::{State, state};
 pub use under_way::UnderWay;
 
-/// How long a change of a user waits at most for its logins that are under way.
-const CHANGE_TIME: Duration = Duration::from_secs(10);
-
-/// How long a change of a user of this homeserver waits for its logins that are under way. The host
-/// holds a lock meanwhile.
-///
-/// # Errors
-/// When storage fails.
-pub async fn change_time(mount: &Mount, server: &str) -> Result<Duration, LogicalError> {
-    let configured = mount.store.homeserver(server).await?;
+/// The deadline of a call that asks this homeserver, however many requests it makes: the host holds
+/// a lock meanwhile.
+pub async fn deadline(mount: &Mount, server: &str) -> Deadline {
+    // What keeps the configuration from being read keeps the rest of the call from it as well.
+    let configured = mount.store.homeserver(server).await.ok().flatten();
     let timeout = configured.map(|config| config.request_timeout());
-    Ok(timeout.unwrap_or(HomeserverConfig::DEFAULT_REQUEST_TIMEOUT).min(CHANGE_TIME))
+    Deadline::after(timeout.unwrap_or(HomeserverConfig::DEFAULT_REQUEST_TIMEOUT))
 }

@@ -6,19 +6,19 @@ use std::time::Duration;
 use secrecy::ExposeSecret;
 use synapse_vault_auth_provider_core::homeserver::{HomeserverError, LoginEndpoint, Session};
 use synapse_vault_auth_provider_core::random::{new_device_id, new_secret};
-use synapse_vault_auth_provider_core::retry::Transient;
+use synapse_vault_auth_provider_core::retry::{Deadline, Transient};
 use tokio::sync::oneshot;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{sleep, timeout_at};
 
 use super::end::{Ending, end_by};
 use super::log_in::log_in;
 use crate::backend::Mount;
 use crate::backend::clock::now_ms;
 use crate::backend::failure::of_homeserver;
-use crate::backend::homeservers::{HomeserverClient, Slot};
+use crate::backend::homeserver_client::{HomeserverClient, Slot};
+use crate::backend::locks::Exclusive;
 use crate::backend::names::User;
 use crate::backend::ttl::{LeaseTimes, Limits};
-use crate::backend::users::Exclusive;
 use crate::logical::LogicalError;
 use crate::storage::{HeldSession, HomeserverConfig, OpenSession, Opening, Purpose, UserConfig};
 
@@ -40,7 +40,20 @@ pub struct Opened {
     pub open: OpenSession,
 }
 
-/// Opens a session of a user, within the time that the homeserver has for a request.
+/// What is needed to end a session that was opened.
+struct Undoing {
+    session: HeldSession,
+    open: OpenSession,
+}
+
+impl Opened {
+    fn undoing(&self) -> Undoing {
+        Undoing { session: self.session.clone(), open: self.open.clone() }
+    }
+}
+
+/// Opens a session of a user, until the deadline, or within the time that the homeserver has for a
+/// request.
 ///
 /// The work goes on when nobody waits for it any more: it is undone then, but for the session that
 /// stays. What keeps others from opening that one is held until the work has ended.
@@ -52,7 +65,7 @@ pub async fn open(
     mount: &Arc<Mount>,
     user: &User,
     purpose: Purpose,
-    one_at_a_time: Option<Exclusive>,
+    held: Option<(Exclusive, Deadline)>,
 ) -> Result<Opened, LogicalError> {
     let system = &mount.host.system;
     let (homeserver, ttl, max_ttl) = tokio::join!(
@@ -68,8 +81,8 @@ pub async fn open(
         )
     })?;
     let mount_limits = Limits { ttl: Some(ttl?), max_ttl: Some(max_ttl?) };
-    let limit = homeserver.request_timeout();
-    let deadline = Instant::now() + limit;
+    let (one_at_a_time, deadline) = held.unzip();
+    let deadline = deadline.unwrap_or_else(|| Deadline::after(homeserver.request_timeout()));
     let (sender, receiver) = oneshot::channel();
     let work = Work {
         mount: Arc::clone(mount),
@@ -78,13 +91,19 @@ pub async fn open(
         homeserver,
         mount_limits,
         purpose,
+        deadline,
         _one_at_a_time: one_at_a_time,
     };
     tokio::spawn(work.run(sender));
-    match timeout_at(deadline, receiver).await {
-        Ok(Ok(result)) => result,
+    match timeout_at(deadline.at(), receiver).await {
+        Ok(Ok((result, taken))) => {
+            // Whoever waits for it has gone only if the work has ended.
+            let _ = taken.send(());
+            result
+        }
         Ok(Err(_)) => Err(LogicalError::status(503, "the plugin is ending")),
         Err(_) => {
+            let limit = deadline.limit();
             let message = format!("cannot log {} in: there is no answer within {limit:?}", user.id);
             Err(LogicalError::status(503, message))
         }
@@ -99,37 +118,51 @@ struct Work {
     homeserver: HomeserverConfig,
     mount_limits: Limits,
     purpose: Purpose,
+    deadline: Deadline,
     _one_at_a_time: Option<Exclusive>,
 }
 
+/// The end of a login, and where to say that it was heard of: a call may go in between.
+type Answer = (Result<Opened, LogicalError>, oneshot::Sender<()>);
+
 impl Work {
-    async fn run(self, asker: oneshot::Sender<Result<Opened, LogicalError>>) {
+    async fn run(self, asker: oneshot::Sender<Answer>) {
         let id = match new_secret() {
             Ok(id) => id.expose_secret().to_owned(),
             Err(error) => {
+                let error = LogicalError::status(500, error.to_string());
                 // Nobody waits only if it does not matter.
-                let _ = asker.send(Err(LogicalError::status(500, error.to_string())));
+                let _ = asker.send((Err(error), oneshot::channel().0));
                 return;
             }
         };
-        let _under_way = self.mount.under_way.begin(&id);
+        let under_way = self.mount.under_way.begin(&id);
         let result = self.open(&id, || !asker.is_closed()).await;
-        let is_open = result.is_ok();
-        match asker.send(result) {
-            Err(Ok(opened)) if self.purpose == Purpose::Lease => self.undo(&id, &opened).await,
-            // It is written down otherwise by now. The tick deletes the rest if this fails.
-            Ok(()) | Err(Ok(_)) if is_open => drop(self.mount.store.delete_opening(&id).await),
-            _ => {}
+        let undoing = result.as_ref().ok().map(Opened::undoing);
+        let (taken, is_taken) = oneshot::channel();
+        let is_heard = match asker.send((result, taken)) {
+            Ok(()) => is_taken.await.is_ok(),
+            Err(_) => false,
+        };
+        // What is not open is either gone by now, or the tick's to end.
+        let Some(opened) = undoing else { return };
+        if is_heard || self.purpose == Purpose::Static {
+            if self.mount.store.delete_opening(&id).await.is_err() {
+                under_way.was_answered();
+            }
+        } else {
+            self.undo(&id, &opened).await;
         }
     }
 
     async fn open(&self, id: &str, is_wanted: impl Fn() -> bool) -> Result<Opened, LogicalError> {
-        let limit = self.homeserver.request_timeout();
-        let _login_under_way = self.mount.users.log_in(&self.user.id, limit).await?;
-        let slot = self.client.slot().await;
-        if !is_wanted() {
-            return Err(LogicalError::status(503, "nobody waits for the session any more"));
-        }
+        let _login_under_way = self.mount.users.log_in(&self.user.id, self.deadline).await?;
+        let slot =
+            self.client.slot(self.deadline).await.filter(|_| is_wanted()).ok_or_else(|| {
+                LogicalError::status(503, "nobody waits for the session any more")
+            })?;
+        // A session that is opened late can still be ended by its token.
+        let slot = slot.until(self.client.time_for_a_request());
         let user = self.user_config().await?;
         let opening = Opening {
             user_id: self.user.id.clone(),
@@ -155,13 +188,13 @@ impl Work {
         mut user: UserConfig,
     ) -> Result<(Session, LoginEndpoint, UserConfig), LogicalError> {
         let device_id = &opening.device_id;
-        let mut result = log_in(&self.client, slot, &self.user.id, &user, device_id).await;
+        let mut result = log_in(slot, &self.user.id, &user, device_id).await;
         let since = Duration::from_millis(now_ms().saturating_sub(user.secret_changed_ms));
         if result.as_ref().is_err_and(|error| error.status() == Some(403)) && since < CHANGE_IS_NEW
         {
             sleep(SECOND_TRY).await;
             user = self.user_config().await?;
-            result = log_in(&self.client, slot, &self.user.id, &user, device_id).await;
+            result = log_in(slot, &self.user.id, &user, device_id).await;
         }
         match result {
             Ok((session, endpoint)) => Ok((session, endpoint, user)),
@@ -183,11 +216,7 @@ impl Work {
         user: &UserConfig,
     ) -> Result<Opened, LogicalError> {
         let issued_ms = now_ms();
-        let limits = [
-            Limits { ttl: user.ttl(), max_ttl: user.max_ttl() },
-            Limits { ttl: self.homeserver.ttl(), max_ttl: self.homeserver.max_ttl() },
-            self.mount_limits,
-        ];
+        let limits = [user.ttls.into(), self.homeserver.ttls.into(), self.mount_limits];
         let times = LeaseTimes::of(&limits, session.expires_in);
         let end = (issued_ms / 1000).saturating_add(times.max_ttl.as_secs()).saturating_add(1);
         let open = OpenSession { id: id.to_owned(), end };
@@ -210,18 +239,17 @@ impl Work {
         match written {
             Ok(()) => Ok(opened),
             Err(error) => {
-                self.undo(id, &opened).await;
+                self.undo(id, &opened.undoing()).await;
                 Err(error)
             }
         }
     }
 
     /// Ends a session that nobody will hear of. What fails here the tick finds.
-    async fn undo(&self, id: &str, opened: &Opened) {
+    async fn undo(&self, id: &str, undoing: &Undoing) {
         let store = &self.mount.store;
-        // First, as a login with this mark counts as answered, and is not ended at the tick.
-        let is_unmarked = store.delete_open(&opened.open).await.is_ok();
-        let ending = end_by(&self.mount, &self.client, &opened.session).await;
+        let is_unmarked = store.delete_open(&undoing.open).await.is_ok();
+        let ending = end_by(&self.mount, &self.client, &undoing.session, None).await;
         if is_unmarked && ending == Ending::Confirmed {
             let _ = store.delete_opening(id).await;
         }
