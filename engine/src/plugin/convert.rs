@@ -28,17 +28,19 @@ mod error_type {
 /// When it is too long, or not of the form that hosts send.
 pub fn request(request: Option<proto::Request>) -> Result<Request, LogicalError> {
     let request = request.ok_or_else(|| LogicalError::invalid("the call holds no request"))?;
-    if request.data.len() > LONGEST_DATA {
+    let operation = Operation::parse(&request.operation);
+    // What a lease holds is the host's own, and refusing it would leave its session open.
+    let is_about_lease = matches!(operation, Operation::Renew | Operation::Revoke);
+    if request.data.len() > LONGEST_DATA && !is_about_lease {
         let message = format!("the request has more than {LONGEST_DATA} bytes");
         return Err(LogicalError::status(413, message));
     }
-    let operation = Operation::parse(&request.operation);
     let parts = data(&request.data)
         .and_then(|data| Ok((data, request.secret.as_ref().map(held_lease).transpose()?)));
     let (data, lease) = match parts {
         Ok(parts) => parts,
         // Not one of the errors after which a host never tries again to end a lease.
-        Err(error) if matches!(operation, Operation::Renew | Operation::Revoke) => {
+        Err(error) if is_about_lease => {
             return Err(LogicalError::status(500, error.to_string()));
         }
         Err(error) => return Err(error),

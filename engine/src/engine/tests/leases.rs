@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::super::fake_homeserver::FakeHomeserver;
 use super::site::{STATIC, Site, error, eventually, seconds};
-use crate::plugin::testing::{Secret, data, status};
+use crate::plugin::testing::{HostRequest, Secret, data, request, status};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lease_is_a_session() {
@@ -131,4 +131,18 @@ async fn a_lease_that_is_none_is_an_error_that_hosts_try_again() {
     for data in ["{}", "[]", "{", "garbage"] {
         assert_eq!(status(&site.host.ask("revoke", "", data).await), 500, "{data}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_that_holds_much_ends() {
+    let site = Site::start().await;
+    let secret = Some(site.lease().await);
+    let data = json!({"access_token": "x".repeat(100_000)}).to_string();
+    for operation in ["renew", "revoke"] {
+        let request = request(operation, "", data.as_bytes());
+        let request = HostRequest { secret: secret.clone(), ..request };
+        let reply = site.host.handle("mount", request).await.unwrap();
+        assert_eq!(status(&reply), 200, "{operation}");
+    }
+    assert_eq!(site.homeserver.sessions(), 0);
 }
