@@ -69,14 +69,14 @@ def set_password(openbao: OpenBao, mount: str, password: str) -> None:
 
 
 def jwt(
-    openbao: OpenBao, mount: str, policy: str, public_key: str, audience: str
+    openbao: OpenBao, mount: str, policy: str, public_key: str, audience: str, role: str = ROLE
 ) -> dict[str, Any]:
     """API: https://openbao.org/api-docs/auth/jwt/."""
     enable(openbao, "jwt", mount)
     openbao.api("POST", f"auth/{mount}/config", {"jwt_validation_pubkeys": [public_key]})
     openbao.api(
         "POST",
-        f"auth/{mount}/role/{ROLE}",
+        f"auth/{mount}/role/{role}",
         {
             "role_type": "jwt",
             "user_claim": "sub",
@@ -84,7 +84,7 @@ def jwt(
             "token_policies": [policy],
         },
     )
-    return {"method": "jwt", "mount": mount, "role": ROLE}
+    return {"method": "jwt", "mount": mount, "role": role}
 
 
 def kubernetes(
