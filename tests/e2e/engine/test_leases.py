@@ -7,9 +7,9 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+import requests
 
 from tests.harness.secrets_engine import MOUNT, Engine, leased
-from tests.harness.synapse_admin import as_admin
 from tests.harness.waiting import wait_until
 from tests.servers import Relay
 from tests.servers.relay import Reply, Silence
@@ -372,9 +372,25 @@ def test_a_forced_revocation_ends_the_session_or_keeps_it_for_later(
 def test_a_locked_users_session_ends_with_its_lease(engine_site: EngineSite) -> None:
     engine, bot = engine_site.engine, engine_site.new_bot()
     lease, user_id = engine.lease(bot), f"@{bot}:{SERVER_NAME}"
-    as_admin(engine_site.deployment, "PUT", f"v2/users/{user_id}", {"locked": True})
+    administrator = engine_site.new_bot()
+    with engine_site.synapse.database() as database:
+        user = (f"@{administrator}:{SERVER_NAME}",)
+        database.execute("UPDATE users SET admin = 1 WHERE name = ?", user)
+        database.commit()
+    token = engine.lease(administrator).access_token
+
+    def lock(is_locked: bool) -> None:
+        answer = requests.put(
+            f"{engine_site.synapse.url}/_synapse/admin/v2/users/{user_id}",
+            json={"locked": is_locked},
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=60,
+        )
+        assert answer.status_code == 200, answer.text
+
+    lock(True)
     engine.revoke(lease.lease_id)
-    as_admin(engine_site.deployment, "PUT", f"v2/users/{user_id}", {"locked": False})
+    lock(False)
     assert not engine_site.is_alive(lease)
     assert engine_site.devices(bot) == []
     assert engine.names("pending/") == []
