@@ -1,6 +1,6 @@
 """The Rust core. Its names are no public interface, but for those the package re-exports."""
 
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal, final
 
 from typing_extensions import Self, disjoint_base
@@ -709,6 +709,9 @@ class Provisioner:
     def server_name(self) -> str:
         """The name in its users' ids."""
 
+    def awaitable(self) -> Any:
+        """Return the same with verbs that return what to await, in place of their results."""
+
     def close(self) -> None:
         """End the connections once nobody uses them. Later verbs raise. Idempotent."""
 
@@ -759,21 +762,6 @@ class Provisioner:
             UnreachableError: One of them did not answer in time.
         """
 
-    def provision_user_async(
-        self,
-        user_id: str,
-        *,
-        display_name: str | None = None,
-        avatar: str | None = None,
-        is_admin: bool = False,
-        user_type: str | None = None,
-        external_id: str | None = None,
-        adopt: bool = False,
-        reset_cross_signing: bool = False,
-        with_token: bool = True,
-    ) -> Coroutine[Any, Any, ProvisionedUser]:
-        """Do what `provision_user` does, without blocking the event loop."""
-
     def login(
         self,
         matrix_user_id: str,
@@ -803,16 +791,6 @@ class Provisioner:
             UnreachableError: One of them did not answer in time.
         """
 
-    def login_async(
-        self,
-        matrix_user_id: str,
-        *,
-        device_id: str | None = None,
-        device_name: str | None = None,
-        logout_others: bool = False,
-    ) -> Coroutine[Any, Any, Login]:
-        """Do what `login` does, without blocking the event loop."""
-
     def logout(self, access_token: str) -> None:
         """End a session. One that has ended already is no error.
 
@@ -823,9 +801,6 @@ class Provisioner:
             HomeserverError: The homeserver refuses.
             UnreachableError: It did not answer in time.
         """
-
-    def logout_async(self, access_token: str) -> Coroutine[Any, Any, None]:
-        """Do what `logout` does, without blocking the event loop."""
 
     def keep_token(
         self,
@@ -870,20 +845,6 @@ class Provisioner:
             UnreachableError: One of them did not answer in time.
         """
 
-    def keep_token_async(
-        self,
-        matrix_user_id: str,
-        keep_in: str,
-        *,
-        renew_before: float | str | None = None,
-        device_id: str | None = None,
-        device_name: str | None = None,
-        homeserver_url: str | None = None,
-        lifetime: float | str | None = None,
-        overlap: float | str | None = None,
-    ) -> Coroutine[Any, Any, KeptToken]:
-        """Do what `keep_token` does, without blocking the event loop."""
-
     def rotate_secret(self, matrix_user_id: str, *, dry_run: bool = False) -> RotatedSecret:
         """Give an account another secret. Sessions that are open stay open.
 
@@ -899,11 +860,6 @@ class Provisioner:
             ConflictError: What Vault holds is of no use yet.
             UnreachableError: Vault did not answer in time.
         """
-
-    def rotate_secret_async(
-        self, matrix_user_id: str, *, dry_run: bool = False
-    ) -> Coroutine[Any, Any, RotatedSecret]:
-        """Do what `rotate_secret` does, without blocking the event loop."""
 
     def revoke_user(
         self,
@@ -939,16 +895,6 @@ class Provisioner:
             UnreachableError: One of them did not answer in time. Call again to do what is left.
         """
 
-    def revoke_user_async(
-        self,
-        matrix_user_id: str,
-        *,
-        deactivate: bool = False,
-        wait: bool = False,
-        dry_run: bool = False,
-    ) -> Coroutine[Any, Any, RevokedUser]:
-        """Do what `revoke_user` does, without blocking the event loop."""
-
     def update_profile(
         self,
         matrix_user_id: str,
@@ -976,16 +922,6 @@ class Provisioner:
             UnreachableError: One of them did not answer in time.
         """
 
-    def update_profile_async(
-        self,
-        matrix_user_id: str,
-        *,
-        display_name: str | None = None,
-        avatar: str | None = None,
-        access_token: str | None = None,
-    ) -> Coroutine[Any, Any, Profile]:
-        """Do what `update_profile` does, without blocking the event loop."""
-
     def read_lease(self, matrix_user_id: str) -> Lease:
         """Read a token from the secrets engine that ends with its lease.
 
@@ -1000,9 +936,6 @@ class Provisioner:
             VaultError: The engine does not have the user, or the homeserver refuses it.
             UnreachableError: Vault did not answer in time.
         """
-
-    def read_lease_async(self, matrix_user_id: str) -> Coroutine[Any, Any, Lease]:
-        """Do what `read_lease` does, without blocking the event loop."""
 
     def renew_lease(self, lease_id: str) -> float:
         """Keep a lease.
@@ -1019,9 +952,6 @@ class Provisioner:
             UnreachableError: Vault did not answer in time.
         """
 
-    def renew_lease_async(self, lease_id: str) -> Coroutine[Any, Any, float]:
-        """Do what `renew_lease` does, without blocking the event loop."""
-
     def revoke_lease(self, lease_id: str) -> None:
         """End a lease, and with it the session.
 
@@ -1034,9 +964,6 @@ class Provisioner:
             UnreachableError: Vault did not answer in time.
         """
 
-    def revoke_lease_async(self, lease_id: str) -> Coroutine[Any, Any, None]:
-        """Do what `revoke_lease` does, without blocking the event loop."""
-
     def list_users(self) -> list[ListedUser]:
         """List the accounts of the server that Vault holds something for, by id.
 
@@ -1044,9 +971,6 @@ class Provisioner:
             VaultError: Vault does not tell.
             UnreachableError: It did not answer in time.
         """
-
-    def list_users_async(self) -> Coroutine[Any, Any, list[ListedUser]]:
-        """Do what `list_users` does, without blocking the event loop."""
 
     def diagnose(self, matrix_user_id: str | None = None) -> list[Finding]:
         """Check one after the other what a login needs, and say of each what was found.
@@ -1058,11 +982,6 @@ class Provisioner:
         Returns:
             The findings, in the order of a login. A check that failed raises no exception.
         """
-
-    def diagnose_async(
-        self, matrix_user_id: str | None = None
-    ) -> Coroutine[Any, Any, list[Finding]]:
-        """Do what `diagnose` does, without blocking the event loop."""
 
 @final
 class ProvisionedUser:

@@ -11,8 +11,9 @@ Every verb has a form that blocks, and one to await that is named after it with 
 
 from __future__ import annotations
 
+import functools
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from . import _core
 from ._core import (
@@ -40,7 +41,7 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Coroutine, Mapping
 
     from typing_extensions import Self
 
@@ -63,6 +64,27 @@ __all__ = [
     "UnreachableError",
     "VaultError",
 ]
+
+_Parameters = ParamSpec("_Parameters")
+_Result = TypeVar("_Result")
+
+
+def _to_await(
+    verb: Callable[Concatenate[Any, _Parameters], _Result],
+) -> Callable[Concatenate[Any, _Parameters], Coroutine[Any, Any, _Result]]:
+    """Return the form of a verb that does not block the event loop."""
+
+    async def awaited(
+        provisioner: _core.Provisioner, /, *args: _Parameters.args, **kwargs: _Parameters.kwargs
+    ) -> _Result:
+        result: _Result = await getattr(provisioner.awaitable(), verb.__name__)(*args, **kwargs)
+        return result
+
+    functools.update_wrapper(awaited, verb, assigned=())
+    awaited.__name__ = f"{verb.__name__}_async"
+    awaited.__qualname__ = f"Provisioner.{awaited.__name__}"
+    awaited.__doc__ = f"Do what `{verb.__name__}` does, without blocking the event loop."
+    return awaited
 
 
 class Provisioner(_core.Provisioner):
@@ -166,130 +188,18 @@ class Provisioner(_core.Provisioner):
         """
         return super().__new__(cls, settings)
 
-    async def provision_user_async(
-        self,
-        user_id: str,
-        *,
-        display_name: str | None = None,
-        avatar: str | None = None,
-        is_admin: bool = False,
-        user_type: str | None = None,
-        external_id: str | None = None,
-        adopt: bool = False,
-        reset_cross_signing: bool = False,
-        with_token: bool = True,
-    ) -> ProvisionedUser:
-        """Do what `provision_user` does, without blocking the event loop."""
-        return await super().provision_user_async(
-            user_id,
-            display_name=display_name,
-            avatar=avatar,
-            is_admin=is_admin,
-            user_type=user_type,
-            external_id=external_id,
-            adopt=adopt,
-            reset_cross_signing=reset_cross_signing,
-            with_token=with_token,
-        )
-
-    async def login_async(
-        self,
-        matrix_user_id: str,
-        *,
-        device_id: str | None = None,
-        device_name: str | None = None,
-        logout_others: bool = False,
-    ) -> Login:
-        """Do what `login` does, without blocking the event loop."""
-        return await super().login_async(
-            matrix_user_id,
-            device_id=device_id,
-            device_name=device_name,
-            logout_others=logout_others,
-        )
-
-    async def logout_async(self, access_token: str) -> None:
-        """Do what `logout` does, without blocking the event loop."""
-        await super().logout_async(access_token)
-
-    async def keep_token_async(
-        self,
-        matrix_user_id: str,
-        keep_in: str,
-        *,
-        renew_before: float | str | None = None,
-        device_id: str | None = None,
-        device_name: str | None = None,
-        homeserver_url: str | None = None,
-        lifetime: float | str | None = None,
-        overlap: float | str | None = None,
-    ) -> KeptToken:
-        """Do what `keep_token` does, without blocking the event loop."""
-        return await super().keep_token_async(
-            matrix_user_id,
-            keep_in,
-            renew_before=renew_before,
-            device_id=device_id,
-            device_name=device_name,
-            homeserver_url=homeserver_url,
-            lifetime=lifetime,
-            overlap=overlap,
-        )
-
-    async def rotate_secret_async(
-        self, matrix_user_id: str, *, dry_run: bool = False
-    ) -> RotatedSecret:
-        """Do what `rotate_secret` does, without blocking the event loop."""
-        return await super().rotate_secret_async(matrix_user_id, dry_run=dry_run)
-
-    async def revoke_user_async(
-        self,
-        matrix_user_id: str,
-        *,
-        deactivate: bool = False,
-        wait: bool = False,
-        dry_run: bool = False,
-    ) -> RevokedUser:
-        """Do what `revoke_user` does, without blocking the event loop."""
-        return await super().revoke_user_async(
-            matrix_user_id, deactivate=deactivate, wait=wait, dry_run=dry_run
-        )
-
-    async def update_profile_async(
-        self,
-        matrix_user_id: str,
-        *,
-        display_name: str | None = None,
-        avatar: str | None = None,
-        access_token: str | None = None,
-    ) -> Profile:
-        """Do what `update_profile` does, without blocking the event loop."""
-        return await super().update_profile_async(
-            matrix_user_id,
-            display_name=display_name,
-            avatar=avatar,
-            access_token=access_token,
-        )
-
-    async def read_lease_async(self, matrix_user_id: str) -> Lease:
-        """Do what `read_lease` does, without blocking the event loop."""
-        return await super().read_lease_async(matrix_user_id)
-
-    async def renew_lease_async(self, lease_id: str) -> float:
-        """Do what `renew_lease` does, without blocking the event loop."""
-        return await super().renew_lease_async(lease_id)
-
-    async def revoke_lease_async(self, lease_id: str) -> None:
-        """Do what `revoke_lease` does, without blocking the event loop."""
-        await super().revoke_lease_async(lease_id)
-
-    async def list_users_async(self) -> list[ListedUser]:
-        """Do what `list_users` does, without blocking the event loop."""
-        return await super().list_users_async()
-
-    async def diagnose_async(self, matrix_user_id: str | None = None) -> list[Finding]:
-        """Do what `diagnose` does, without blocking the event loop."""
-        return await super().diagnose_async(matrix_user_id)
+    provision_user_async = _to_await(_core.Provisioner.provision_user)
+    login_async = _to_await(_core.Provisioner.login)
+    logout_async = _to_await(_core.Provisioner.logout)
+    keep_token_async = _to_await(_core.Provisioner.keep_token)
+    rotate_secret_async = _to_await(_core.Provisioner.rotate_secret)
+    revoke_user_async = _to_await(_core.Provisioner.revoke_user)
+    update_profile_async = _to_await(_core.Provisioner.update_profile)
+    read_lease_async = _to_await(_core.Provisioner.read_lease)
+    renew_lease_async = _to_await(_core.Provisioner.renew_lease)
+    revoke_lease_async = _to_await(_core.Provisioner.revoke_lease)
+    list_users_async = _to_await(_core.Provisioner.list_users)
+    diagnose_async = _to_await(_core.Provisioner.diagnose)
 
     def __enter__(self) -> Self:
         """Return the provisioner."""

@@ -1,4 +1,4 @@
-//! `Provisioner`: every verb as a call that blocks and as one to await, over one Rust function.
+//! `Provisioner`: every verb once, which blocks or is awaited as the object says whose method it is.
 
 mod error;
 mod results;
@@ -39,6 +39,21 @@ const OVERLAP: Duration = Duration::from_secs(300);
 /// Creates accounts, keeps their secrets in Vault, and gets tokens with them.
 #[pyclass(frozen, subclass, module = "synapse_vault_auth_provider._core")]
 pub struct Provisioner {
+    shared: Arc<Shared>,
+    calls: Calls,
+}
+
+/// How a verb gives its result.
+#[derive(Clone, Copy)]
+enum Calls {
+    /// It returns the result.
+    Block,
+    /// It returns what to await.
+    Return,
+}
+
+/// What both forms of the verbs have in common.
+struct Shared {
     config: provisioning::Config,
     open: Mutex<Open>,
     inbox: Inbox,
@@ -70,21 +85,27 @@ impl Provisioner {
     #[new]
     fn new(py: Python<'_>, settings: &ProvisioningSettings) -> PyResult<Self> {
         let config = settings.parse(py)?;
-        Ok(Self { config, open: Mutex::new(Open::NotYet), inbox: Inbox::default() })
+        let shared = Shared { config, open: Mutex::new(Open::NotYet), inbox: Inbox::default() };
+        Ok(Self { shared: Arc::new(shared), calls: Calls::Block })
+    }
+
+    /// The same with verbs to await.
+    fn awaitable(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), calls: Calls::Return }
     }
 
     #[getter]
     fn homeserver(&self) -> String {
-        self.config.homeserver.url.to_string()
+        self.shared.config.homeserver.url.to_string()
     }
 
     #[getter]
     fn server_name(&self) -> &str {
-        &self.config.server_name
+        &self.shared.config.server_name
     }
 
     fn close(&self) {
-        *self.open.lock() = Open::NoMore;
+        *self.shared.open.lock() = Open::NoMore;
     }
 
     #[pyo3(signature = (user_id, *, display_name=None, avatar=None, is_admin=false, user_type=None,
@@ -117,36 +138,6 @@ impl Provisioner {
         self.run(py, |core| verbs::provision_user(core, request))
     }
 
-    #[pyo3(signature = (user_id, *, display_name=None, avatar=None, is_admin=false, user_type=None,
-        external_id=None, adopt=false, reset_cross_signing=false, with_token=true))]
-    #[allow(clippy::too_many_arguments, clippy::fn_params_excessive_bools)]
-    fn provision_user_async<'py>(
-        &self,
-        py: Python<'py>,
-        user_id: String,
-        display_name: Option<String>,
-        avatar: Option<String>,
-        is_admin: bool,
-        user_type: Option<String>,
-        external_id: Option<String>,
-        adopt: bool,
-        reset_cross_signing: bool,
-        with_token: bool,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let request = ProvisionRequest {
-            user_id,
-            display_name,
-            avatar,
-            is_admin,
-            user_type,
-            external_id,
-            adopt,
-            reset_cross_signing,
-            with_token,
-        };
-        self.start(py, |core| verbs::provision_user(core, request))
-    }
-
     #[pyo3(signature = (matrix_user_id, *, device_id=None, device_name=None, logout_others=false))]
     fn login(
         &self,
@@ -160,29 +151,8 @@ impl Provisioner {
         self.run(py, |core| verbs::login(core, matrix_user_id, options))
     }
 
-    #[pyo3(signature = (matrix_user_id, *, device_id=None, device_name=None, logout_others=false))]
-    fn login_async<'py>(
-        &self,
-        py: Python<'py>,
-        matrix_user_id: String,
-        device_id: Option<String>,
-        device_name: Option<String>,
-        logout_others: bool,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let options = LoginOptions { device_id, device_name, logout_others };
-        self.start(py, |core| verbs::login(core, matrix_user_id, options))
-    }
-
     fn logout(&self, py: Python<'_>, access_token: String) -> PyResult<Py<PyAny>> {
         self.run(py, |core| verbs::logout(core, access_token.into()))
-    }
-
-    fn logout_async<'py>(
-        &self,
-        py: Python<'py>,
-        access_token: String,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        self.start(py, |core| verbs::logout(core, access_token.into()))
     }
 
     #[pyo3(signature = (matrix_user_id, keep_in, *, renew_before=None, device_id=None,
@@ -212,33 +182,6 @@ impl Provisioner {
         self.run(py, |core| verbs::keep_token(core, matrix_user_id, options))
     }
 
-    #[pyo3(signature = (matrix_user_id, keep_in, *, renew_before=None, device_id=None,
-        device_name=None, homeserver_url=None, lifetime=None, overlap=None))]
-    #[allow(clippy::too_many_arguments)]
-    fn keep_token_async<'py>(
-        &self,
-        py: Python<'py>,
-        matrix_user_id: String,
-        keep_in: String,
-        renew_before: Option<&Bound<'py, PyAny>>,
-        device_id: Option<String>,
-        device_name: Option<String>,
-        homeserver_url: Option<String>,
-        lifetime: Option<&Bound<'py, PyAny>>,
-        overlap: Option<&Bound<'py, PyAny>>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let options = KeepOptions {
-            keep_in,
-            renew_before: lifetime_of("renew_before", renew_before)?,
-            device_id,
-            device_name,
-            homeserver_url,
-            lifetime: lifetime_of("lifetime", lifetime)?,
-            overlap: duration_of("overlap", overlap)?.unwrap_or(OVERLAP),
-        };
-        self.start(py, |core| verbs::keep_token(core, matrix_user_id, options))
-    }
-
     #[pyo3(signature = (matrix_user_id, *, dry_run=false))]
     fn rotate_secret(
         &self,
@@ -247,16 +190,6 @@ impl Provisioner {
         dry_run: bool,
     ) -> PyResult<Py<PyAny>> {
         self.run(py, |core| verbs::rotate_secret(core, matrix_user_id, dry_run))
-    }
-
-    #[pyo3(signature = (matrix_user_id, *, dry_run=false))]
-    fn rotate_secret_async<'py>(
-        &self,
-        py: Python<'py>,
-        matrix_user_id: String,
-        dry_run: bool,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        self.start(py, |core| verbs::rotate_secret(core, matrix_user_id, dry_run))
     }
 
     #[pyo3(signature = (matrix_user_id, *, deactivate=false, wait=false, dry_run=false))]
@@ -270,19 +203,6 @@ impl Provisioner {
     ) -> PyResult<Py<PyAny>> {
         let options = RevokeOptions { deactivate, wait, dry_run };
         self.run(py, |core| verbs::revoke_user(core, matrix_user_id, options))
-    }
-
-    #[pyo3(signature = (matrix_user_id, *, deactivate=false, wait=false, dry_run=false))]
-    fn revoke_user_async<'py>(
-        &self,
-        py: Python<'py>,
-        matrix_user_id: String,
-        deactivate: bool,
-        wait: bool,
-        dry_run: bool,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let options = RevokeOptions { deactivate, wait, dry_run };
-        self.start(py, |core| verbs::revoke_user(core, matrix_user_id, options))
     }
 
     #[pyo3(signature = (matrix_user_id, *, display_name=None, avatar=None, access_token=None))]
@@ -300,63 +220,20 @@ impl Provisioner {
         })
     }
 
-    #[pyo3(signature = (matrix_user_id, *, display_name=None, avatar=None, access_token=None))]
-    fn update_profile_async<'py>(
-        &self,
-        py: Python<'py>,
-        matrix_user_id: String,
-        display_name: Option<String>,
-        avatar: Option<String>,
-        access_token: Option<String>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let token = access_token.map(SecretString::from);
-        self.start(py, |core| {
-            verbs::update_profile(core, matrix_user_id, display_name, avatar, token)
-        })
-    }
-
     fn read_lease(&self, py: Python<'_>, matrix_user_id: String) -> PyResult<Py<PyAny>> {
         self.run(py, |core| verbs::read_lease(core, matrix_user_id))
-    }
-
-    fn read_lease_async<'py>(
-        &self,
-        py: Python<'py>,
-        matrix_user_id: String,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        self.start(py, |core| verbs::read_lease(core, matrix_user_id))
     }
 
     fn renew_lease(&self, py: Python<'_>, lease_id: String) -> PyResult<Py<PyAny>> {
         self.run(py, |core| verbs::renew_lease(core, lease_id))
     }
 
-    fn renew_lease_async<'py>(
-        &self,
-        py: Python<'py>,
-        lease_id: String,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        self.start(py, |core| verbs::renew_lease(core, lease_id))
-    }
-
     fn revoke_lease(&self, py: Python<'_>, lease_id: String) -> PyResult<Py<PyAny>> {
         self.run(py, |core| verbs::revoke_lease(core, lease_id))
     }
 
-    fn revoke_lease_async<'py>(
-        &self,
-        py: Python<'py>,
-        lease_id: String,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        self.start(py, |core| verbs::revoke_lease(core, lease_id))
-    }
-
     fn list_users(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         self.run(py, verbs::list_users)
-    }
-
-    fn list_users_async<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.start(py, verbs::list_users)
     }
 
     #[pyo3(signature = (matrix_user_id=None))]
@@ -364,49 +241,36 @@ impl Provisioner {
         self.run(py, |core| verbs::diagnose(core, matrix_user_id))
     }
 
-    #[pyo3(signature = (matrix_user_id=None))]
-    fn diagnose_async<'py>(
-        &self,
-        py: Python<'py>,
-        matrix_user_id: Option<String>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        self.start(py, |core| verbs::diagnose(core, matrix_user_id))
-    }
-
     fn __repr__(&self) -> String {
-        let provisioning::Config { homeserver, server_name, .. } = &self.config;
+        let provisioning::Config { homeserver, server_name, .. } = &self.shared.config;
         format!("<Provisioner of {server_name} at {}>", homeserver.url)
     }
 }
 
 impl Provisioner {
-    /// Runs a verb to its end.
+    /// Runs a verb to its end, or starts it and returns what to await.
     fn run<T, F>(&self, py: Python<'_>, verb: impl FnOnce(Core) -> F) -> PyResult<Py<PyAny>>
     where
         T: for<'py> IntoPyObject<'py> + Send + 'static,
         F: Future<Output = Finished<T>> + Send + 'static,
     {
-        let result = runtime::block_on(py, verb(self.core(py)?))?;
-        VerbResult { result, inbox: self.inbox.clone() }.into_py_any(py)
+        let working = verb(self.shared.core(py)?);
+        let inbox = self.shared.inbox.clone();
+        match self.calls {
+            Calls::Block => {
+                VerbResult { result: runtime::block_on(py, working)?, inbox }.into_py_any(py)
+            }
+            Calls::Return => {
+                pyo3_async_runtimes::generic::future_into_py::<runtime::Shared, _, _>(py, async {
+                    Ok(VerbResult { result: working.await, inbox })
+                })
+                .map(Bound::unbind)
+            }
+        }
     }
+}
 
-    /// Starts a verb and returns what to await.
-    fn start<'py, T, F>(
-        &self,
-        py: Python<'py>,
-        verb: impl FnOnce(Core) -> F,
-    ) -> PyResult<Bound<'py, PyAny>>
-    where
-        T: for<'a> IntoPyObject<'a> + Send + 'static,
-        F: Future<Output = Finished<T>> + Send + 'static,
-    {
-        let working = verb(self.core(py)?);
-        let inbox = self.inbox.clone();
-        pyo3_async_runtimes::generic::future_into_py::<runtime::Shared, _, _>(py, async {
-            Ok(VerbResult { result: working.await, inbox })
-        })
-    }
-
+impl Shared {
     /// The core, which is made when it is first needed, and again in a forked child.
     fn core(&self, py: Python<'_>) -> PyResult<Core> {
         // Python must not run while the lock is held: whoever waits for it may hold the GIL.
@@ -459,10 +323,4 @@ fn read_as(
     read(value)
         .map(Some)
         .map_err(|problem| error::of_settings(value.py(), SettingsError::new(key, problem)))
-}
-
-impl Drop for Provisioner {
-    fn drop(&mut self) {
-        self.close();
-    }
 }
