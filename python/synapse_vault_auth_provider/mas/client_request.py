@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Container
-
     from synapse.module_api import SynapseRequest
 
 
@@ -38,16 +36,3 @@ def access_token(request: SynapseRequest) -> str | None:
 def _decoded(token: bytes) -> str:
     # What is not ASCII is no token, and becomes one that nobody has.
     return token.decode("ascii", "replace")
-
-
-def is_at_client_listener(request: SynapseRequest, tags: Container[str]) -> bool:
-    """Tell whether a request came where clients are served.
-
-    Synapse serves the resources of modules on every listener, also on those for federation or
-    replication alone.
-
-    Args:
-        request: The request.
-        tags: The listeners for clients, by their tags.
-    """
-    return request.synapse_site.site_tag in tags

@@ -9,12 +9,11 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from synapse.module_api import DirectServeJsonResource
-
 from .._core import Outcome
 from ..login_types import LOGIN_TYPE, PASSWORD_LOGIN_TYPE
 from . import answers, body, client_request
 from .body import BodyError
+from .client_resource import ClientResource
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -40,10 +39,8 @@ class LoginResult:
     answer: answers.Answer
 
 
-class LoginResource(DirectServeJsonResource):
+class LoginResource(ClientResource):
     """Answers logins of the module's types, and has the others passed on where that is wanted."""
-
-    isLeaf = True  # noqa: N815 (Twisted's name)
 
     def __init__(
         self,
@@ -67,21 +64,13 @@ class LoginResource(DirectServeJsonResource):
             passing_on: Passes logins of other types on, if that is wanted.
             listener_tags: The listeners on which clients log in.
         """
-        super().__init__()
+        super().__init__(listener_tags)
         self._decider = decider
         self._opener = opener
         self._limits = limits
         self._server_name = server_name
         self._takes_passwords = takes_passwords
         self._passing_on = passing_on
-        self._listener_tags = listener_tags
-
-    async def _async_render(self, request: SynapseRequest) -> tuple[int, Any] | None:
-        if request.postpath or not client_request.is_at_client_listener(
-            request, self._listener_tags
-        ):
-            return answers.error(*answers.UNKNOWN_PATH)
-        return await super()._async_render(request)
 
     async def _async_render_GET(self, request: SynapseRequest) -> answers.Answer:  # noqa: N802
         """Tell the login types."""

@@ -5,13 +5,12 @@ Specification: https://spec.matrix.org/v1.16/client-server-api/#post_matrixclien
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from synapse.module_api import DirectServeJsonResource
+from typing import TYPE_CHECKING
 
 from ..outcomes import RepeatedFailures
 from . import answers, body, client_request
 from .body import BodyError
+from .client_resource import ClientResource
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -26,10 +25,10 @@ PATH = "/_synapse/client/vault_auth/logout"
 UNKNOWN_TOKEN = (401, "M_UNKNOWN_TOKEN", "Invalid access token")
 
 
-class LogoutResource(DirectServeJsonResource):
+class LogoutResource(ClientResource):
     """Ends sessions, and has what is not the module's passed on where that is wanted."""
 
-    isLeaf = True  # noqa: N815 (Twisted's name)
+    below = ([], [b"all"])
 
     def __init__(
         self,
@@ -47,19 +46,11 @@ class LogoutResource(DirectServeJsonResource):
             passing_on: Passes on what is not ours, if that is wanted.
             listener_tags: The listeners on which clients log out.
         """
-        super().__init__()
+        super().__init__(listener_tags)
         self._sessions = sessions
         self._time_limit = time_limit
         self._passing_on = passing_on
-        self._listener_tags = listener_tags
         self._failures = RepeatedFailures()
-
-    async def _async_render(self, request: SynapseRequest) -> tuple[int, Any] | None:
-        if request.postpath not in ([], [b"all"]) or not client_request.is_at_client_listener(
-            request, self._listener_tags
-        ):
-            return answers.error(*answers.UNKNOWN_PATH)
-        return await super()._async_render(request)
 
     async def _async_render_POST(  # noqa: N802
         self, request: SynapseRequest
