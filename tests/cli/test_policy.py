@@ -121,4 +121,5 @@ def test_nor_does_the_path_of_the_entries(
 def test_a_user_is_one_of_a_homeserver(command: Callable[..., Ended]) -> None:
     command("policy", "--for-user", "bot").check_refused("add --server-name")
     command("--server-name=x.org", "policy", "--for-user", "@a:y.org").check_refused("homeserver")
+    command("--server-name=x.org", "policy", "--for-user", "a\udc80").check_refused("Unicode")
     command("policy", "--for", "module", "--for-user", "@a:x").check_refused("either", code=2)

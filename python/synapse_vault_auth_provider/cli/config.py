@@ -43,7 +43,7 @@ def _whole_path(_: click.Context, option: click.Parameter, path: str | None) -> 
     "--vault-ca-cert",
     callback=_whole_path,
     metavar="FILE",
-    help="Certificates that Vault's is signed by.",
+    help="File with the authorities that signed Vault's certificate.",
 )
 @click.option("--auth", type=click.Choice(list(METHODS)), help="How to log in to Vault.")
 @click.option("--auth-mount", metavar="MOUNT", help="Where that method is mounted.")
@@ -74,12 +74,11 @@ def config(
     auth_mount: str | None,
     **proof: str | None,
 ) -> None:
-    """Print the part of homeserver.yaml that loads the module, after a look at what is in it.
+    """Check the part of homeserver.yaml that loads the module, and print it.
 
-    The address of Vault may come from VAULT_ADDR. Where the secrets are is said by --path-root and
-    --mount. The token is read from --vault-token-file, or Synapse logs in to Vault with --auth. No
-    secret is an option: they are read from files, by Synapse. Nothing is asked for over the
-    network.
+    The address of Vault may come from VAULT_ADDR. --path-root and --mount say where the secrets
+    are. Synapse reads the token from --vault-token-file, or logs in to Vault with --auth. No option
+    takes a secret: Synapse reads secrets from files. The command uses no network.
 
     \b
     synapse-vault --path-root matrix/users --vault-token-file /etc/matrix-synapse/vault-token \\

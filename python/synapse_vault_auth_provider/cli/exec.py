@@ -77,12 +77,12 @@ def exec_(
     The command gets MATRIX_ACCESS_TOKEN, MATRIX_ACCESS_TOKEN_FILE, MATRIX_USER_ID,
     MATRIX_DEVICE_ID and MATRIX_HOMESERVER in its environment. It does not get Vault's token or any
     other variable SYNAPSE_VAULT_*. If the homeserver ends tokens, the file always holds one that
-    works, of the same device. Signals are passed on to the command. The exit code is that of the
-    command: 127 if it is not found, 126 if it cannot be run, 128 and the signal's number if a
-    signal ended it.
+    works, for the same device. Signals are passed on to the command. The exit code is that of the
+    command. It is 127 if the command is not found, 126 if it cannot be run, and 128 plus the
+    signal's number if a signal ended it.
 
     With --lease, the command is stopped with SIGTERM before its lease ends, and the exit code is
-    75: start it again to have the next lease.
+    75. Start it again to get the next lease.
     """
     if command[0] == "--":
         command = command[1:]

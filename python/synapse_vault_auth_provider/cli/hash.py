@@ -4,10 +4,11 @@ import sys
 
 import click
 
-from .._core import parse_user_id, token_hash
+from .._core import token_hash
 from .connection import Connection
 from .failure import CommandError
 from .output import show, warn
+from .user_id import whole_user_id
 from .verb import json_option, pass_connection, user_argument
 
 
@@ -21,19 +22,9 @@ def hash_(connection: Connection, user: str) -> None:
     The secret is read from standard input, or from a prompt that does not show it. A line break at
     its end is part of the secret. Neither Vault nor the homeserver is asked.
     """
-    server_name = connection.server_name
-    if server_name is None and not user.startswith("@"):
-        raise CommandError(
-            "the server name is not known, and the whole user id is hashed",
-            "Give the user as @name:server, or add --server-name.",
-        )
     # A whole id may be of any homeserver: none is asked.
-    try:
-        user_id, _ = parse_user_id(user, None if user.startswith("@") else server_name)
-    except UnicodeEncodeError:
-        raise CommandError("the user id is no valid Unicode") from None
-    except ValueError as error:
-        raise CommandError(str(error)) from None
+    why = "the whole user id is hashed"
+    user_id = whole_user_id(user, connection.server_name, why=why, of_any=True)
     digest = token_hash(_login_secret(), user_id)
     if connection.as_json:
         show({"matrix_user_id": user_id, "token_hash": digest}, as_json=True)

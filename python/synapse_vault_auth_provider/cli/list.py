@@ -15,8 +15,8 @@ def list_(connection: Connection) -> None:
     """List the users that have an entry in Vault.
 
     Prints for each user the state of the entry and the external id, or a dash if there is none. The
-    state is "ready"; "unfinished" if provisioning was interrupted, so run it again; or "unusable"
-    if nobody can log in with the entry.
+    state is "ready"; "unfinished" or "revoking" if provision or revoke was interrupted, so run it
+    again; or "unusable" if nobody can log in with the entry.
     """
     with connection.open() as provisioner, explained(connection):
         users = provisioner.list_users()

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .._core import parse_user_id
 from .failure import CommandError
 from .output import show_json, warn
+from .user_id import whole_user_id
 from .verb import json_option, pass_connection
 
 if TYPE_CHECKING:
@@ -81,10 +81,10 @@ def policy(
 ) -> None:
     """Print the least policy that the tokens for Vault need.
 
-    One is for the module in Synapse, which reads. The other is for this command and for other uses
-    of provisioning, which write. With --for-user, it is that of a bot, which reads its own secret;
-    with --keep-in as well, that of the job which keeps a token for the bot in another entry.
-    To put one into Vault:
+    The module in Synapse reads all secrets. Provisioning, with this command or the Python API,
+    writes them too. --for-user prints the policy of a bot, which reads its own secret. With
+    --keep-in as well, it prints that of the job that keeps a token for the bot in another entry.
+    To put a policy into Vault:
 
     \b
     synapse-vault policy --for module | vault policy write synapse-login -
@@ -171,16 +171,8 @@ def _rules(comment: str, paths: Mapping[str, list[str]]) -> str:
 
 
 def _user_id(connection: Connection, user: str) -> str:
-    server_name = connection.server_name
-    if server_name is None and not user.startswith("@"):
-        raise CommandError(
-            "the server name is not known, and the whole user id is in the path",
-            "Give the user as @name:server, or add --server-name.",
-        )
-    try:
-        user_id, _ = parse_user_id(user, server_name)
-    except ValueError as error:
-        raise CommandError(str(error)) from None
+    why = "the whole user id is in the path"
+    user_id = whole_user_id(user, connection.server_name, why=why)
     _refuse_wildcards(user_id, "the user id")
     return user_id
 

@@ -17,7 +17,7 @@ from .verb import for_each, json_option, pass_connection, users_argument
 @click.option(
     "--wait",
     is_flag=True,
-    help="Wait until nothing that the module caches opens a session any more, and end all then.",
+    help="Wait until no cached secret can open a session, and end all sessions then.",
 )
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation on a terminal.")
@@ -33,7 +33,7 @@ def revoke(
 ) -> int:
     """Remove users' secrets from Vault and end their sessions.
 
-    Prints for each user what was done. The exit code is not 0 while sessions may go on; then run
+    Prints for each user what was done. The exit code is not 0 while sessions may go on. Then run
     the command again, or use --wait.
     """
     if not yes and not dry_run and sys.stdin is not None and sys.stdin.isatty():

@@ -23,7 +23,7 @@ keep_in_option = click.option(
 @click.option(
     "--renew-before",
     metavar="DURATION",
-    help="Replace the token only if it ends within this time, such as 7d, or works no more.",
+    help="Replace the token only if it ends within this time, such as 7d, or no longer works.",
 )
 @click.option(
     "--device-id", metavar="ID", help="Device of the first token; a new one if not given."
@@ -55,11 +55,11 @@ def token(
     """Keep an access token in an entry of Vault, for a program that cannot log in.
 
     Logs the user in with the secret in Vault, and writes access_token, device_id, homeserver_url,
-    expires_at and session_id into the entry. The token itself is printed nowhere. If there is one
-    already, it is replaced on the same device; with --renew-before only if that is due, so that a
-    timer can run this every day. Where Matrix Authentication Service signs users in, the earlier
-    token ends five minutes later, for which the command waits. What was interrupted is finished by
-    the next run.
+    expires_at and session_id into the entry. The token itself is printed nowhere. A token
+    that is there already is replaced on the same device. With --renew-before, it is replaced only
+    if that is due, so a timer can run this every day. Where Matrix Authentication Service signs
+    users in, the command waits for five minutes and then ends the earlier token. If a run is
+    interrupted, the next one finishes the work.
     """
     with connection.open() as provisioner:
         with explained(connection, user, keep_in=keep_in):
