@@ -26,37 +26,41 @@ from .servers.openbao import bao_command
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from requests import Response
+
+    from .servers import Mas
+
 POLICY = 'path "secret/data/matrix/users/*" { capabilities = ["read"] }'
 
 
-def main(show: Callable[..., None]) -> int:
-    """Run a demo and return the exit code."""
-    parser = argparse.ArgumentParser(prog="make demo", description=show.__doc__)
+def main(show: Callable[..., None], what: str | None, command: str = "make demo") -> int:
+    """Run a demo and return the exit code.
+
+    Args:
+        show: Goes through the demo step by step. It takes where to leave what has to be undone at
+            the end, a directory for all files, and `keep`: whether to leave the servers running.
+        what: What the demo shows.
+        command: What runs it.
+    """
+    parser = argparse.ArgumentParser(prog=command, description=what)
     parser.add_argument("--keep", action="store_true", help="leave the servers running")
     keep = parser.parse_args().keep
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         with contextlib.ExitStack() as cleanup:
             cleanup.callback(say, "Stopped the servers and removed their files.")
-            show(cleanup, keep=keep)
+            directory = Path(tempfile.mkdtemp(prefix="synapse-vault-demo-"))
+            cleanup.callback(shutil.rmtree, directory, ignore_errors=True)
+            show(cleanup, directory, keep=keep)
     except KeyboardInterrupt:
         return 130
     return 0
 
 
-def demo(cleanup: contextlib.ExitStack, *, keep: bool) -> None:
-    """Go through it step by step.
-
-    Args:
-        cleanup: Where to leave what has to be undone at the end.
-        keep: Whether to leave the servers running and print commands to try by hand.
-    """
-    directory = Path(tempfile.mkdtemp(prefix="synapse-vault-demo-"))
-    cleanup.callback(shutil.rmtree, directory, ignore_errors=True)
-
+def demo(cleanup: contextlib.ExitStack, directory: Path, *, keep: bool) -> None:
+    """Show a login, and a login that is refused."""
     bao = OpenBao(directory / "openbao")
-    cleanup.callback(bao.stop)
-    bao.start()
+    start(cleanup, bao)
     say(f"1. OpenBao runs at {bao.url}, with a KV version 2 engine at secret/.")
 
     module_token = bao.create_token("synapse", POLICY)
@@ -68,8 +72,7 @@ def demo(cleanup: contextlib.ExitStack, *, keep: bool) -> None:
         "vault_path_root": "matrix/users",
     }
     synapse = Synapse(directory / "synapse", module_config, log_level="INFO")
-    cleanup.callback(synapse.stop)
-    synapse.start()
+    start(cleanup, synapse)
     say(f"3. Synapse runs at {synapse.url} as example.org, with the module configured.")
 
     policy = synapse_vault(synapse, bao, "policy", "--for", "provisioning")
@@ -96,13 +99,16 @@ def demo(cleanup: contextlib.ExitStack, *, keep: bool) -> None:
     say("8. One that does not know it is refused:")
     report(synapse, user_id, token_hash("a guess", user_id))
 
-    say("What Synapse's log says of the three:")
-    for line in synapse.log().splitlines():
-        if " synapse_vault_auth_provider " in line:
-            say(f"   {line}")
+    say_log(synapse)
     if keep:
         print_commands(bao, synapse, user_id, directory)
         cleanup.pop_all()
+
+
+def start(cleanup: contextlib.ExitStack, server: OpenBao | Synapse | Mas) -> None:
+    """Start a server, which is stopped at the end."""
+    cleanup.callback(server.stop)
+    server.start()
 
 
 def synapse_vault(synapse: Synapse, bao: OpenBao, *arguments: str, **variables: str) -> str:
@@ -116,18 +122,29 @@ def synapse_vault(synapse: Synapse, bao: OpenBao, *arguments: str, **variables: 
 
 def report(synapse: Synapse, user_id: str, presented: str) -> dict[str, str]:
     """Log in, print both sides of it, and return the answer."""
-    response = synapse.login(user_id, presented)
+    return say_login("/_matrix/client/v3/login", presented, synapse.login(user_id, presented))
+
+
+def say_login(path: str, presented: str, response: Response) -> dict[str, str]:
+    """Print both sides of a login, and return the answer."""
     request = {"type": "io.t2bot.vault", "token_hash": f"{presented[:8]}..."}
-    say(f"   POST /_matrix/client/v3/login {json.dumps(request)}")
+    say(f"   POST {path} {json.dumps(request)}")
     say(f"   {response.status_code} {response.text}")
     answer: dict[str, str] = response.json()
     return answer
 
 
+def say_log(synapse: Synapse) -> None:
+    """Print what the module has logged."""
+    say("What Synapse's log says of it:")
+    for line in synapse.log().splitlines():
+        if " synapse_vault_auth_provider " in line:
+            say(f"   {line}")
+
+
 def print_commands(bao: OpenBao, synapse: Synapse, user_id: str, directory: Path) -> None:
     """Print what to try by hand while both servers run."""
     python = shlex.quote(sys.executable)
-    processes = [str(server.process.pid) for server in (synapse, bao) if server.process]
     say(f"""
 Try it by hand, in a shell:
 
@@ -149,8 +166,14 @@ token_hash; print(token_hash(sys.stdin.read(), sys.argv[1]))' "$USER_ID")
    printf %s "$SECRET" | bao kv put -mount=secret "matrix/users/$USER_ID" login_secret=-
 
    # Watch what the module says.
-   tail -f {synapse.log_path}
+   tail -f {synapse.log_path}""")
+    say_how_to_stop(bao, synapse, directory)
 
+
+def say_how_to_stop(bao: OpenBao, synapse: Synapse, directory: Path) -> None:
+    """Print what ends servers that are left running."""
+    processes = [str(server.process.pid) for server in (synapse, bao) if server.process]
+    say(f"""
 Stop both servers and remove their files:
 
    kill {" ".join(processes)}; rm -r {directory}""")
@@ -162,4 +185,4 @@ def say(text: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(demo))
+    sys.exit(main(demo, __doc__))

@@ -5,23 +5,22 @@ Run by ``make demo-engine``.
 
 from __future__ import annotations
 
-import argparse
-import contextlib
 import json
 import os
 import shlex
-import shutil
-import signal
 import subprocess
 import sys
-import tempfile
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from .demo import say
+from .demo import main, say, say_how_to_stop, start
 from .servers import OpenBao, Synapse
 from .servers.openbao import bao_command
 from .servers.plugin import PLUGIN, plugin_directory
 from .servers.synapse import SERVER_NAME
+
+if TYPE_CHECKING:
+    import contextlib
+    from pathlib import Path
 
 MODULE_POLICY = 'path "matrix/login/*" { capabilities = ["read", "sudo"] }'
 
@@ -31,34 +30,11 @@ path "sys/leases/renew"  {{ capabilities = ["update"] }}
 path "sys/leases/revoke" {{ capabilities = ["update"] }}"""
 
 
-def main() -> int:
-    """Run the demo and return the exit code."""
-    parser = argparse.ArgumentParser(prog="make demo-engine", description=__doc__)
-    parser.add_argument("--keep", action="store_true", help="leave both servers running")
-    keep = parser.parse_args().keep
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
-        with contextlib.ExitStack() as cleanup:
-            cleanup.callback(say, "Stopped both servers and removed their files.")
-            demo(cleanup, keep=keep)
-    except KeyboardInterrupt:
-        return 130
-    return 0
-
-
-def demo(cleanup: contextlib.ExitStack, *, keep: bool) -> None:
-    """Go through it step by step.
-
-    Args:
-        cleanup: Where to leave what has to be undone at the end.
-        keep: Whether to leave the servers running and print commands to try by hand.
-    """
-    directory = Path(tempfile.mkdtemp(prefix="synapse-vault-demo-"))
-    cleanup.callback(shutil.rmtree, directory, ignore_errors=True)
+def demo(cleanup: contextlib.ExitStack, directory: Path, *, keep: bool) -> None:
+    """Show a token that ends with its lease."""
     plugins = plugin_directory(directory / "plugins")
     bao = OpenBao(directory / "openbao", plugins=plugins)
-    cleanup.callback(bao.stop)
-    bao.start()
+    start(cleanup, bao)
     shell = Shell(bao, directory)
     say(f"1. OpenBao runs at {bao.url}, with plugin_directory = {plugins}")
 
@@ -79,8 +55,7 @@ def demo(cleanup: contextlib.ExitStack, *, keep: bool) -> None:
         "vault_path_root": "login",
     }
     synapse = Synapse(directory / "synapse", module_config, log_level="INFO")
-    cleanup.callback(synapse.stop)
-    synapse.start()
+    start(cleanup, synapse)
     say(f"   Synapse runs at {synapse.url} as {SERVER_NAME}, with the module configured.\n")
 
     say("4. Tell the engine of the homeserver, and of a user: it makes up the secret.")
@@ -160,7 +135,6 @@ class Shell:
 
 def print_commands(bao: OpenBao, synapse: Synapse, bot_token: str, directory: Path) -> None:
     """Print what to try by hand while both servers run."""
-    processes = [str(server.process.pid) for server in (synapse, bao) if server.process]
     say(f"""
 Try it by hand, in a shell:
 
@@ -174,12 +148,9 @@ Try it by hand, in a shell:
    export BAO_TOKEN={bao.root_token}
    bao list matrix/config/user
    bao lease revoke -prefix matrix/user/alice/{SERVER_NAME}
-   bao path-help matrix
-
-Stop both servers and remove their files:
-
-   kill {" ".join(processes)}; rm -r {directory}""")
+   bao path-help matrix""")
+    say_how_to_stop(bao, synapse, directory)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(demo, __doc__, "make demo-engine"))

@@ -7,38 +7,29 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shutil
 import sys
-import tempfile
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import requests
 from synapse_vault_auth_provider import token_hash
 
-from .demo import POLICY, main, say, synapse_vault
+from .demo import POLICY, main, say, say_log, say_login, start, synapse_vault
 from .harness.mas_deployment import LOGIN, LOGOUT
 from .servers import Mas, OpenBao, Synapse
 from .servers.synapse import SERVER_NAME
 
+if TYPE_CHECKING:
+    from pathlib import Path
 
-def demo(cleanup: contextlib.ExitStack, *, keep: bool) -> None:
-    """Go through it step by step.
 
-    Args:
-        cleanup: Where to leave what has to be undone at the end.
-        keep: Whether to wait at the end, as the stand-in runs in this process.
-    """
-    directory = Path(tempfile.mkdtemp(prefix="synapse-vault-demo-"))
-    cleanup.callback(shutil.rmtree, directory, ignore_errors=True)
-
+def demo(cleanup: contextlib.ExitStack, directory: Path, *, keep: bool) -> None:
+    """Show logging in and out. With `keep`, wait at the end: the stand-in runs in this process."""
     bao = OpenBao(directory / "openbao")
-    cleanup.callback(bao.stop)
-    bao.start()
+    start(cleanup, bao)
     say(f"1. OpenBao runs at {bao.url}, with a KV version 2 engine at secret/.")
 
     mas = Mas(SERVER_NAME)
-    cleanup.callback(mas.stop)
-    mas.start()
+    start(cleanup, mas)
     say(f"2. A stand-in for Matrix Authentication Service (MAS) runs at {mas.url}.")
     say("   It is not MAS, of which there is no package, but it answers like MAS, and a real")
     say("   Synapse accepts its tokens. The module gets a client of its admin API.")
@@ -59,9 +50,8 @@ def demo(cleanup: contextlib.ExitStack, *, keep: bool) -> None:
     synapse = Synapse(
         directory / "synapse", module_config, settings=mas.homeserver_yaml, log_level="INFO"
     )
-    cleanup.callback(synapse.stop)
     mas.homeserver.url = synapse.url
-    synapse.start()
+    start(cleanup, synapse)
     say(f"3. Synapse runs at {synapse.url} as {SERVER_NAME}. It leaves its users to MAS, and")
     say("   has the module with the key `mas`.")
 
@@ -90,10 +80,7 @@ def demo(cleanup: contextlib.ExitStack, *, keep: bool) -> None:
     mas.jobs.wait()
     show_request("GET", synapse, "/_matrix/client/v3/account/whoami", headers)
 
-    say("What Synapse's log says of it:")
-    for line in synapse.log().splitlines():
-        if " synapse_vault_auth_provider " in line:
-            say(f"   {line}")
+    say_log(synapse)
     if keep:
         say(f"All of it runs until you press Enter. USER_ID={user_id} BAO_TOKEN={bao.root_token}")
         with contextlib.suppress(EOFError):
@@ -108,11 +95,7 @@ def report(synapse: Synapse, user_id: str, presented: str) -> dict[str, str]:
         "token_hash": presented,
     }
     response = requests.post(synapse.url + LOGIN, json=body, timeout=60)
-    shown = {"type": body["type"], "token_hash": f"{presented[:8]}..."}
-    say(f"   POST {LOGIN} {json.dumps(shown)}")
-    say(f"   {response.status_code} {response.text}")
-    answer: dict[str, str] = response.json()
-    return answer
+    return say_login(LOGIN, presented, response)
 
 
 def show_request(method: str, synapse: Synapse, path: str, headers: dict[str, str]) -> None:
@@ -123,4 +106,4 @@ def show_request(method: str, synapse: Synapse, path: str, headers: dict[str, st
 
 
 if __name__ == "__main__":
-    sys.exit(main(demo))
+    sys.exit(main(demo, __doc__))
