@@ -247,7 +247,7 @@ mod tests {
             (500, true, true),
             (501, false, false),
             (502, true, true),
-            (503, true, false),
+            (503, true, true),
             (504, true, true),
             (520, true, true),
         ] {

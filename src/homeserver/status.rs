@@ -8,9 +8,8 @@ pub fn is_transient(status: u16) -> bool {
 }
 
 /// Whether something may have been done before this status was answered. 501 is for requests that
-/// are not known. 503 is the answer of a proxy that reaches no server.
+/// are not known. 503 may be of a proxy that has nobody to ask, but some say it as well, such as
+/// Envoy, when the connection breaks on which they have passed a request on.
 pub fn may_follow_the_deed(status: StatusCode) -> bool {
-    status.is_server_error()
-        && status != StatusCode::NOT_IMPLEMENTED
-        && status != StatusCode::SERVICE_UNAVAILABLE
+    status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED
 }

@@ -229,6 +229,8 @@ async fn errors_say_whether_it_may_have_been_done_and_repeat_no_secret() {
         (Fault::Answer(403, json!({"errors": [{"title": "no p4ssword"}]})), false),
         (Fault::Text(422, "Failed to deserialize p4ssword"), false),
         (Fault::Text(500, "<html>oops</html>"), true),
+        // Some proxies say so when a connection breaks on which they have passed a request on.
+        (Fault::Text(503, "upstream connect error or disconnect/reset before headers"), true),
         (Fault::AnswerLost, true),
         (Fault::Slow(Duration::from_secs(9)), true),
     ] {
