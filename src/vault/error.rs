@@ -35,6 +35,8 @@ pub enum VaultError {
         retry_after: Option<Duration>,
         /// Whether a secret that was read earlier may decide a login.
         allows_stale: bool,
+        /// Whether Vault may have done what it was asked to.
+        may_have_applied: bool,
     },
     /// An answer that is not of Vault's form, such as the page of a web server or firewall. It says
     /// nothing about the token or a secret.
@@ -150,6 +152,7 @@ impl VaultError {
     pub fn may_have_applied(&self) -> bool {
         match self {
             Self::NoAnswer { cause, .. } => cause.may_have_applied(),
+            Self::Unavailable { may_have_applied, .. } => *may_have_applied,
             // A page with an error came in Vault's place. One with a success may have come after
             // it.
             Self::ForeignAnswer { status, .. } => *status < 300,

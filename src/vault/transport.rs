@@ -199,6 +199,10 @@ pub fn unavailable(answer: &ServerResponse, address: &Address) -> Option<VaultEr
             answer.status,
             StatusCode::PRECONDITION_FAILED | StatusCode::TOO_MANY_REQUESTS
         ),
+        // A gateway may have passed the request on and lost the answer. When Vault itself says so, it
+        // has not done it.
+        may_have_applied: answer.status.is_server_error()
+            && error::messages(&answer.body).is_none(),
     })
 }
 

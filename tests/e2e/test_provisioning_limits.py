@@ -190,6 +190,33 @@ def test_answers_that_get_lost_are_asked_for_again(site: Site, means: Means) -> 
     assert len(lost) >= 8
 
 
+@pytest.mark.parametrize("status", [502, 503, 504])
+def test_a_gateway_that_loses_the_answer_of_a_write_causes_no_second_one(
+    site: Site, relay: Relay, status: int
+) -> None:
+    """A second version with the same secret would leave none for `rotation_grace`."""
+    user_id = new_id("limited")
+    site.seen(site.provisioner(Means.ADMIN_API).provision_user(user_id, with_token=False))
+    before = max(site.versions(user_id))
+    lost: list[str] = []
+
+    def lose(answer: Reply) -> Reply:
+        request = relay.requests[-1]
+        if request.method not in ("POST", "PUT") or lost:
+            return answer
+        lost.append(request.path)
+        return Reply(status, b"<html>", headers={"Content-Type": "text/html"})
+
+    relay.edit = lose
+    try:
+        rotated = site.provisioner(Means.ADMIN_API, vault_url=relay.url).rotate_secret(user_id)
+    finally:
+        relay.edit = None
+    assert lost
+    assert rotated.version == before + 1
+    assert max(site.versions(user_id)) == before + 1
+
+
 @pytest.mark.parametrize("which", ["homeserver", "vault_url"])
 def test_a_server_that_does_not_answer(site: Site, which: str) -> None:
     target = site.synapse.url if which == "homeserver" else site.openbao.url

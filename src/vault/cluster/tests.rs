@@ -182,6 +182,21 @@ async fn what_may_have_been_done_is_not_repeated() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_gateway_may_have_passed_on_is_not_repeated() {
+    for status in [502, 503, 504] {
+        let (vault, cluster) = nodes();
+        vault.on(A, PATH, [page(status)]);
+        let error = write(&cluster).await.err().unwrap();
+        assert!(error.is_transient() && error.may_have_applied(), "{error}");
+        assert_eq!(asked(&vault), [A]);
+    }
+    let (vault, cluster) = nodes();
+    vault.on(A, PATH, [Reply::errors(503, &["sealed"])]);
+    write(&cluster).await.unwrap();
+    assert_eq!(asked(&vault), [A, B]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_redirect_leads_to_configured_addresses_only() {
     let (vault, cluster) = nodes();
     read(&cluster).await.unwrap();
