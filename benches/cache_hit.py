@@ -12,6 +12,7 @@ from .core import Core
 from .crowd import crowd, gather
 from .figures import RATIO, Figure, Goal, Result
 from .rounds import in_turn, ratios
+from .stage import UNHURRIED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,7 +64,7 @@ def run(stage: Stage) -> Result:
 
 def prepare(stage: Stage, stack: ExitStack, size: int) -> Callable[[], float]:
     """Have that many users log in, and return what measures a login of one of them, in µs."""
-    core = stack.enter_context(Core(stage.module_config(cache={"ttl": "1h"})))
+    core = stack.enter_context(Core(stage.module_config(**UNHURRIED, cache={"ttl": "1h"})))
     core.log_all_in(crowd(range(size)))
     chance = random.Random(size)
     batches = stage.scale(100, 10)

@@ -16,7 +16,7 @@ from .crowd import gather
 from .figures import Figure, Goal, Result
 from .rounds import in_turn
 from .smaps import resident
-from .stage import CONFIG
+from .stage import CONFIG, UNHURRIED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,14 +96,16 @@ def bytes_per_secret(stage: Stage) -> tuple[float, ...]:
     def growth(config: dict[str, object]) -> float:
         command = [sys.executable, "-m", remembering.__name__, str(users)]
         environment = {**os.environ, CONFIG: json.dumps(config)}
-        done = subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True)
+        done = subprocess.run(
+            command, cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE
+        )
         return float(done.stdout)
 
     grown = in_turn(
         stage.scale(3, 1),
         {
-            WITH: lambda: growth(stage.module_config(cache=cache)),
-            WITHOUT: lambda: growth(stage.module_config()),
+            WITH: lambda: growth(stage.module_config(**UNHURRIED, cache=cache)),
+            WITHOUT: lambda: growth(stage.module_config(**UNHURRIED)),
         },
     )
     return tuple((a - b) / users for a, b in zip(grown[WITH], grown[WITHOUT], strict=True))

@@ -32,6 +32,9 @@ LOGIN_SECRET = "Kq7wXoVb3mZr5tYc9nLd2hFs6jGp8aEu4iRk1vTxB0Q"
 FAR = 0.2
 """How far away the far Vault is, in seconds."""
 
+UNHURRIED = {"login_timeout": "2m", "request_timeout": "1m"}
+"""Settings for many logins at once on a machine that has something else to do."""
+
 INSIDE = {"vault": {}, "cache": {"cache": {"ttl": "1h"}}}
 """Configurations of the module that are measured inside its homeserver."""
 
