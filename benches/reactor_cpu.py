@@ -68,7 +68,11 @@ IN_WORDS = {
 }
 
 GOALS = {
-    ASKED: Goal.at_most(60),
+    ASKED: Goal.at_most(
+        60,
+        "A part of it is an iteration of the reactor that only fetches the answer, as nothing else"
+        " is under way.",
+    ),
     REMEMBERED: Goal.at_most(15),
     LOGGED: WITH_LINE,
     LOGGED_MANY: WITH_LINE,

@@ -44,6 +44,14 @@ LOGIN = "the login alone"
 BY_ENGINE = "the engine's login/"
 BY_KV = "a KV engine of version 1"
 
+ONE_LEASE = (
+    "Before the login the plugin has OpenBao write down what it is about to open, and after it"
+    " OpenBao stores the lease. Neither can wait, or a session might be left behind."
+)
+MANY_LEASES = (
+    "All processors are busy then. What OpenBao and the plugin compute for a lease is not there for"
+    " the homeserver."
+)
 READS = (
     "OpenBao asks the plugin's process over gRPC, and the plugin asks OpenBao for what is stored in"
     " the same way. Its own engines are part of it."
@@ -199,9 +207,12 @@ def measured(stage: Stage, site: Site) -> Result:
         (
             Figure("reading a lease, median", one[LEASE], "ms"),
             Figure("the login that it makes alone, median", one[LOGIN], "ms"),
-            Figure("what the engine adds to the login", added, "ms", Goal.at_most(5)),
+            Figure("what the engine adds to the login", added, "ms", Goal.at_most(5, ONE_LEASE)),
             Figure(
-                "a lease, to the login", ratios(one[LEASE], one[LOGIN]), RATIO, Goal.at_most(1.3)
+                "a lease, to the login",
+                ratios(one[LEASE], one[LOGIN]),
+                RATIO,
+                Goal.at_most(1.3, ONE_LEASE),
             ),
             Figure(f"{READERS} readers at once: leases", many[LEASE], "/s"),
             Figure(f"{READERS} at once: logins alone", many[LOGIN], "/s"),
@@ -209,7 +220,7 @@ def measured(stage: Stage, site: Site) -> Result:
                 f"{READERS} readers at once, to as many logins",
                 ratios(many[LEASE], many[LOGIN]),
                 RATIO,
-                Goal.at_least(0.8),
+                Goal.at_least(0.8, MANY_LEASES),
             ),
             Figure(
                 "the module's read of a secret, to that of a KV engine of version 1",
