@@ -112,7 +112,7 @@ class Hanging:
         for bot in self.stayers:
             # A session that stays may have been opened, and is there to be deleted then.
             self.site.engine.delete(f"static/{bot}/{SERVER_NAME}")
-            wait_until("no session is left", lambda bot=bot: self.site.devices(bot) == [])
+        wait_until("none of them has one", lambda: not any(map(self.site.devices, self.stayers)))
 
 
 def seconds_until(answers: Callable[[], bool]) -> float:
