@@ -50,7 +50,12 @@ def check_done(site: Site, user_id: str, external_id: str) -> None:
 @by_both_means
 @pytest.mark.parametrize(
     ("answered", "resumed_by_other_means"),
-    [(False, False), (True, False), (True, True)],
+    [
+        # This is what after the answer before it is, but for the first request.
+        pytest.param(False, False, marks=pytest.mark.nightly),
+        (True, False),
+        (True, True),
+    ],
     ids=["before", "after", "after, resumed by others"],
 )
 def test_killed_at_every_request(

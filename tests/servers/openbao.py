@@ -187,11 +187,7 @@ class OpenBao(Server):
 
     def create_token(self, policy_name: str, policy: str) -> str:
         """Write a policy in HCL and return a token that has this one alone."""
-        self.cli("policy", "write", policy_name, "-", stdin=policy)
-        answer = json.loads(
-            self.cli(
-                "token", "create", f"-policy={policy_name}", "-no-default-policy", "-format=json"
-            )
-        )
-        token: str = answer["auth"]["client_token"]
+        self.api("POST", f"sys/policies/acl/{policy_name}", {"policy": policy})
+        wanted = {"policies": [policy_name], "no_default_policy": True}
+        token: str = self.api("POST", "auth/token/create", wanted)["auth"]["client_token"]
         return token

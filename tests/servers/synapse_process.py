@@ -70,7 +70,11 @@ class SynapseProcess(Server):
                     "formatter": "precise",
                 }
             },
-            "loggers": {"synapse.storage.SQL": {"level": "INFO"}},
+            "loggers": {
+                "synapse.storage.SQL": {"level": "INFO"},
+                # Most lines would be of this one, which has names and times alone.
+                "synapse.storage.txn": {"level": "INFO"},
+            },
             "root": {"level": log_level, "handlers": ["file"]},
             "disable_existing_loggers": False,
         }
