@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
 MANUAL = ROOT / "docs" / "secrets-engine.md"
 
 BLOCKS = list(blocks(MANUAL))
+
+NEXT_VERSION = "v0.2.0"
+"""The version that the page upgrades to."""
 
 BOT_POLICY = f"""
 path "{MOUNT}/user/alice/{SERVER_NAME}" {{ capabilities = ["read"] }}
@@ -102,6 +106,15 @@ class Page:
         self.relay.target = self.deployment.synapse.url
         for name in ("alice", "carol", "announcer"):
             self.deployment.synapse.register(name)
+
+    def use_next_version(self) -> None:
+        """Have the binary say that it is of the version that the page upgrades to."""
+        binary = engine_binary().read_bytes()
+        shown = f"v{version('synapse-vault-auth-provider')}"
+        assert len(shown) == len(NEXT_VERSION)
+        path = self.directory / "next-version"
+        path.write_bytes(binary.replace(shown.encode(), NEXT_VERSION.encode()))
+        self.replaced["dist/vault-plugin-secrets-matrix"] = str(path)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -223,6 +236,12 @@ def run_shell(page: Page, script: str) -> None:
     if "revoke alice" in script:
         # An example before that one has removed the user.
         page.engine.write(f"config/user/alice/{SERVER_NAME}")
+    kept = None
+    if "plugin reload" in script:
+        page.use_next_version()
+        # An example before that one has removed the user.
+        page.engine.write(f"config/user/alice/{SERVER_NAME}")
+        kept = page.engine.lease("alice")
     if "list matrix/pending" in script:
         # Vault's command fails if there is nothing to list.
         page.engine.write(f"config/user/alice/{SERVER_NAME}")
@@ -236,6 +255,12 @@ def run_shell(page: Page, script: str) -> None:
         (page.directory / "module-token").write_text(module_token)
     if "list matrix/pending" in script:
         assert printed
+    if kept is not None:
+        mounts = page.openbao.api("GET", "sys/mounts")
+        assert mounts[f"{MOUNT}/"]["running_plugin_version"] == NEXT_VERSION
+        assert page.site.is_alive(kept)
+        page.engine.revoke(kept.lease_id)
+        assert not page.site.is_alive(kept)
 
 
 def test_after_all_of_them_the_engine_still_works(page: Page) -> None:
