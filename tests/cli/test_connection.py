@@ -130,3 +130,15 @@ def test_every_option_is_taken_from_the_environment_too(
     assert json.loads(by_file)["matrix_user_id"] == "@alice:two.org"
     by_option = command("-c", "one", "hash", "alice", "--json", stdin="s3cret").out
     assert json.loads(by_option)["matrix_user_id"] == "@alice:one.org"
+
+
+def test_a_missing_setting_is_named_with_its_option(
+    command: Callable[..., Ended], configured: Callable[..., Connection]
+) -> None:
+    file = "or name Synapse's configuration with -c."
+    command("rotate", "bot").check_refused(f"Give --homeserver, {file}")
+    command("--homeserver=http://h", "rotate", "bot").check_refused(f"Give --server-name, {file}")
+    without_root = {**OF_THE_MODULE, "vault_path_root": None}
+    (path,) = configured(without_root).config_paths
+    given = ("--homeserver=http://h", "-c", str(path))
+    command(*given, "rotate", "bot").check_refused("Give --path-root.")

@@ -21,10 +21,12 @@ if TYPE_CHECKING:
 UNKNOWN_HOMESERVER = "http://homeserver.invalid"
 """An address that nobody has (RFC 6761), where one has to be given and none is asked."""
 
-WHERE_TO_GIVE = {
-    "vault_path_root": "Give --path-root, or name Synapse's configuration with -c.",
+OPTIONS = {
+    "homeserver": "--homeserver",
+    "server_name": "--server-name",
+    "vault_path_root": "--path-root",
 }
-"""For settings that an error does not tell it of: how they are given to this command."""
+"""The options for settings that Synapse's configuration has too."""
 
 
 @dataclass
@@ -183,7 +185,11 @@ class Connection:
             return "\n".join(["Give its address with --homeserver.", *self.synapse.why_no_url])
         if key in ("homeserver", "server_name", "vault_path_root") and directory:
             return f"Synapse's service may read more than you gave: add -c {directory}"
-        return WHERE_TO_GIVE.get(key or "")
+        option = OPTIONS.get(key or "")
+        if option is None:
+            return None
+        file = "" if self.config_paths else ", or name Synapse's configuration with -c"
+        return f"Give {option}{file}."
 
     @property
     def former_secret_lives(self) -> timedelta | None:
