@@ -133,15 +133,15 @@ def main() -> int:
     try:
         failed = measure(names, output, is_quick=options.quick, keep=options.only is not None)
         if failed:
-            trouble, exit_code = f"failed: {', '.join(failed)}", 1
+            failure, exit_code = f"failed: {', '.join(failed)}", 1
     except KeyboardInterrupt:
-        trouble, exit_code = "interrupted", INTERRUPTED
+        failure, exit_code = "interrupted", INTERRUPTED
     finally:
         end_children()
     # What was measured before that is worth reading.
     output.publish()
     if exit_code:
-        print(trouble, file=sys.stderr)
+        print(failure, file=sys.stderr)
     return exit_code
 
 

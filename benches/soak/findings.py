@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 NEVER = ("right: bad_hash", "wrong: ok", "wrong: 200")
-"""What no trouble of Vault's excuses."""
+"""What no failure of Vault excuses."""
 
 
 @dataclass

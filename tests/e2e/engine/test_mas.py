@@ -31,7 +31,6 @@ pytestmark = [
     pytest.mark.skipif(SYNAPSE_VERSION < (1, 136), reason="this Synapse knows no MAS"),
 ]
 
-TOKENS = "/oauth2/"
 SESSIONS = "/api/admin/v1/personal-sessions"
 
 
