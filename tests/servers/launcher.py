@@ -131,7 +131,12 @@ class Launcher:
             assert self._process.stdout
             self._process.stdin.write(json.dumps(wanted) + "\n")
             self._process.stdin.flush()
-            return Forked(int(self._process.stdout.readline()))
+            answer = self._process.stdout.readline()
+        if not answer:
+            raise RuntimeError(
+                f"{_FORKING.name} has ended: this Synapse may not let itself be forked"
+            )
+        return Forked(int(answer))
 
     def _start_forking(self) -> subprocess.Popen[str]:
         return subprocess.Popen(
