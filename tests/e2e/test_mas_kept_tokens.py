@@ -30,6 +30,7 @@ from tests.servers.relay import Reply
 if TYPE_CHECKING:
     from tests.harness.stack import Stack
     from tests.servers.mas.records import PersonalSession
+    from tests.servers.relay import Request
 
 pytestmark = pytest.mark.long
 
@@ -251,6 +252,26 @@ def test_many_runs_at_once_leave_one_session(site: MasSite, user_id: str, path: 
         results = list(pool.map(lambda _: keep(site, user_id, path), range(6)))
     kept = check_kept(site, user_id, path)
     assert {result.device_id for result in results} == {kept["device_id"]}
+
+
+def test_a_run_that_was_taken_for_a_killed_one_has_what_the_other_kept(
+    site: MasSite, user_id: str, path: str
+) -> None:
+    """The other one has ended the session that this one has opened, and does not yet use."""
+    others: list[KeptToken] = []
+
+    def be_slow(request: Request) -> None:
+        if request.path.endswith("/account/whoami") and not others:
+            others.append(keep(site, user_id, path))
+
+    with Relay(site.synapse.url) as relay:
+        relay.meddle = be_slow
+        provisioner = Provisioner(**site.settings(homeserver=relay.url))
+        slow = site.seen(provisioner.keep_token(user_id, path, overlap=0))
+    kept = check_kept(site, user_id, path)
+    assert others[0].is_new
+    assert not slow.is_new
+    assert slow.session_id == others[0].session_id == kept["session_id"]
 
 
 def test_a_lost_answer_leaves_no_session(site: MasSite, user_id: str, path: str) -> None:

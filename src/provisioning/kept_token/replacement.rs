@@ -73,6 +73,10 @@ impl Keeper<'_> {
             Err(error) => {
                 // What may have been done is left for the next run to finish.
                 if error.is_refusal() {
+                    if self.store.read().await?.version != claim.version {
+                        // Who took this run for a killed one has ended its session.
+                        return Ok(None);
+                    }
                     self.withdraw(&claim, former).await;
                 }
                 return Err(error);
