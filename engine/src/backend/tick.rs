@@ -105,7 +105,7 @@ pub async fn leave(mount: &Mount) {
         Ok(outcome) => outcome,
         Err(_) => Err(LogicalError::status(503, "a homeserver takes too long")),
     };
-    let outcome = outcome.and(unanswered::keep_all(mount).await);
+    let outcome = outcome.and(keep_what_is_left(mount).await);
     if let Err(error) = outcome {
         mount.host.notices.error(format!("cannot end all sessions before the mount goes: {error}"));
     }
@@ -120,13 +120,16 @@ async fn try_all(mount: &Mount) -> Result<(), LogicalError> {
     mount.under_way.finish().await;
     let logins = end_logins(mount, Others::None, &away).await;
     let pending = mount.store.all_pending().await?;
-    let tried = try_pending(mount, pending, &away).await;
-    tell_of_lost(mount).await?;
-    logins.and(tried)
+    logins.and(try_pending(mount, pending, &away).await)
 }
 
-/// Tells of the sessions that nobody can end once the mount is gone: their token is lost.
-async fn tell_of_lost(mount: &Mount) -> Result<(), LogicalError> {
+/// Keeps what there was no time for, and tells of the sessions that nobody can end once the mount is
+/// gone: their token is lost.
+async fn keep_what_is_left(mount: &Mount) -> Result<(), LogicalError> {
+    if mount.host.system.replication_state().await?.is_standby() {
+        return Ok(());
+    }
+    unanswered::keep_all(mount).await?;
     for id in mount.store.all_pending().await? {
         let Some(PendingSession { session, .. }) = mount.store.pending(&id).await? else {
             continue;
