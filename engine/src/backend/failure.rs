@@ -13,7 +13,19 @@ pub fn of_homeserver(action: &str, error: &HomeserverError) -> LogicalError {
         Some(400..=499) => 400,
         _ => 503,
     };
-    LogicalError::status(status, format!("cannot {action}: {error}"))
+    LogicalError::status(status, format!("cannot {action}: {error}{}", advice(error)))
+}
+
+/// What to look at, where the homeserver's own words say little to whoever configures this.
+fn advice(error: &HomeserverError) -> &'static str {
+    match (error.status(), error.errcode()) {
+        (_, Some("M_FORBIDDEN")) => {
+            "; is there such an account, and does the module read the secrets of this mount? \
+             The log of the homeserver says why"
+        }
+        (Some(404 | 405), None) => "; is that the address where it answers clients?",
+        _ => "",
+    }
 }
 
 /// Whether the homeserver does not know the token: the session has ended.

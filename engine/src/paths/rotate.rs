@@ -6,7 +6,7 @@ use super::config_user::{made_up_secret, with_secret};
 use super::parts::{LOCALPART_FIELD, SERVER_FIELD, USER};
 use crate::backend::{Mount, names, sessions};
 use crate::framework::{Call, Outcome, Path, PathOperation, Pattern};
-use crate::logical::{LogicalError, Operation};
+use crate::logical::Operation;
 
 /// Another secret for a user.
 pub static PATH: Path<Mount> = Path {
@@ -37,7 +37,7 @@ async fn rotate(mount: Arc<Mount>, call: Call) -> Outcome {
     let deadline = sessions::deadline(&mount, &user.server).await;
     let _exclusive = mount.users.change(&user.id, deadline).await?;
     let config = mount.store.user(&user.id).await?;
-    let config = config.ok_or_else(|| LogicalError::status(400, "the user is not configured"))?;
+    let config = config.ok_or_else(|| sessions::not_configured(&user))?;
     let config = with_secret(config, made_up_secret()?);
     mount.store.put_user(&user.id, &config).await?;
     Ok(None)

@@ -244,7 +244,12 @@ def test_errors_of_the_homeserver_have_their_status(engine_site: EngineSite) -> 
             429,
             "M_LIMIT_EXCEEDED",
         ),
-        (Reply(403, {"errcode": "M_FORBIDDEN", "error": "x" * 500}), 400, "M_FORBIDDEN"),
+        (
+            Reply(403, {"errcode": "M_FORBIDDEN", "error": "x" * 500}),
+            400,
+            "is there such an account",
+        ),
+        (Reply(404, b"<html>"), 400, "where it answers clients"),
         (Reply(403, {"errcode": "M_USER_DEACTIVATED", "error": "gone"}), 400, "M_USER_DEACTIVATED"),
         (Reply(500, {"errcode": "M_UNKNOWN", "error": "Internal"}), 503, "M_UNKNOWN"),
         (Reply(502, b"<html>secret page</html>"), 503, ""),

@@ -106,7 +106,8 @@ def test_create_only_leaves_a_user_who_is_there(engine: Engine) -> None:
 
 def test_rotating_replaces_the_secret(engine: Engine) -> None:
     path, login = f"config/user/rotating/{SERVER_NAME}", f"login/@rotating:{SERVER_NAME}"
-    engine.errors(engine.ask("POST", f"rotate/rotating/{SERVER_NAME}"), 400)
+    text = engine.errors(engine.ask("POST", f"rotate/rotating/{SERVER_NAME}"), 400)
+    assert f"write config/user/rotating/{SERVER_NAME}" in text
     engine.write(path)
     before = engine.read(login)
     engine.write(f"rotate/rotating/{SERVER_NAME}")

@@ -15,7 +15,7 @@ use super::Mount;
 use crate::storage::HomeserverConfig;
 
 pub use end::{Ending, client_of, end, end_or_keep, end_static};
-pub use open::{Opened, open};
+pub use open::{Opened, not_configured, open};
 pub use state::{State, state};
 pub use under_way::UnderWay;
 

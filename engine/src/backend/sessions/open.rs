@@ -257,8 +257,15 @@ impl Work {
 
     async fn user_config(&self) -> Result<UserConfig, LogicalError> {
         let user = self.mount.store.user(&self.user.id).await?;
-        user.ok_or_else(|| LogicalError::status(400, "the user is not configured"))
+        user.ok_or_else(|| not_configured(&self.user))
     }
+}
+
+/// The error of a user of whom nothing is known.
+pub fn not_configured(user: &User) -> LogicalError {
+    let localpart = user.id.trim_start_matches('@').split(':').next().unwrap_or_default();
+    let path = format!("config/user/{localpart}/{}", user.server);
+    LogicalError::status(400, format!("the user is not configured: write {path}"))
 }
 
 /// Whether a login that failed so has opened no session.
