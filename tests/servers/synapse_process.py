@@ -105,7 +105,11 @@ class SynapseProcess(Server):
 
     def launch(self) -> None:
         """Start the process without waiting for it to answer."""
-        if self.launcher is None or self.python is not None:
+        # An interpreter reads these variables when it starts.
+        has_its_own_python = self.python is not None or any(
+            name.startswith("PYTHON") for name in self.environment
+        )
+        if self.launcher is None or has_its_own_python:
             self.spawn(self.command, self.environment)
             return
         module, *arguments = self.program
