@@ -45,7 +45,7 @@ def shared_passing(file_stack: Stack, proxied_port: ReservedPort) -> MasDeployme
         mas,
         mas_settings={"pass_other_logins": True},
         m_login_password_support_enabled=True,
-        request_timeout="3s",
+        request_timeout="8s",
         listeners=[
             {
                 "port": proxied_port,
