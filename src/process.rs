@@ -39,7 +39,7 @@ impl<T> ProcessLocal<T> {
     /// # Errors
     /// [`Forked`] in any other process.
     pub fn get(&self) -> Result<&T, Forked> {
-        self.value.as_ref().filter(|_| self.is_ours()).ok_or(self.forked())
+        self.value.as_ref().filter(|_| self.is_ours()).ok_or_else(|| self.forked())
     }
 
     /// The value itself; `None` in any other process, where it is leaked.

@@ -42,6 +42,14 @@ struct Progress {
     is_contradicted: bool,
 }
 
+/// A read that was begun before the homeserver had looked for the account.
+pub struct Ahead {
+    read: SharedRead,
+    began: Instant,
+    /// How long Vault was waited for meanwhile.
+    spent: Duration,
+}
+
 /// What is known of one version of an entry in the end.
 enum Answer {
     /// What it holds.
@@ -96,45 +104,55 @@ impl LoginDecider {
         self.decide_from(attempt, None, Progress::new(self.login_timeout)).await
     }
 
-    /// Decides a login of which nothing was read, and for which memory holds nothing that fits.
-    pub async fn decide_new(&self, attempt: LoginAttempt) -> (LoginAttempt, Outcome) {
-        if attempt.is_registered {
-            self.reader.count_memory_use(false);
-        }
-        let outcome = self.decide(&attempt).await;
-        (attempt, outcome)
-    }
-
-    /// Reads a user's entry while the homeserver looks for the account, and decides by it once
-    /// `attempt` says what it found. `None` if it never does: the read is dropped then.
+    /// Reads a user's entry while the homeserver looks for the account.
     ///
-    /// Vault is asked once before the homeserver has answered. Only the time in which Vault was
-    /// waited for counts for `login_timeout`. What it said longer ago than that, because the
-    /// homeserver took so long, is read again: the secret may have been replaced meanwhile.
-    pub async fn decide_ahead(
+    /// Vault is asked once before the homeserver has answered. Returns as soon as the read has ended
+    /// or `attempt` says what the homeserver has found; `None` if it never will: the read is dropped
+    /// then.
+    pub async fn read_ahead(
         &self,
         user_id: UserId,
-        mut attempt: oneshot::Receiver<LoginAttempt>,
-    ) -> Option<(LoginAttempt, Outcome)> {
+        attempt: &mut oneshot::Receiver<LoginAttempt>,
+    ) -> Option<(Ahead, Option<LoginAttempt>)> {
         let began = Instant::now();
         let read = self.reader.read(&ReadKey { user_id, number: None });
-        let (attempt, spent) = tokio::select! {
+        let attempt = tokio::select! {
             biased;
-            attempt = &mut attempt => (attempt.ok()?, began.elapsed()),
-            _ = read.found.clone() => {
-                let spent = began.elapsed();
-                (attempt.await.ok()?, spent)
-            }
+            attempt = attempt => Some(attempt.ok()?),
+            _ = read.found.clone() => None,
         };
-        if attempt.is_registered {
-            self.reader.count_memory_use(false);
+        Some((Ahead { read, began, spent: began.elapsed() }, attempt))
+    }
+
+    /// Decides a login whose account the homeserver has looked for, by what was read ahead.
+    pub async fn decide_by(&self, attempt: &LoginAttempt, ahead: Ahead) -> Outcome {
+        // Only the time in which Vault was waited for counts for `login_timeout`.
+        let left = self.login_timeout.saturating_sub(ahead.spent);
+        let progress = Progress { began: ahead.began, ..Progress::new(left) };
+        let is_old = self.is_old(&ahead);
+        let ahead = Some(ahead.read).filter(|_| !is_old);
+        self.decide_from(attempt, ahead, progress).await
+    }
+
+    /// Whether Vault has answered longer than `login_timeout` ago, because the homeserver took so
+    /// long. Then it is asked again: the secret may have been replaced meanwhile.
+    fn is_old(&self, ahead: &Ahead) -> bool {
+        ahead.began.elapsed().saturating_sub(ahead.spent) > self.login_timeout
+    }
+
+    /// The same without waiting; `None` if Vault must be asked again.
+    pub fn decide_at_once(&self, attempt: &LoginAttempt, ahead: &Ahead) -> Option<Outcome> {
+        let newest = ahead.read.found.peek()?.as_ref().ok()?;
+        if self.is_old(ahead) || !may_decide(attempt, newest, &ahead.read, ahead.began) {
+            return None;
         }
-        let left = self.login_timeout.saturating_sub(spent);
-        let progress = Progress { began, ..Progress::new(left) };
-        let is_old = began.elapsed().saturating_sub(spent) > self.login_timeout;
-        let ahead = Some(read).filter(|_| !is_old);
-        let outcome = self.decide_from(&attempt, ahead, progress).await;
-        Some((attempt, outcome))
+        let outcome = attempt.judge(Ok(newest));
+        self.rotation_for(newest, &outcome).is_none().then_some(outcome)
+    }
+
+    /// Counts a login for which memory holds nothing that fits.
+    pub fn count_miss(&self) {
+        self.reader.count_memory_use(false);
     }
 
     /// Decides a login; `ahead` is a read of the newest version that was begun already.
@@ -152,12 +170,19 @@ impl LoginDecider {
             Answer::Unknown(error) => return attempt.judge(Err(error)),
         };
         let outcome = attempt.judge(Ok(&newest));
-        let Some(rotation) = &self.rotation else { return outcome };
-        rotation.warn_if_useless(self.reader.kv().known_version(), Some(&newest));
-        if outcome.code.severity() != Severity::Refused {
-            return outcome;
+        match self.rotation_for(&newest, &outcome) {
+            Some(rotation) => {
+                self.decide_by_previous(attempt, rotation, &newest, &mut progress, outcome).await
+            }
+            None => outcome,
         }
-        self.decide_by_previous(attempt, rotation, &newest, &mut progress, outcome).await
+    }
+
+    /// The rule by which a login may still be accepted that the newest version refuses.
+    fn rotation_for(&self, newest: &Entry, outcome: &Outcome) -> Option<&Rotation> {
+        let rotation = self.rotation.as_ref()?;
+        rotation.warn_if_useless(self.reader.kv().known_version(), Some(newest));
+        (outcome.code.severity() == Severity::Refused).then_some(rotation)
     }
 
     /// Reads the version before the newest one, if a hash of it is still accepted.
@@ -209,10 +234,9 @@ impl LoginDecider {
                 Waited::OutOfTime => return self.out_of_time(attempt, progress, &read),
             };
             let error = match found {
-                Ok(entry) if read.may_refuse(progress.began) || attempt.fits_entry(&entry) => {
+                Ok(entry) if may_decide(attempt, &entry, &read, progress.began) => {
                     return Answer::Entry(entry);
                 }
-                // This read began before the login. One that begins now may refuse it.
                 Ok(_) => continue,
                 Err(error) => error,
             };
@@ -341,6 +365,12 @@ impl Progress {
         sleep(self.backoff.next_wait().min(left / 2).max(asked_to_wait)).await;
         Ok(())
     }
+}
+
+/// Whether a login that began then is decided by what a read found. If the read began before the
+/// login, it may only let in, and one that begins now may refuse.
+fn may_decide(attempt: &LoginAttempt, found: &Entry, read: &SharedRead, began: Instant) -> bool {
+    read.may_refuse(began) || attempt.fits_entry(found)
 }
 
 fn fits_elsewhere() -> Outcome {

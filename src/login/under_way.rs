@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
-use super::decider::LoginDecider;
+use super::decider::{Ahead, LoginDecider};
 use super::decision::LoginAttempt;
 use super::outcome::{Code, Outcome};
 use crate::sync::Mutex;
@@ -21,21 +21,33 @@ type Post = dyn Fn(u64, Outcome) + Send + Sync;
 
 /// The logins that have begun and have no outcome yet, by their numbers.
 pub struct LoginsUnderWay {
-    decider: Arc<LoginDecider>,
     runtime: Handle,
-    post: Arc<Post>,
+    shared: Arc<Shared>,
+}
+
+/// What tasks need.
+struct Shared {
+    decider: Arc<LoginDecider>,
+    post: Box<Post>,
     logins: Mutex<HashMap<u64, Login>>,
 }
 
 /// How far a login is.
 enum Login {
-    /// A secret in memory fits. Nothing is read unless there is no such account, or memory has let go
-    /// of the secret by the time that it is found.
-    FitsMemory(LoginAttempt),
-    /// The entry is being read, or has been, and the homeserver has not said who the user is.
-    ReadingAhead { attempt: LoginAttempt, known: oneshot::Sender<LoginAttempt>, task: AbortHandle },
-    /// The homeserver has said it.
+    /// The homeserver has not said who the user is.
+    Begun(LoginAttempt, ReadAhead),
+    /// It has, and the outcome goes to `post`.
     Deciding(AbortHandle),
+}
+
+/// What is read before the homeserver has said who the user is.
+enum ReadAhead {
+    /// Nothing that counts: a secret in memory fits, or the user has another id than was sent.
+    Nothing,
+    /// The user's entry, which a task is reading. `known` gives it the login to decide.
+    UnderWay { known: oneshot::Sender<LoginAttempt>, task: AbortHandle },
+    /// The user's entry. No task is left.
+    Ended(Ahead),
 }
 
 impl LoginsUnderWay {
@@ -45,31 +57,31 @@ impl LoginsUnderWay {
         runtime: Handle,
         post: impl Fn(u64, Outcome) + Send + Sync + 'static,
     ) -> Self {
-        Self { decider, runtime, post: Arc::new(post), logins: Mutex::default() }
+        let shared = Shared { decider, post: Box::new(post), logins: Mutex::default() };
+        Self { runtime, shared: Arc::new(shared) }
     }
 
     /// Begins a login of the id that was sent. Its entry is read, unless a secret in memory fits:
     /// a refusal takes as long whether the user's secret is in memory or not.
     pub fn begin(&self, number: u64, attempt: LoginAttempt) {
-        let login = if self.decider.fits_memory(&attempt) {
-            Login::FitsMemory(attempt)
+        // Held until the login is there: the task looks for it once it has read.
+        let mut logins = self.shared.logins.lock();
+        let read = if self.shared.decider.fits_memory(&attempt) {
+            ReadAhead::Nothing
         } else {
             let (known, waiting) = oneshot::channel();
-            let (decider, user_id) = (Arc::clone(&self.decider), attempt.user_id.clone());
-            let task =
-                self.spawn(number, async move { decider.decide_ahead(user_id, waiting).await });
-            Login::ReadingAhead { attempt, known, task }
+            let reading =
+                Arc::clone(&self.shared).read_ahead(number, attempt.user_id.clone(), waiting);
+            ReadAhead::UnderWay { known, task: self.spawn(number, reading) }
         };
-        self.logins.lock().insert(number, login);
+        logins.insert(number, Login::Begun(attempt, read));
     }
 
     /// The id with which a login was begun; `None` if there is no such login, or it is known
     /// already who the user is.
     pub fn begun_as(&self, number: u64) -> Option<UserId> {
-        match self.logins.lock().get(&number)? {
-            Login::FitsMemory(attempt) | Login::ReadingAhead { attempt, .. } => {
-                Some(attempt.user_id.clone())
-            }
+        match self.shared.logins.lock().get(&number)? {
+            Login::Begun(attempt, _) => Some(attempt.user_id.clone()),
             Login::Deciding(_) => None,
         }
     }
@@ -85,59 +97,71 @@ impl LoginsUnderWay {
         is_registered: bool,
         another: Option<UserId>,
     ) -> Option<Outcome> {
-        let begun = self.logins.lock().remove(&number);
-        let (mut attempt, ahead) = match begun {
-            Some(Login::FitsMemory(attempt)) => (attempt, None),
-            Some(Login::ReadingAhead { attempt, known, task }) => (attempt, Some((known, task))),
+        let begun = self.shared.logins.lock().remove(&number);
+        let (mut attempt, mut read) = match begun {
+            Some(Login::Begun(attempt, read)) => (attempt, read),
             Some(Login::Deciding(task)) => {
-                self.logins.lock().insert(number, Login::Deciding(task));
+                self.shared.logins.lock().insert(number, Login::Deciding(task));
                 return None;
             }
             None => return Some(not_running()),
         };
         attempt.is_registered = is_registered;
-        let task = match (another, ahead) {
-            (Some(user_id), ahead) => {
-                if let Some((_, task)) = ahead {
-                    task.abort();
-                }
-                attempt.user_id = user_id;
-                if is_registered && self.decider.fits_memory(&attempt) {
-                    return Some(self.decider.accept_from_memory());
-                }
-                self.decide_anew(number, attempt)
-            }
-            // Memory may have lost or replaced the secret while the homeserver looked for the account.
-            (None, None) if is_registered && self.decider.fits_memory(&attempt) => {
-                return Some(self.decider.accept_from_memory());
-            }
-            (None, None) => self.decide_anew(number, attempt),
-            (None, Some((known, task))) => match known.send(attempt) {
+        if let Some(user_id) = another {
+            read.abort();
+            attempt.user_id = user_id;
+            read = ReadAhead::Nothing;
+        }
+        // Memory may have lost or replaced the secret while the homeserver looked for the account.
+        if is_registered
+            && matches!(read, ReadAhead::Nothing)
+            && self.shared.decider.fits_memory(&attempt)
+        {
+            return Some(self.shared.decider.accept_from_memory());
+        }
+        if is_registered {
+            self.shared.decider.count_miss();
+        }
+        let task = match read {
+            ReadAhead::UnderWay { known, task } => match known.send(attempt) {
                 Ok(()) => task,
                 // What read ahead has failed.
-                Err(attempt) => self.decide_anew(number, attempt),
+                Err(attempt) => self.decide_by(number, attempt, None),
             },
+            // No thread is woken for what can be decided here.
+            ReadAhead::Ended(ahead) => match self.shared.decider.decide_at_once(&attempt, &ahead) {
+                Some(outcome) => return Some(self.shared.with_path(&attempt, outcome)),
+                None => self.decide_by(number, attempt, Some(ahead)),
+            },
+            ReadAhead::Nothing => self.decide_by(number, attempt, None),
         };
-        self.logins.lock().insert(number, Login::Deciding(task));
+        self.shared.logins.lock().insert(number, Login::Deciding(task));
         None
     }
 
     /// Gives a login up. What is read for nobody else is read no further.
     pub fn abandon(&self, number: u64) {
-        match self.logins.lock().remove(&number) {
-            Some(Login::ReadingAhead { task, .. } | Login::Deciding(task)) => task.abort(),
-            Some(Login::FitsMemory(_)) | None => {}
+        match self.shared.logins.lock().remove(&number) {
+            Some(Login::Begun(_, read)) => read.abort(),
+            Some(Login::Deciding(task)) => task.abort(),
+            None => {}
         }
     }
 
     /// Forgets a login whose outcome has been collected.
     pub fn end(&self, number: u64) {
-        self.logins.lock().remove(&number);
+        self.shared.logins.lock().remove(&number);
     }
 
-    fn decide_anew(&self, number: u64, attempt: LoginAttempt) -> AbortHandle {
-        let decider = Arc::clone(&self.decider);
-        self.spawn(number, async move { Some(decider.decide_new(attempt).await) })
+    fn decide_by(&self, number: u64, attempt: LoginAttempt, ahead: Option<Ahead>) -> AbortHandle {
+        let decider = Arc::clone(&self.shared.decider);
+        self.spawn(number, async move {
+            let outcome = match ahead {
+                Some(ahead) => decider.decide_by(&attempt, ahead).await,
+                None => decider.decide(&attempt).await,
+            };
+            Some((attempt, outcome))
+        })
     }
 
     fn spawn(
@@ -145,22 +169,67 @@ impl LoginsUnderWay {
         number: u64,
         deciding: impl Future<Output = Option<(LoginAttempt, Outcome)>> + Send + 'static,
     ) -> AbortHandle {
-        let (decider, post) = (Arc::clone(&self.decider), Arc::clone(&self.post));
+        let shared = Arc::clone(&self.shared);
         let task = self.runtime.spawn(async move {
             // Whatever happens, the homeserver waits for an answer.
             let outcome = match AssertUnwindSafe(deciding).catch_unwind().await {
                 Ok(None) => return,
-                Ok(Some((attempt, mut outcome))) => {
-                    outcome.path = Some(decider.reader().path_of(&attempt.user_id));
-                    outcome
-                }
+                Ok(Some((attempt, outcome))) => shared.with_path(&attempt, outcome),
                 Err(_) => {
                     Outcome::new(Code::VaultError, "the login service failed; please report this")
                 }
             };
-            post(number, outcome);
+            (shared.post)(number, outcome);
         });
         task.abort_handle()
+    }
+}
+
+impl Shared {
+    /// Reads a user's entry, and decides by it if the homeserver says who the user is before it has
+    /// been read. Else it is left for [`LoginsUnderWay::decide`].
+    async fn read_ahead(
+        self: Arc<Self>,
+        number: u64,
+        user_id: UserId,
+        mut waiting: oneshot::Receiver<LoginAttempt>,
+    ) -> Option<(LoginAttempt, Outcome)> {
+        let (ahead, attempt) = self.decider.read_ahead(user_id, &mut waiting).await?;
+        let (attempt, ahead) = if let Some(attempt) = attempt {
+            (attempt, ahead)
+        } else {
+            let ahead = self.leave(number, ahead)?;
+            // It has just been said, or the login is given up.
+            (waiting.await.ok()?, ahead)
+        };
+        let outcome = self.decider.decide_by(&attempt, ahead).await;
+        Some((attempt, outcome))
+    }
+
+    /// Leaves what was read for a login, unless that waits for it no more.
+    fn leave(&self, number: u64, ahead: Ahead) -> Option<Ahead> {
+        match self.logins.lock().get_mut(&number) {
+            Some(Login::Begun(_, read @ ReadAhead::UnderWay { .. })) => {
+                *read = ReadAhead::Ended(ahead);
+                None
+            }
+            _ => Some(ahead),
+        }
+    }
+
+    /// The outcome of a login that was decided by an entry, with the path of that.
+    fn with_path(&self, attempt: &LoginAttempt, outcome: Outcome) -> Outcome {
+        let path = self.decider.reader().path_of(&attempt.user_id);
+        Outcome { path: Some(path), ..outcome }
+    }
+}
+
+impl ReadAhead {
+    /// Reads no further.
+    fn abort(&self) {
+        if let Self::UnderWay { task, .. } = self {
+            task.abort();
+        }
     }
 }
 
