@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from synapse_vault_auth_provider import token_hash
 from synapse_vault_auth_provider.reactor import ReactorLogins
-from twisted.internet.defer import maybeDeferred
+from twisted.internet.defer import Deferred, maybeDeferred
 
 from tests.harness.login_service import decide, login_service
 
@@ -53,6 +53,7 @@ class Loop:
         self._under_way += 1
         started = time.perf_counter()
         # It is no deferred if Vault answers before the core is told that there is an account.
+        deciding: Deferred[Outcome]
         deciding = maybeDeferred(decide, self._logins, user.user_id, user.token_hash)
         deciding.addCallback(self._decided, user, started).addErrback(fail)
 

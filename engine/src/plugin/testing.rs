@@ -3,15 +3,13 @@
 
 mod host_service;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use futures_util::stream;
 use hyper_util::rt::TokioIo;
 use synapse_vault_auth_provider_core::random::new_device_id;
-use synapse_vault_auth_provider_core::sync::Mutex;
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 use tokio_rustls::TlsConnector;
@@ -20,6 +18,7 @@ use tonic::{Request, Response, Status};
 use tower::service_fn;
 
 use self::host_service::HostService;
+pub use self::host_service::{HostState, SECONDARY};
 use super::broker::Broker;
 use super::host_client::HostConnector;
 use super::presence::HostPresence;
@@ -36,28 +35,6 @@ use crate::logical::BackendType;
 pub use super::proto::{
     Empty, HandleRequestArgs, HandleRequestReply, Request as HostRequest, Secret,
 };
-
-/// In the state of replication: a cluster that is a performance secondary of another.
-pub const SECONDARY: i32 = 0x40;
-
-/// What the host keeps and says.
-#[derive(Default)]
-pub struct HostState {
-    /// What the plugin has stored.
-    pub entries: Mutex<BTreeMap<String, Vec<u8>>>,
-    /// Whether writes are refused, as on a standby.
-    pub is_read_only: AtomicBool,
-    /// Prefixes of what a secondary cluster has for itself.
-    pub local_storage: &'static [&'static str],
-    /// Where writes are done and said to have failed.
-    pub loses_answers_below: Mutex<Option<String>>,
-    /// Whether the mount is being disabled.
-    pub is_tainted: AtomicBool,
-    /// What the node is to its cluster.
-    pub replication_state: AtomicI32,
-    /// How often storage was read.
-    pub reads: AtomicU32,
-}
 
 /// A host, and the plugin that it talks to.
 pub struct TestHost {

@@ -262,6 +262,7 @@ impl Work {
 }
 
 /// The error of a user of whom nothing is known.
+#[must_use]
 pub fn not_configured(user: &User) -> LogicalError {
     let localpart = user.id.trim_start_matches('@').split(':').next().unwrap_or_default();
     let path = format!("config/user/{localpart}/{}", user.server);

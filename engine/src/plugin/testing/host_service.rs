@@ -1,15 +1,39 @@
 //! Storage, and what the host tells about itself, as services.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
 
+use synapse_vault_auth_provider_core::sync::Mutex;
 use tonic::{Request, Response, Status, async_trait};
 
 use super::super::proto;
+use super::super::proto::Empty;
 use super::super::proto::storage_server::Storage;
 use super::super::proto::system_view_server::SystemView;
-use super::{Empty, HostState, SECONDARY};
 use crate::logical::READ_ONLY;
+
+/// In the state of replication: a cluster that is a performance secondary of another.
+pub const SECONDARY: i32 = 0x40;
+
+/// What the host keeps and says.
+#[derive(Default)]
+pub struct HostState {
+    /// What the plugin has stored.
+    pub entries: Mutex<BTreeMap<String, Vec<u8>>>,
+    /// Whether writes are refused, as on a standby.
+    pub is_read_only: AtomicBool,
+    /// Prefixes of what a secondary cluster has for itself.
+    pub local_storage: &'static [&'static str],
+    /// Where writes are done and said to have failed.
+    pub loses_answers_below: Mutex<Option<String>>,
+    /// Whether the mount is being disabled.
+    pub is_tainted: AtomicBool,
+    /// What the node is to its cluster.
+    pub replication_state: AtomicI32,
+    /// How often storage was read.
+    pub reads: AtomicU32,
+}
 
 /// What the host serves to a mount.
 #[derive(Clone)]
