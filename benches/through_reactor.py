@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from synapse_vault_auth_provider import token_hash
 from synapse_vault_auth_provider.reactor import ReactorLogins
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred, succeed
 
 from tests.harness.login_service import decide, login_service
 
@@ -53,8 +53,8 @@ class Loop:
         self._under_way += 1
         started = time.perf_counter()
         # It is no deferred if Vault answers before the core is told that there is an account.
-        deciding: Deferred[Outcome]
-        deciding = maybeDeferred(decide, self._logins, user.user_id, user.token_hash)
+        decided = decide(self._logins, user.user_id, user.token_hash)
+        deciding = decided if isinstance(decided, Deferred) else succeed(decided)
         deciding.addCallback(self._decided, user, started).addErrback(fail)
 
     def _decided(self, outcome: Outcome, user: User, started: float) -> None:
